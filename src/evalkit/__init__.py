@@ -19,7 +19,7 @@ _HOMES = {
     "two_way_effects": "evalkit.estimators.two_way",
     "two_way_event_study": "evalkit.estimators.two_way",
 }
-__all__ = [  # noqa: PLE0604
+__all__ = [
     *_HOMES,
     "__version__",
 ]

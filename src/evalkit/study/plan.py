@@ -1,0 +1,403 @@
+"""Plan: the question, fixed before outcomes are read (YAML, validated).
+
+The models below are the schema: `evalkit plan schema` prints it as JSON Schema for editors. This module is light on
+purpose (no pandas): the command line reads plans before anything heavy is imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from evalkit.errors import PlanError, nearest
+
+Year = Annotated[int, Field(ge=1990, le=2100)]
+Span = tuple[Year, Year]
+Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]*$", max_length=60)]
+Lang = Literal["ko", "en"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class Text(_Strict):
+    """One phrase in both languages."""
+
+    ko: str = Field(min_length=1)
+    en: str = Field(min_length=1)
+
+    def __getitem__(self, lang: str) -> str:
+        return self.en if lang == "en" else self.ko
+
+
+class Source(_Strict):
+    """One kind of file and where it lies."""
+
+    table: str = Field(description="선언된 표의 이름 (evalkit.ingest 의 TableSpec)")
+    files: str = Field(description="자료 폴더 아래의 파일 이름 무늬(glob)")
+    required: bool = True
+    options: Mapping[str, Any] = Field(default_factory=dict, description="표를 읽는 방법에만 쓰는 값")
+
+
+class Simulation(_Strict):
+    """The simulated world used while the evaluator has no files yet."""
+
+    world: Slug = "nic"
+    seed: int = Field(20180301, ge=0)
+    firms: int = Field(4000, ge=200, le=200_000)
+
+
+class DataPlan(_Strict):
+    folder: str = Field("../data/raw", description="계획 파일에서 본 상대 경로 또는 절대 경로")
+    simulate: Simulation | None = None
+    sources: dict[Slug, Source] = Field(min_length=1)
+
+
+class Exclusion(_Strict):
+    """Units kept out of the comparison group or out of the sample, with the reason."""
+
+    variable: str
+    at_most: float | None = None
+    at_least: float | None = None
+    equals: str | None = None
+    applies_to: Literal["comparison", "all"] = "comparison"
+    reason: Text
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Exclusion:
+        if sum(rule is not None for rule in (self.at_most, self.at_least, self.equals)) != 1:
+            raise ValueError("at_most, at_least, equals 가운데 하나만 적을 것")
+        return self
+
+
+class Units(_Strict):
+    """How raw tables become a panel."""
+
+    builder: Literal["firms", "regions"]
+    options: Mapping[str, Any] = Field(default_factory=dict)
+    exclude: tuple[Exclusion, ...] = ()
+
+
+class Phase(_Strict):
+    label: Text
+    cohorts: Span = Field(description="이 단계에 처음 지원받은 해의 범위")
+    periods: Span = Field(description="추정에 쓰는 해의 범위")
+    drop_treated_before: bool = Field(True, description="이 단계 전에 지원받은 단위를 표본에서 뺀다")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Phase:
+        if self.cohorts[0] > self.cohorts[1] or self.periods[0] > self.periods[1]:
+            raise ValueError("범위는 [처음, 끝] 순서로 적을 것")
+        if self.periods[0] >= self.cohorts[0]:
+            raise ValueError("지원 전 기간이 하나도 없음: periods 의 처음이 cohorts 의 처음보다 앞서야 함")
+        return self
+
+
+class Outcome(_Strict):
+    """One outcome, its scale and how it is read."""
+
+    label: Text
+    variable: str = Field(description="패널 변수 이름")
+    unit: Text = Field(description="자연 단위 (명, 백만원, %p …)")
+    family: Slug
+    scale: Literal["level", "log", "share"] = "level"
+    total_unit: Text | None = Field(
+        None, description="단위당 효과 × 지원 단위 수로 적는 총량의 단위; 비우면 총량을 적지 않음"
+    )
+    total_factor: float = Field(1.0, gt=0)
+    phases: tuple[int, ...] | None = Field(None, description="비우면 모든 단계")
+    periods: Span | None = Field(None, description="단계의 기간을 이 결과에서 좁힘")
+    adoption: str | None = Field(None, description="다른 처치 시작 변수를 쓸 때")
+    reading: Literal["effect", "description"] = "effect"
+    reading_reason: Text | None = None
+    claimed_total: float | None = Field(None, description="사업이 보고한 총량 (같은 단위)")
+    claimed_source: str | None = None
+    covariates: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _reason(self) -> Outcome:
+        if self.reading == "description" and self.reading_reason is None:
+            raise ValueError("reading 이 description 이면 reading_reason 을 적을 것")
+        if (self.claimed_total is None) != (self.claimed_source is None):
+            raise ValueError("claimed_total 과 claimed_source 는 함께 적을 것")
+        return self
+
+
+class DesignPlan(_Strict):
+    adoption: str = "adoption"
+    comparison: Literal["never", "not_yet"] = "not_yet"
+    base: Literal["universal", "varying"] = "universal"
+    anticipation: int = Field(0, ge=0, le=5)
+    covariates: tuple[str, ...] = ()
+    method: Literal["dr", "dr_improved", "reg", "ipw"] = "dr_improved"
+    unbalanced: bool = Field(True, description="관측이 빠진 단위를 반복 횡단면처럼 쓴다")
+
+
+class InferencePlan(_Strict):
+    rule: Literal["cv3", "auto"] = "auto"
+    level: float = Field(0.95, gt=0.5, lt=1)
+    cluster: str = "sido"
+    companion_cluster: str | None = "sigungu"
+
+
+class Disclosure(_Strict):
+    min_firms: int = Field(3, ge=1, le=100)
+
+
+class ReportItem(_Strict):
+    notebook: str = Field(pattern=r"^[\w\-./]+\.ipynb$")
+    for_each: dict[Slug, tuple[str | int, ...]] = Field(default_factory=dict)
+    parameters: dict[Slug, str | int | float | bool] = Field(default_factory=dict)
+
+
+class Plan(_Strict):
+    """A pre-analysis plan."""
+
+    schema_version: Literal[1] = 1
+    id: Slug
+    title: Text
+    programme: str
+    question: Text
+    data: DataPlan
+    units: Units
+    phases: dict[int, Phase] = Field(min_length=1)
+    outcomes: dict[Slug, Outcome] = Field(min_length=1)
+    design: DesignPlan = DesignPlan()
+    inference: InferencePlan = InferencePlan()
+    disclosure: Disclosure = Disclosure()
+    horizon: int = Field(2, ge=0, le=20, description="단계를 비교하는 경과 연수 (0부터 이 값까지의 평균)")
+    lang: Lang = "ko"
+    reports: tuple[ReportItem, ...] = Field(min_length=1)
+    notes: dict[Slug, Text] = Field(default_factory=dict, description="보고서에 그대로 싣는 설명")
+
+    @field_validator("outcomes")
+    @classmethod
+    def _refuse_commercialisation_sales(cls, outcomes: dict[str, Outcome]) -> dict[str, Outcome]:
+        for name, outcome in outcomes.items():
+            if "commercialisation" in outcome.variable or "사업화" in outcome.label.ko:
+                raise ValueError(
+                    f"결과 {name}: 사업화 매출은 지원받지 않은 기업에서 정의상 0 이므로 이중차분을 할 수 없음; 총매출(실질)을 쓸 것"
+                )
+            if "share_of_new_hires" in outcome.variable:
+                raise ValueError(
+                    f"결과 {name}: 신규 채용 중 비율은 채용이 0 이면 정의되지 않음; 인원수를 쓸 것"
+                )
+        return outcomes
+
+    @model_validator(mode="after")
+    def _phases_known(self) -> Plan:
+        for name, outcome in self.outcomes.items():
+            for phase in outcome.phases or ():
+                if phase not in self.phases:
+                    raise ValueError(
+                        f"결과 {name} 이(가) 없는 단계 {phase} 을(를) 가리킴 ({nearest(str(phase), map(str, self.phases))})"
+                    )
+        for item in self.reports:
+            for name, values in item.for_each.items():
+                choices: dict[str, Mapping[Any, Any]] = {"outcome": self.outcomes, "phase": self.phases}
+                known = choices.get(name)
+                for value in values:
+                    if known is not None and value not in known:
+                        raise ValueError(
+                            f"reports 의 {name}: {value} 이(가) 계획에 없음 ({nearest(str(value), map(str, known))})"
+                        )
+        return self
+
+    def phases_of(self, outcome: str) -> tuple[int, ...]:
+        """The phases in which an outcome is evaluated."""
+        chosen = self.outcomes[outcome].phases
+        return tuple(self.phases) if chosen is None else chosen
+
+    def jobs(self) -> tuple[Job, ...]:
+        """Every notebook run of the plan, in order; an outcome × phase that the plan leaves out is not run."""
+        jobs: list[Job] = []
+        for item in self.reports:
+            names = list(item.for_each)
+            for values in itertools.product(*item.for_each.values()):
+                parameters: dict[str, Any] = {**item.parameters, **dict(zip(names, values, strict=True))}
+                outcome, phase = parameters.get("outcome"), parameters.get("phase")
+                if (
+                    outcome in self.outcomes
+                    and phase is not None
+                    and phase not in self.phases_of(str(outcome))
+                ):
+                    continue
+                stem = Path(item.notebook).stem
+                tail = "_".join(
+                    f"phase{v}" if n == "phase" else str(v) for n, v in zip(names, values, strict=True)
+                )
+                jobs.append(
+                    Job(
+                        name=f"{stem}_{tail}" if tail else stem, notebook=item.notebook, parameters=parameters
+                    )
+                )
+        return tuple(jobs)
+
+    def canonical(self) -> str:
+        """The plan as sorted JSON: what is hashed."""
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, sort_keys=True)
+
+    def sha256(self) -> str:
+        """Hash of the content; comments and layout of the YAML file do not matter."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run of one notebook."""
+
+    name: str
+    notebook: str
+    parameters: Mapping[str, Any]
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML with duplicate keys refused and nothing but plain values."""
+
+
+def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: dict[Any, int] = {}
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            raise PlanError(
+                f"키 {key!r} 이(가) 두 번 있음",
+                where=(f"{key_node.start_mark.line + 1}행",),
+                remedy="하나를 지울 것",
+            )
+        seen[key] = key_node.start_mark.line
+    return {
+        loader.construct_object(k, deep=True): loader.construct_object(v, deep=True) for k, v in node.value
+    }
+
+
+_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def load_plan(path: str | Path) -> Plan:
+    """Read and validate a plan.
+
+    Raises
+    ------
+    PlanError : the file is missing, is not YAML, or says something that the schema does not know; the message names
+        the place in the file and the nearest known word
+    """
+    path = Path(path)
+    if not path.is_file():
+        near = [p.name for p in path.parent.glob("*.yml")] if path.parent.is_dir() else []
+        raise PlanError(
+            f"계획 파일 {path.name!r} 이(가) 없음", where=(str(path.parent),), remedy=nearest(path.name, near)
+        )
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_UniqueKeys)  # noqa: S506 (a SafeLoader)
+    except UnicodeDecodeError as error:
+        raise PlanError(
+            "UTF-8 로 읽을 수 없음", where=(path.name,), remedy="UTF-8 로 다시 저장할 것"
+        ) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = (path.name, f"{mark.line + 1}행 {mark.column + 1}열") if mark else (path.name,)
+        raise PlanError(
+            f"YAML 문법이 맞지 않음 ({getattr(error, 'problem', error)})",
+            where=place,
+            remedy="들여쓰기와 따옴표를 확인할 것",
+        ) from error
+    except PlanError as error:
+        raise PlanError(error.problem, where=(path.name, *error.where), remedy=error.remedy) from None
+    if not isinstance(raw, dict):
+        raise PlanError(
+            "계획이 비어 있거나 목록임", where=(path.name,), remedy="plans/ 의 예를 복사해 고칠 것"
+        )
+    try:
+        return Plan.model_validate(raw)
+    except ValidationError as error:
+        raise _plan_error(error, raw, path) from None
+
+
+def _plan_error(error: ValidationError, raw: Mapping[str, Any], path: Path) -> PlanError:
+    """The first fault as one sentence; the others are counted."""
+    faults = error.errors()
+    unknown = [fault for fault in faults if fault["type"] == "extra_forbidden"]
+    fault = unknown[0] if unknown else faults[0]
+    place = tuple(str(part) for part in fault["loc"])
+    more = f" (그 밖에 {len(faults) - 1}곳)" if len(faults) > 1 else ""
+    kind = fault["type"]
+    value = fault.get("input")
+    shown = f" (적힌 값: {value!r})" if isinstance(value, str | int | float | bool) else ""
+    if kind == "extra_forbidden":
+        return PlanError(
+            f"모르는 키 {place[-1]!r}{more}",
+            where=(path.name, *place[:-1]),
+            remedy=nearest(place[-1], _known_keys(fault["loc"])),
+        )
+    if kind == "missing":
+        return PlanError(
+            f"꼭 필요한 키 {place[-1]!r} 이(가) 없음{more}",
+            where=(path.name, *place[:-1]),
+            remedy="값을 적을 것",
+        )
+    if kind == "literal_error":
+        expected = str(fault.get("ctx", {}).get("expected", "")).replace(" or ", ", ")
+        near = (
+            nearest(str(value), re.findall(r"'([^']*)'", expected))
+            if isinstance(value, str)
+            else f"쓸 수 있는 값: {expected}"
+        )
+        return PlanError(f"쓸 수 없는 값{shown}{more}", where=(path.name, *place), remedy=near)
+    if kind == "value_error":
+        return PlanError(f"{fault['ctx']['error']}{more}", where=(path.name, *place), remedy="계획을 고칠 것")
+    wanted = {
+        "int_parsing": "정수",
+        "int_type": "정수",
+        "float_parsing": "수",
+        "bool_parsing": "true 또는 false",
+        "string_type": "글자",
+        "string_pattern_mismatch": "영문자·숫자·밑줄로 된 이름",
+        "model_type": "키와 값의 묶음",
+        "model_attributes_type": "키와 값의 묶음",
+        "dict_type": "키와 값의 묶음",
+        "tuple_type": "목록",
+        "too_short": "하나 이상",
+        "greater_than_equal": f"{fault.get('ctx', {}).get('ge')} 이상",
+        "less_than_equal": f"{fault.get('ctx', {}).get('le')} 이하",
+        "greater_than": f"{fault.get('ctx', {}).get('gt')} 초과",
+        "less_than": f"{fault.get('ctx', {}).get('lt')} 미만",
+    }.get(kind, "")
+    remedy = f"{wanted}(으)로 적을 것" if wanted else fault["msg"]
+    return PlanError(f"값이 맞지 않음{shown}{more}", where=(path.name, *place), remedy=remedy)
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    """The keys that the model at the parent of `location` knows."""
+    model: Any = Plan
+    for part in location[:-1]:
+        model = _step(model, part)
+        if model is None:
+            return []
+    return list(getattr(model, "model_fields", {}))
+
+
+def _step(model: Any, part: int | str) -> Any:
+    fields = getattr(model, "model_fields", None)
+    annotation = fields[part].annotation if fields and part in fields else model
+    return _model_in(annotation)
+
+
+def _model_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inside in getattr(annotation, "__args__", ()):
+        found = _model_in(inside)
+        if found is not None:
+            return found
+    return None
