@@ -1,0 +1,556 @@
+#!/usr/bin/env python3
+"""evalkit 실행기: 가상환경(.venv)을 만들고 일을 시킨다. Python 3.11 이상의 표준 라이브러리만 쓴다.
+
+    python3 run.py report [계획.yml] [선택지…]   보고서를 만든다 (기본 계획: plans/nic_phase1_vs_phase3.yml)
+    python3 run.py test [pytest 인자…]           전체 시험: ruff, mypy, import-linter, pytest, coverage
+    python3 run.py lab [JupyterLab 인자…]        JupyterLab 을 notebooks/ 에서 연다 (커널 이름: evalkit)
+    python3 run.py bench [이름…]                 benchmarks/ 의 속도 측정
+    python3 run.py rigour [pytest 인자…]         오래 걸리는 모의실험 시험 (slow)
+    python3 run.py lock                          requirements*.lock 을 다시 만든다 (uv 필요)
+
+처음 한 번은 패키지를 설치하고, 다음부터는 잠금 파일이나 pyproject.toml 이 바뀐 때에만 다시 설치한다.
+"""
+
+# Older Pythons must be able to compile this file, so that they can say what they lack: no syntax above 3.7.
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+OLDEST = (3, 11)
+
+
+def old_python_sentence(version: "Sequence[int]", which: "Callable[[str], object]" = shutil.which) -> str:
+    """What to tell someone whose Python is too old; it names a newer one where there is one."""
+    newer = [name for name in ("python3.%d" % minor for minor in range(14, 10, -1)) if which(name)]  # noqa: UP031
+    remedy = (
+        newer[0] + " run.py 로 다시 실행할 것" if newer else "Python 3.11 이상을 설치한 뒤 다시 실행할 것"
+    )
+    return f"이 Python 은 {version[0]}.{version[1]} 인데 evalkit 은 3.11 이상이 필요함. → {remedy}."
+
+
+if sys.version_info < OLDEST:
+    sys.exit(old_python_sentence(sys.version_info[:2]))
+
+ROOT = Path(__file__).resolve().parent
+DEFAULT_PLAN = "plans/nic_phase1_vs_phase3.yml"
+RUNTIME, DEV, BENCH = "requirements.lock", "requirements-dev.lock", "requirements-bench.lock"
+EXTRAS = {RUNTIME: ("launch",), DEV: ("launch", "dev"), BENCH: ("launch", "bench")}
+
+
+class LaunchError(Exception):
+    """One sentence for the person at the terminal: what is wrong and the way out."""
+
+
+def say(text: str) -> None:
+    """A line of the launcher's own, on stderr: stdout belongs to the command that is run."""
+    print(text, file=sys.stderr, flush=True)
+
+
+# -- what stands in .venv ---------------------------------------------------------------------------
+
+
+def venv_of(root: Path) -> Path:
+    return root / ".venv"
+
+
+def venv_python(root: Path) -> Path:
+    """The interpreter inside .venv."""
+    return venv_of(root) / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def base_python() -> str:
+    """The interpreter behind this one: .venv must not be rebuilt by the Python that lives in it."""
+    return str(getattr(sys, "_base_executable", None) or sys.executable)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file with its line ends made equal (a Windows checkout has others); "" where it is missing."""
+    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest() if path.is_file() else ""
+
+
+def identity(root: Path) -> dict[str, str]:
+    """What a .venv cannot survive a change of."""
+    return {
+        "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
+        "platform": f"{sys.implementation.cache_tag} {sysconfig.get_platform()}",
+        "root": str(root),
+    }
+
+
+def stamp_path(root: Path) -> Path:
+    return venv_of(root) / "evalkit-stamp.json"
+
+
+def making_path(root: Path) -> Path:
+    """Stands while an installation runs; found at the start of a run, it means that one was cut short."""
+    return venv_of(root) / "evalkit-installing"
+
+
+def read_stamp(root: Path) -> dict[str, object]:
+    """The stamp of the last finished installation; empty where there is none or it cannot be read."""
+    try:
+        stamp = json.loads(stamp_path(root).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stamp if isinstance(stamp, dict) else {}
+
+
+def write_stamp(root: Path, lock: str) -> None:
+    """Note what is installed now: a new lock beside those that still hold, moved into place in one step."""
+    held = read_stamp(root).get("locks")
+    locks = {k: v for k, v in held.items() if v == digest(root / k)} if isinstance(held, dict) else {}
+    locks[lock] = digest(root / lock)
+    stamp = {"identity": identity(root), "project": digest(root / "pyproject.toml"), "locks": locks}
+    part = stamp_path(root).with_suffix(".part")
+    part.write_text(json.dumps(stamp, indent=1, sort_keys=True), encoding="utf-8")
+    os.replace(part, stamp_path(root))
+
+
+def venv_version(root: Path) -> str:
+    """Major.minor of the Python that made .venv, from pyvenv.cfg; "" where it does not say."""
+    try:
+        text = (venv_of(root) / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    for line in text.splitlines():
+        key, _, value = line.partition("=")
+        if key.strip() in ("version", "version_info"):
+            return ".".join(value.strip().split(".")[:2])
+    return ""
+
+
+def needed(root: Path, lock: str) -> tuple[str, str]:
+    """What must be done before `lock` can be relied upon: ("nothing" | "install" | "make", why)."""
+    if not venv_of(root).exists():
+        return "make", "처음 실행"
+    if making_path(root).exists():
+        return "make", "지난 설치가 끝나지 않았음"
+    if not venv_python(root).exists() or not venv_version(root):
+        return "make", ".venv 가 온전하지 않음"
+    mine = identity(root)
+    if venv_version(root) != mine["python"]:
+        return "make", f".venv 가 다른 Python({venv_version(root)})의 것임"
+    stamp = read_stamp(root)
+    if not stamp:
+        return "install", ".venv 에 설치 기록이 없음"
+    if stamp.get("identity") != mine:
+        return "make", "폴더를 옮겼거나 Python 이 바뀌었음"
+    if stamp.get("project") != digest(root / "pyproject.toml"):
+        return "install", "pyproject.toml 이 바뀌었음"
+    locks = stamp.get("locks")
+    current = [k for k, v in locks.items() if v == digest(root / k)] if isinstance(locks, dict) else []
+    # every lock holds the runtime lock whole (tests/unit/test_environment.py), so any of them will do for it
+    if lock in current or (lock == RUNTIME and current):
+        return "nothing", ""
+    return "install", f"{lock} 이(가) 새롭거나 바뀌었음"
+
+
+# -- the environment of children --------------------------------------------------------------------
+
+_FOREIGN = (
+    "PYTHONDONTWRITEBYTECODE",  # left on, every kernel compiles pandas and scipy again
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PYTHONOPTIMIZE",
+    "PYTHONSTARTUP",
+    "PYTHONIOENCODING",
+    "__PYVENV_LAUNCHER__",
+    "UV_SYSTEM_PYTHON",
+    "UV_BREAK_SYSTEM_PACKAGES",
+    "UV_TARGET",
+    "UV_PREFIX",
+    "UV_PYTHON",
+    "PIP_TARGET",
+    "PIP_PREFIX",
+    "PIP_PYTHON",
+)
+_THREADS = (
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+def home_writable(environ: Mapping[str, str]) -> bool:
+    """Whether the user's folder can take caches; a folder that does not exist cannot."""
+    home = environ.get("USERPROFILE" if os.name == "nt" else "HOME") or ""
+    return bool(home) and os.path.isdir(home) and os.access(home, os.W_OK)
+
+
+def child_environment(root: Path, environ: Mapping[str, str], *, own_jupyter: bool = True) -> dict[str, str]:
+    """The environment of everything that is started from here.
+
+    `own_jupyter` keeps the user's Jupyter and IPython settings (start-up files, kernels named python3 of another
+    environment) out; `lab` lets them in where the home folder is writable. Mirrors named in pip.conf, uv.toml or
+    the environment stay in force.
+    """
+    env = {name: value for name, value in environ.items() if name not in _FOREIGN}
+    venv, var = venv_of(root), venv_of(root) / "var"
+    zone = "Asia/Seoul" if os.path.exists("/usr/share/zoneinfo/Asia/Seoul") else "KST-9"
+    env.update(
+        VIRTUAL_ENV=str(venv),
+        PATH=str(venv_python(root).parent) + os.pathsep + environ.get("PATH", os.defpath),
+        PYTHONUTF8="1",
+        PYTHONHASHSEED="0",
+        TZ=zone,
+        MPLCONFIGDIR=str(var / "matplotlib"),
+        JUPYTER_PLATFORM_DIRS="1",
+        JUPYTER_PREFER_ENV_PATH="1",
+        PIP_USER="0",  # `user = true` in pip.conf cannot work inside a virtual environment
+        PIP_DISABLE_PIP_VERSION_CHECK="1",
+        **dict.fromkeys(_THREADS, "1"),
+    )
+    homeless = not home_writable(environ)
+    if homeless:
+        env.update(
+            {f"XDG_{kind}_HOME": str(var / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA", "STATE")}
+        )
+    if own_jupyter or homeless:
+        env["IPYTHONDIR"] = str(var / "ipython")
+        env.update(
+            {
+                f"JUPYTER_{kind}_DIR": str(var / "jupyter" / kind.lower())
+                for kind in ("CONFIG", "DATA", "RUNTIME")
+            }
+        )
+    return env
+
+
+# -- running ----------------------------------------------------------------------------------------
+
+
+def run(command: Sequence[str], env: Mapping[str, str], cwd: Path = ROOT) -> int:
+    """Run a command in the foreground; Ctrl-C and termination are the child's to handle; its exit code."""
+    process = subprocess.Popen(list(command), cwd=cwd, env=dict(env))
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+    before[signal.SIGTERM] = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        code = process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return 128 - code if code < 0 else code
+
+
+def quietly(command: Sequence[str], env: Mapping[str, str], log: Path, *, note: str = "") -> bool:
+    """Run a command with its output in the log; with a note, a line every 15 seconds shows that it lives."""
+    with log.open("ab") as stream:
+        stream.write(("$ " + " ".join(command) + "\n").encode())
+        stream.flush()
+        try:
+            process = subprocess.Popen(
+                list(command),
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=dict(env),
+            )
+        except OSError as error:
+            stream.write(f"{error}\n".encode())
+            return False
+        started = time.monotonic()
+        try:
+            while True:
+                try:
+                    return process.wait(timeout=15) == 0
+                except subprocess.TimeoutExpired:
+                    if note:
+                        say(f"  … {note} {time.monotonic() - started:.0f}초째")
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+
+
+@contextlib.contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """One installation at a time for this folder; another run waits for it."""
+    name = hashlib.sha256(
+        f"{root}{os.environ.get('USERNAME') or os.environ.get('USER')}".encode()
+    ).hexdigest()
+    with open(Path(tempfile.gettempdir()) / f"evalkit-{name[:16]}.lock", "a+b") as stream:
+        if sys.platform == "win32":
+            import msvcrt
+
+            while True:
+                try:
+                    stream.seek(0)
+                    msvcrt.locking(stream.fileno(), msvcrt.LK_LOCK, 1)
+                    break
+                except OSError:  # LK_LOCK gives up after ten seconds
+                    continue
+        else:
+            import fcntl
+
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+# -- making .venv -----------------------------------------------------------------------------------
+
+
+def remove_venv(root: Path) -> None:
+    """Take .venv away whole."""
+    venv = venv_of(root)
+    try:
+        if venv.is_symlink() or venv.is_file():
+            venv.unlink()
+        elif venv.exists():
+            shutil.rmtree(venv)
+    except OSError as error:
+        raise LaunchError(
+            f".venv 를 지우지 못함 ({error}). → 열려 있는 JupyterLab 이나 터미널을 닫고 다시 실행할 것."
+        ) from error
+
+
+def make_venv(root: Path, env: Mapping[str, str], log: Path) -> None:
+    """An empty .venv without pip, which Debian makes even where python3-venv (ensurepip) is missing."""
+    venv, base = str(venv_of(root)), base_python()
+    ways = [
+        [base, "-m", "venv", "--without-pip", venv],
+        [base, "-m", "virtualenv", "--no-download", "--python", base, venv],
+    ]
+    uv = shutil.which("uv")
+    if uv:
+        ways.append([uv, "venv", "--python", base, venv])
+    for way in ways:
+        if quietly(way, env, log) and venv_python(root).exists():
+            making_path(root).touch()
+            return
+        remove_venv(root)
+    raise LaunchError(
+        "가상환경을 만들지 못함. → Debian·Ubuntu 는 `sudo apt install python3-venv` 를, 그 밖에는 python.org 의 Python 이나 uv 를"
+        f" 설치한 뒤 다시 실행할 것 (기록: {log})."
+    )
+
+
+def pip_command(root: Path, env: Mapping[str, str], log: Path) -> list[str]:
+    """A pip that installs into .venv: its own, one from ensurepip, the system's, or one that virtualenv brings."""
+    python, base = str(venv_python(root)), base_python()
+    inside = [python, "-m", "pip"]
+    if quietly([*inside, "--version"], env, log):
+        return inside
+    if quietly([python, "-m", "ensurepip", "--default-pip"], env, log):
+        return inside
+    outside = [base, "-m", "pip", "--python", python]  # pip >= 22.3; PEP 668 does not bind a .venv
+    if quietly([*outside, "--version"], env, log):
+        return outside
+    if quietly([base, "-m", "virtualenv", "--no-download", "--python", base, str(venv_of(root))], env, log):
+        return inside
+    raise LaunchError(
+        "이 Python 에는 pip 도 ensurepip 도 없음. → Debian·Ubuntu 는 `sudo apt install python3-venv` 를, 그 밖에는 uv 를 설치한 뒤"
+        f" 다시 실행할 것 (기록: {log})."
+    )
+
+
+def install(root: Path, lock: str, env: Mapping[str, str], log: Path) -> None:
+    """The locked packages, each checked against its hash, then the project itself, editable and without a download."""
+    python, uv = str(venv_python(root)), shutil.which("uv")
+    project = ["--no-deps", "--no-build-isolation", "-e", str(root)]
+    locked = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", str(root / lock)]
+    if uv:
+        start = [uv, "pip", "install", "--python", python]
+        if quietly([*start, *locked], env, log, note="uv 로 설치하는 중") and quietly(
+            [*start, "--offline", *project], env, log
+        ):
+            return
+        say("  uv 로 설치하지 못함: pip 으로 다시 설치함")
+    start = [*pip_command(root, env, log), "install", "--no-compile", "--no-input", "--progress-bar", "off"]
+    if quietly([*start, *locked], env, log, note="pip 으로 설치하는 중") and quietly(
+        [*start, "--no-index", *project], env, log
+    ):
+        return
+    tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:]
+    say("\n".join(f"  | {line}" for line in tail))
+    raise LaunchError(
+        "패키지를 설치하지 못함 (위는 기록의 끝). → 인터넷 연결과 프록시를 확인하고, 사내 미러를 쓰면 pip.conf 나 uv.toml 에 적은 뒤"
+        f" 다시 실행할 것 (전체 기록: {log})."
+    )
+
+
+def prepare(root: Path, lock: str, environ: Mapping[str, str]) -> None:
+    """Bring .venv to where `lock` says; nothing happens where it is there already."""
+    if needed(root, lock)[0] == "nothing":
+        return
+    if not (root / lock).is_file():
+        raise LaunchError(f"{lock} 이(가) 없음. → 저장소를 다시 받거나 `python3 run.py lock` 을 실행할 것.")
+    with alone(root):
+        action, why = needed(root, lock)  # another run may have done it while this one waited
+        if action == "nothing":
+            return
+        started = time.monotonic()
+        say(f"환경을 준비함 ({why}): {venv_of(root)}")
+        log = Path(tempfile.gettempdir()) / f"evalkit-install-{os.getpid()}.log"
+        log.write_bytes(b"")
+        env = child_environment(root, environ)
+        if action == "make":
+            remove_venv(root)
+            make_venv(root, env, log)
+        making_path(root).touch()
+        install(root, lock, env, log)
+        (venv_of(root) / "var").mkdir(exist_ok=True)
+        write_stamp(root, lock)
+        making_path(root).unlink()
+        log.unlink(missing_ok=True)
+        say(f"환경 준비를 마침: {time.monotonic() - started:.0f}초")
+
+
+# -- the words --------------------------------------------------------------------------------------
+
+
+def report_arguments(arguments: Sequence[str]) -> list[str]:
+    """The default plan unless the user names one."""
+    named = any(a.lower().endswith((".yml", ".yaml")) and not a.startswith("-") for a in arguments)
+    return ["report", *([] if named else [DEFAULT_PLAN]), *arguments]
+
+
+def word_report(arguments: Sequence[str]) -> int:
+    prepare(ROOT, RUNTIME, os.environ)
+    env = child_environment(ROOT, os.environ)
+    return run([str(venv_python(ROOT)), "-m", "evalkit", *report_arguments(arguments)], env)
+
+
+def static_checks(python: str) -> dict[str, list[str]]:
+    """The tools that read the code without running it, in the order in which they run."""
+    folders = ["src", "tests", "benchmarks", "run.py"]
+    return {
+        "ruff check": [python, "-m", "ruff", "check", *folders],
+        "ruff format": [python, "-m", "ruff", "format", "--check", *folders],
+        "import-linter": [str(Path(python).with_name("lint-imports" + Path(python).suffix)), "--no-cache"],
+        "mypy": [python, "-m", "mypy"],
+    }
+
+
+def word_test(arguments: Sequence[str]) -> int:
+    """The whole suite; with arguments of the user, only the tests that they name."""
+    prepare(ROOT, DEV, os.environ)
+    env, python = child_environment(ROOT, os.environ), str(venv_python(ROOT))
+    failed = []
+    for name, command in {} if arguments else static_checks(python).items():
+        say(f"— {name}")
+        if run(command, env):
+            failed.append(name)
+    if not arguments:
+        arguments = ["-m", "not slow"]
+    code = run([python, "-m", "coverage", "run", "-m", "pytest", *arguments], env)
+    if failed:
+        say(f"통과하지 못한 검사: {', '.join(failed)}")
+    return code or bool(failed)
+
+
+def word_rigour(arguments: Sequence[str]) -> int:
+    prepare(ROOT, DEV, os.environ)
+    env = child_environment(ROOT, os.environ)
+    return run([str(venv_python(ROOT)), "-m", "pytest", "-m", "slow", *arguments], env)
+
+
+def word_lab(arguments: Sequence[str]) -> int:
+    prepare(ROOT, RUNTIME, os.environ)
+    env, python = child_environment(ROOT, os.environ, own_jupyter=False), str(venv_python(ROOT))
+    register = [python, "-m", "ipykernel", "install", "--prefix", str(venv_of(ROOT)), "--name", "evalkit"]
+    register += ["--display-name", "evalkit"]
+    for name in ("PYTHONHASHSEED", "PYTHONUTF8", *_THREADS):
+        register += ["--env", name, env[name]]
+    log = Path(tempfile.gettempdir()) / f"evalkit-kernel-{os.getpid()}.log"
+    if not quietly(register, env, log):
+        raise LaunchError(f"커널 evalkit 을 등록하지 못함. → .venv 를 지우고 다시 실행할 것 (기록: {log}).")
+    log.unlink(missing_ok=True)
+    return run([python, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT / 'notebooks'}", *arguments], env)
+
+
+def word_bench(arguments: Sequence[str]) -> int:
+    scripts = sorted((ROOT / "benchmarks").glob("[!_]*.py"))
+    chosen = [s for s in scripts if not arguments or s.stem in arguments]
+    if not chosen:
+        names = ", ".join(s.stem for s in scripts) or "없음"
+        raise LaunchError(f"그런 측정이 없음: {' '.join(arguments)}. → 쓸 수 있는 이름: {names}.")
+    prepare(ROOT, BENCH, os.environ)
+    env, python = child_environment(ROOT, os.environ), str(venv_python(ROOT))
+    codes = []
+    for script in chosen:
+        say(f"— {script.stem}")
+        codes.append(run([python, str(script)], env))
+    return max(codes)
+
+
+def compile_command(uv: str, lock: str) -> list[str]:
+    """How a lock is compiled; the others follow the versions of the runtime lock."""
+    command = [
+        uv,
+        "pip",
+        "compile",
+        "pyproject.toml",
+        "--universal",
+        "--python-version",
+        "3.11",
+        "--generate-hashes",
+    ]
+    command += ["--no-emit-index-url", "--no-annotate", "--no-header", "--quiet", "--output-file", lock]
+    for extra in EXTRAS[lock]:
+        command += ["--extra", extra]
+    return command if lock == RUNTIME else [*command, "--constraint", RUNTIME]
+
+
+def word_lock(arguments: Sequence[str]) -> int:
+    uv = shutil.which("uv")
+    if not uv:
+        raise LaunchError("잠금 파일은 uv 로 만듦. → uv 를 설치한 뒤 다시 실행할 것.")
+    env = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    for lock in EXTRAS:
+        say(f"— {lock}")
+        code = run([*compile_command(uv, lock), *arguments], env)
+        if code:
+            return code
+    return 0
+
+
+WORDS = {
+    "report": word_report,
+    "test": word_test,
+    "lab": word_lab,
+    "bench": word_bench,
+    "rigour": word_rigour,
+    "lock": word_lock,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the first word says; the exit code of the command, 1 for a broken environment, 2 for a wrong word."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(
+            stream, "reconfigure"
+        ):  # a cp949 pipe cannot hold every sign; children write UTF-8 as well
+            piped = os.name == "nt" and not stream.isatty()
+            stream.reconfigure(errors="replace", **({"encoding": "utf-8"} if piped else {}))
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print((__doc__ or "").strip())
+        return 0 if arguments else 2
+    word, *rest = arguments
+    if word not in WORDS:
+        say(f"모르는 말 {word!r}. → {' · '.join(WORDS)} 가운데 하나를 쓸 것 (`python3 run.py --help`).")
+        return 2
+    try:
+        return int(WORDS[word](rest))
+    except LaunchError as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        say("멈춤. → 같은 명령을 다시 실행하면 처음부터 안전하게 이어짐.")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
