@@ -103,6 +103,14 @@ class Phase(_Strict):
         return self
 
 
+class Claim(_Strict):
+    """A total that the programme reports, in the outcome's total unit."""
+
+    value: float
+    label: Text
+    source: str = Field(min_length=1)
+
+
 class Outcome(_Strict):
     """One outcome, its scale and how it is read."""
 
@@ -110,6 +118,7 @@ class Outcome(_Strict):
     variable: str = Field(description="패널 변수 이름")
     unit: Text = Field(description="자연 단위 (명, 백만원, %p …)")
     family: Slug
+    panel: Slug = Field("units", description="이 결과가 있는 패널")
     scale: Literal["level", "log", "share"] = "level"
     total_unit: Text | None = Field(
         None, description="단위당 효과 × 지원 단위 수로 적는 총량의 단위; 비우면 총량을 적지 않음"
@@ -120,17 +129,25 @@ class Outcome(_Strict):
     adoption: str | None = Field(None, description="다른 처치 시작 변수를 쓸 때")
     reading: Literal["effect", "description"] = "effect"
     reading_reason: Text | None = None
-    claimed_total: float | None = Field(None, description="사업이 보고한 총량 (같은 단위)")
-    claimed_source: str | None = None
+    claimed: dict[int, Claim] = Field(default_factory=dict, description="단계마다 사업이 보고한 총량")
     covariates: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
     def _reason(self) -> Outcome:
         if self.reading == "description" and self.reading_reason is None:
             raise ValueError("reading 이 description 이면 reading_reason 을 적을 것")
-        if (self.claimed_total is None) != (self.claimed_source is None):
-            raise ValueError("claimed_total 과 claimed_source 는 함께 적을 것")
         return self
+
+
+class Known(_Strict):
+    """A figure that is already known, set beside what the kit finds."""
+
+    outcome: Slug
+    phase: int
+    period: Year
+    estimate: float
+    std_error: float | None = None
+    source: Text
 
 
 class DesignPlan(_Strict):
@@ -178,6 +195,7 @@ class Plan(_Strict):
     horizon: int = Field(2, ge=0, le=20, description="단계를 비교하는 경과 연수 (0부터 이 값까지의 평균)")
     lang: Lang = "ko"
     reports: tuple[ReportItem, ...] = Field(min_length=1)
+    known: tuple[Known, ...] = ()
     notes: dict[Slug, Text] = Field(default_factory=dict, description="보고서에 그대로 싣는 설명")
 
     @field_validator("outcomes")
@@ -202,6 +220,11 @@ class Plan(_Strict):
                     raise ValueError(
                         f"결과 {name} 이(가) 없는 단계 {phase} 을(를) 가리킴 ({nearest(str(phase), map(str, self.phases))})"
                     )
+        for known in self.known:
+            if known.outcome not in self.outcomes or known.phase not in self.phases:
+                raise ValueError(
+                    f"known 이 계획에 없는 결과 {known.outcome!r} 또는 단계 {known.phase} 을(를) 가리킴"
+                )
         for item in self.reports:
             for name, values in item.for_each.items():
                 choices: dict[str, Mapping[Any, Any]] = {"outcome": self.outcomes, "phase": self.phases}

@@ -1,0 +1,238 @@
+"""The effect of one phase on one outcome: estimate, inference, checks. Nothing here is drawn or worded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evalkit import aggregate
+from evalkit.checks.balance import balance, standardised_differences
+from evalkit.checks.check import Check
+from evalkit.checks.grade import Grade, maryland
+from evalkit.checks.influence import leave_one_out
+from evalkit.checks.power import smallest_detectable
+from evalkit.checks.pre_trends import pre_trends
+from evalkit.design import Design
+from evalkit.errors import DesignError
+from evalkit.estimate import Estimate
+from evalkit.estimators.group_time import group_time_effects
+from evalkit.estimators.two_way import two_way_event_study
+from evalkit.inference import Band, ClusterCounts, Headline, cluster_counts, cluster_jackknife, headline, uniform_band
+from evalkit.panel import Panel
+from evalkit.study.plan import Outcome, Plan
+from evalkit.study.sample import ADOPTION, OUTCOME, AnalysisSample, draw_sample
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a phase did to an outcome.
+
+    Attributes
+    ----------
+    outcome, phase : which question
+    sample : the units and the flow to them
+    cells : group-time effects (cohort, period) of the phase's cohorts
+    event : event study with the headline covariance (terms: event_time)
+    band : uniform band of `event`
+    average : mean effect over event times 0..horizon that exist; one term
+    headline : the inference that leads on `average`, its companions and the reasons
+    counts : clusters treated, comparison, mixed
+    mde : smallest detectable effect of `average`, in its unit
+    two_way : event study by two-way fixed effects, for contrast; None where it cannot be fitted
+    paths : mean outcome by period of treated and comparison units
+    counterfactual_mean : mean outcome of the treated without support over 0..horizon (observed mean − effect)
+    total : effect × treated units × factor of the plan: estimate, conf_low, conf_high; None where the plan asks for none
+    """
+
+    outcome: str
+    phase: int
+    sample: AnalysisSample
+    cells: Estimate
+    event: Estimate
+    band: Band
+    average: Estimate
+    headline: Headline
+    by_cohort: Estimate
+    counts: ClusterCounts
+    checks: tuple[Check, ...]
+    grade: Grade
+    balance: pd.DataFrame
+    mde: float
+    two_way: Estimate | None
+    paths: pd.DataFrame
+    counterfactual_mean: float
+    horizon: tuple[int, ...]
+    description: bool
+
+    @property
+    def n_treated(self) -> int:
+        """Treated units of the sample."""
+        return int(self.sample.treated.sum())
+
+    @property
+    def n_comparison(self) -> int:
+        """Comparison units of the sample."""
+        return int(self.sample.comparison.sum())
+
+    def row(self, level: float) -> dict[str, float]:
+        """The headline row; the p-value is missing where the rule allows none."""
+        row = self.headline.estimate.table(level).iloc[0].to_dict()
+        if not self.headline.p_value_allowed:
+            row.update(p_value=float("nan"), conf_low=float("nan"), conf_high=float("nan"))
+        return {str(k): float(v) for k, v in row.items()}
+
+    def total(self, outcome: Outcome, level: float) -> dict[str, float] | None:
+        """Effect per unit × treated units × the plan's factor."""
+        if outcome.total_unit is None:
+            return None
+        scale = self.n_treated * outcome.total_factor
+        return {name: value * scale for name, value in self.row(level).items() if name != "p_value"}
+
+
+def estimate_effect(plan: Plan, panel: Panel, outcome: str, phase: int) -> Effect:
+    """Draw the sample, estimate, infer, check.
+
+    Raises
+    ------
+    DesignError, RefusalError : with the reason why the data cannot answer
+    """
+    sample = draw_sample(plan, panel, outcome, phase)
+    asked = plan.outcomes[outcome]
+    description = asked.reading == "description"
+    lo, hi = (sample.baseline + 1 + plan.design.anticipation,) * 2 if description else plan.phases[phase].cohorts
+    cells = _cells(plan, sample, sample.design, lo, hi)
+    jackknifed = cluster_jackknife(cells)
+    event = aggregate.event_study(jackknifed)
+    times = _post_times(event, plan.horizon)
+    average_if = aggregate.average(aggregate.event_study(cells), times)
+    average = cluster_jackknife(average_if)
+    counts = cluster_counts(cells, sample.treated)
+    lead = headline(average_if, counts, rule=plan.inference.rule)
+    companions = dict(lead.companions)
+    if plan.inference.companion_cluster:
+        companions[f"CV3:{plan.inference.companion_cluster}"] = _companion(plan, sample, times, lo, hi)
+    lead = replace(lead, companions=companions)
+    event = cluster_jackknife(aggregate.event_study(cells))
+    band = uniform_band(event, level=plan.inference.level)
+    effect_size = float(average.values[0])
+    table = _balance_table(sample)
+    checks = (
+        pre_trends(event, effect=effect_size, level=plan.inference.level),
+        balance(table),
+        leave_one_out(average, level=plan.inference.level),
+        _few_clusters(counts, lead),
+    )
+    paths = _paths(sample)
+    return Effect(
+        outcome=outcome,
+        phase=phase,
+        sample=sample,
+        cells=cells,
+        event=event,
+        band=band,
+        average=average,
+        headline=lead,
+        by_cohort=cluster_jackknife(aggregate.by_cohort(cells)),
+        counts=counts,
+        checks=checks,
+        grade=maryland(checks, description=description),
+        balance=table,
+        mde=float(smallest_detectable(lead.estimate, level=plan.inference.level)[0]),
+        two_way=_two_way(sample, event),
+        paths=paths,
+        counterfactual_mean=_treated_mean(sample, times, lo, hi) - effect_size,
+        horizon=times,
+        description=description,
+    )
+
+
+def _cells(plan: Plan, sample: AnalysisSample, design: Design, lo: int, hi: int) -> Estimate:
+    estimated = group_time_effects(
+        sample.panel,
+        design,
+        method=plan.design.method if design.covariates else "reg",
+        missing="pairs" if plan.design.unbalanced else "drop",
+    )
+    return aggregate.select_cohorts(estimated, lo, hi)
+
+
+def _companion(plan: Plan, sample: AnalysisSample, times: tuple[int, ...], lo: int, hi: int) -> Estimate:
+    design = replace(sample.design, cluster=plan.inference.companion_cluster)
+    return cluster_jackknife(aggregate.average(aggregate.event_study(_cells(plan, sample, design, lo, hi)), times))
+
+
+def _post_times(event: Estimate, horizon: int) -> tuple[int, ...]:
+    known = np.asarray(event.terms.get_level_values("event_time"), dtype=int)[np.isfinite(event.values)]
+    times = tuple(int(e) for e in known if 0 <= e <= horizon)
+    if not times:
+        raise DesignError(
+            f"지원 후 0–{horizon}년의 효과를 하나도 추정할 수 없음", remedy="periods 와 cohorts 의 범위를 확인할 것"
+        )
+    return times
+
+
+def _two_way(sample: AnalysisSample, event: Estimate) -> Estimate | None:
+    times = np.asarray(event.terms.get_level_values("event_time"), dtype=int)
+    design = replace(sample.design, covariates=())
+    try:
+        return two_way_event_study(sample.panel, design, window=(int(times.min()), int(times.max())))
+    except DesignError:
+        return None
+
+
+def _balance_table(sample: AnalysisSample) -> pd.DataFrame:
+    """Covariates and the outcome at the baseline; a text covariate becomes one share a level."""
+    panel = sample.panel
+    at = int(np.flatnonzero(panel.periods == sample.baseline)[0])
+    variables: dict[str, NDArray[np.float64]] = {"outcome": panel.values(OUTCOME)[:, at]}
+    for name in sample.design.covariates:
+        values = panel.constant(name)
+        if values.dtype.kind in "OUS":
+            for level in np.unique(values.astype(str)):
+                variables[f"{name}={level}"] = (values.astype(str) == level).astype(np.float64)
+        else:
+            variables[name] = np.asarray(values, dtype=np.float64)
+    return standardised_differences(variables, sample.treated, sample.comparison)
+
+
+def _few_clusters(counts: ClusterCounts, lead: Headline) -> Check:
+    verdict = "fail" if not lead.p_value_allowed else "pass"
+    return Check(
+        "few_clusters",
+        verdict,  # type: ignore[arg-type]
+        lead.reasons[0] if lead.reasons else "",
+        p_value=counts.min_p_permutation,
+        detail={"total": counts.total, "treated": counts.treated, "comparison": counts.comparison, "mixed": counts.mixed},
+    )
+
+
+def _paths(sample: AnalysisSample) -> pd.DataFrame:
+    values = sample.panel.values(OUTCOME)
+    rows: dict[str, NDArray[np.float64]] = {}
+    for name, mask in (("treated", sample.treated), ("comparison", sample.comparison)):
+        inside = values[mask]
+        observed = np.isfinite(inside)
+        counts = observed.sum(axis=0)
+        with np.errstate(invalid="ignore"):
+            rows[name] = np.where(counts > 0, np.where(observed, inside, 0.0).sum(axis=0) / counts, np.nan)
+        rows[f"n_{name}"] = counts.astype(np.float64)
+    return pd.DataFrame(rows, index=pd.Index(sample.panel.periods, name="period"))
+
+
+def _treated_mean(sample: AnalysisSample, times: tuple[int, ...], lo: int, hi: int) -> float:
+    """Mean observed outcome of treated unit-years at the averaged event times."""
+    adoption = np.asarray(sample.panel.constant(ADOPTION), dtype=np.float64)
+    inside = (adoption >= lo) & (adoption <= hi)
+    event_time = sample.panel.periods[None, :] - adoption[:, None]
+    cell = np.isin(event_time, times) & inside[:, None]
+    return float(np.nanmean(sample.panel.values(OUTCOME)[cell]))
+
+
+def companions_table(effect: Effect, level: float) -> pd.DataFrame:
+    """The headline and its companions, one row each."""
+    rows: Mapping[str, Estimate] = {effect.headline.estimate.inference: effect.headline.estimate, **effect.headline.companions}
+    return pd.DataFrame({name: estimate.table(level).iloc[0] for name, estimate in rows.items()}).T

@@ -1,0 +1,281 @@
+"""Raw files to panels, once: what was read is hashed, and nothing is done again while nothing changed.
+
+`fingerprint` is light (no pandas) because the command line asks it before deciding whether anything must run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from evalkit.errors import DataError, FileError
+from evalkit.study.plan import Plan
+
+Progress = Callable[[str], None]
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A raw file: path relative to the data folder, hash and size in bytes."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a plan reads.
+
+    Attributes
+    ----------
+    digest : hash of all inputs together
+    files : the raw files in order of path; empty before a simulated world has been written
+    simulated : True when no evaluator's file was found and the plan names a world
+    folder : where the raw files lie
+    """
+
+    digest: str
+    files: tuple[InputFile, ...]
+    simulated: bool
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Where the panels and the audit of a plan lie."""
+
+    folder: Path
+    inputs: Inputs
+    changed: bool
+
+
+def project_root(plan_path: Path) -> Path:
+    """The nearest folder above the plan that holds ``notebooks``; else the plan's own folder."""
+    plan_path = plan_path.resolve()
+    for folder in plan_path.parents:
+        if (folder / "notebooks").is_dir():
+            return folder
+    return plan_path.parent
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@cache
+def code_sha256(*parts: str) -> str:
+    """Hash of the package's files below the named parts (all of it without parts)."""
+    digest = hashlib.sha256()
+    roots = [_PACKAGE / part for part in parts] or [_PACKAGE]
+    files = sorted(
+        file
+        for root in roots
+        for file in ([root] if root.is_file() else root.rglob("*"))
+        if file.is_file() and file.suffix in {".py", ".csv", ".yml", ".json", ".j2", ".css"}
+    )
+    for file in files:
+        digest.update(file.relative_to(_PACKAGE).as_posix().encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _data_folder(plan_path: Path, plan: Plan, data: Path | None) -> Path:
+    if data is not None:
+        if not data.is_dir():
+            raise FileError(
+                f"자료 폴더 {str(data)!r} 이(가) 없음", remedy="--data 로 자료가 있는 폴더를 적을 것"
+            )
+        return data.resolve()
+    return (plan_path.resolve().parent / plan.data.folder).resolve()
+
+
+def _found(folder: Path, plan: Plan) -> dict[str, list[Path]]:
+    """Files of each source, temporary files of Excel left out, in order of name."""
+    return {
+        name: sorted(
+            f for f in folder.glob(source.files) if f.is_file() and not f.name.startswith(("~$", "."))
+        )
+        for name, source in plan.data.sources.items()
+    }
+
+
+def fingerprint(plan_path: str | Path, plan: Plan, data: str | Path | None = None) -> Inputs:
+    """Which files the plan reads, with their hashes; decides whether the simulated world is used.
+
+    Raises
+    ------
+    FileError : the data folder named by hand is missing; a required source has no file while others have
+    """
+    plan_path = Path(plan_path)
+    folder = _data_folder(plan_path, plan, Path(data) if data else None)
+    found = _found(folder, plan)
+    simulation = plan.data.simulate
+    if not any(found.values()):
+        if simulation is None or data:
+            first = next(iter(plan.data.sources.values()))
+            raise FileError(
+                f"자료 폴더에 계획이 읽을 파일이 하나도 없음 (예: {first.files})",
+                where=(plan_path.name, folder.name),
+                remedy="data/raw/README.md 의 자리에 파일을 두거나 --data 로 폴더를 적을 것",
+            )
+        digest = hashlib.sha256(("simulated " + simulation.model_dump_json()).encode()).hexdigest()
+        return Inputs(
+            digest,
+            _listed(_world_folder(plan_path, plan) / "raw"),
+            True,
+            _world_folder(plan_path, plan) / "raw",
+        )
+    missing = [name for name, files in found.items() if not files and plan.data.sources[name].required]
+    if missing:
+        raise FileError(
+            f"꼭 필요한 자료 {missing[0]!r} 의 파일이 없음 (무늬: {plan.data.sources[missing[0]].files})",
+            where=(plan_path.name, folder.name),
+            remedy="파일을 그 자리에 두거나 계획에서 required: false 로 바꿀 것",
+        )
+    files = tuple(
+        InputFile(file.relative_to(folder).as_posix(), sha256_of(file), file.stat().st_size)
+        for file in sorted({file for group in found.values() for file in group})
+    )
+    lines = "\n".join(f"{file.sha256} {file.path}" for file in files)
+    return Inputs(hashlib.sha256(lines.encode()).hexdigest(), files, False, folder)
+
+
+def _listed(folder: Path) -> tuple[InputFile, ...]:
+    """Files of a written world, from the list kept beside it."""
+    listing = folder.parent / "files.json"
+    if not listing.is_file():
+        return ()
+    return tuple(InputFile(**entry) for entry in json.loads(listing.read_text(encoding="utf-8")))
+
+
+def _world_folder(plan_path: Path, plan: Plan) -> Path:
+    simulation = plan.data.simulate
+    assert simulation is not None
+    name = f"{simulation.world}-{simulation.seed}-{simulation.firms}"
+    return project_root(plan_path) / "data" / "processed" / "simulated" / name
+
+
+def _write_world(plan_path: Path, plan: Plan, progress: Progress | None) -> None:
+    """The simulated raw files, written aside and moved when complete; the truth lies apart from them."""
+    from evalkit import simulate
+
+    simulation = plan.data.simulate
+    assert simulation is not None
+    folder = _world_folder(plan_path, plan)
+    stamp = hashlib.sha256(
+        (simulation.model_dump_json() + code_sha256("simulate", "ingest/regions.py")).encode()
+    ).hexdigest()
+    marker = folder / "stamp"
+    if marker.is_file() and marker.read_text() == stamp:
+        return
+    if progress:
+        progress("모의 세계를 씀")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
+    try:
+        world = simulate.world(seed=simulation.seed, firms=simulation.firms)
+        simulate.write(world, aside / "raw", aside / "truth")
+        files = [
+            asdict(
+                InputFile(file.relative_to(aside / "raw").as_posix(), sha256_of(file), file.stat().st_size)
+            )
+            for file in sorted((aside / "raw").rglob("*"))
+            if file.is_file()
+        ]
+        (aside / "files.json").write_text(json.dumps(files, ensure_ascii=False, indent=1), encoding="utf-8")
+        (aside / "stamp").write_text(stamp)
+        if folder.exists():
+            shutil.rmtree(folder)
+        aside.replace(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def identifier_key(root: Path, *, simulated: bool) -> bytes:
+    """Key of the keyed hash that stands in for business numbers.
+
+    From ``EVALKIT_HASH_KEY``; else made once and kept with the processed data, which never leave the machine.
+    """
+    if simulated:
+        return b"evalkit simulated world"
+    given = os.environ.get("EVALKIT_HASH_KEY")
+    if given:
+        return given.encode()
+    path = root / "data" / "processed" / "identifier.key"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".part")
+        temporary.write_bytes(os.urandom(32))
+        temporary.chmod(0o600)
+        temporary.replace(path)
+    return path.read_bytes()
+
+
+def prepare(
+    plan_path: str | Path, plan: Plan, data: str | Path | None = None, progress: Progress | None = None
+) -> Prepared:
+    """Read every source of the plan, build its panels and write them with the audit; idempotent.
+
+    Nothing is written until everything could be read: a fault in an input leaves the earlier panels as they were.
+    """
+    plan_path = Path(plan_path)
+    root = project_root(plan_path)
+    inputs = fingerprint(plan_path, plan, data)
+    if inputs.simulated:
+        _write_world(plan_path, plan, progress)
+        inputs = fingerprint(plan_path, plan, data)
+    folder = root / "data" / "processed" / plan.id
+    asked = json.dumps(
+        {"data": plan.data.model_dump(mode="json"), "units": plan.units.model_dump(mode="json")},
+        sort_keys=True,
+    )
+    code = code_sha256("ingest", "panel.py", "study", "simulate")
+    stamp = hashlib.sha256(f"{inputs.digest}\n{asked}\n{code}".encode()).hexdigest()
+    marker = folder / "stamp"
+    if marker.is_file() and marker.read_text() == stamp:
+        return Prepared(folder, inputs, changed=False)
+
+    from evalkit.study.build import build
+
+    panels, audit = build(
+        plan, inputs, key=identifier_key(root, simulated=inputs.simulated), progress=progress
+    )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".preparing-"))
+    try:
+        for name, panel in panels.items():
+            panel.save(aside / f"{name}.npz")
+        write_json(aside / "audit.json", audit)
+        (aside / "stamp").write_text(stamp)
+        if folder.exists():
+            shutil.rmtree(folder)
+        aside.replace(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return Prepared(folder, inputs, changed=True)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Sorted, readable JSON without NaN."""
+    path.write_text(
+        json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True, allow_nan=False), encoding="utf-8"
+    )
+
+
+def require_panel(panels: Mapping[str, Any], name: str) -> Any:
+    """A built panel by name."""
+    if name not in panels:
+        raise DataError(f"패널 {name!r} 이(가) 만들어지지 않음", remedy=f"만들어진 패널: {', '.join(panels)}")
+    return panels[name]

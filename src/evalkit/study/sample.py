@@ -1,0 +1,189 @@
+"""The estimation sample of one outcome and phase: who stays, who goes and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalkit.design import Design
+from evalkit.errors import DesignError, RefusalError
+from evalkit.panel import Panel
+from evalkit.study.plan import Exclusion, Outcome, Phase, Plan
+
+OUTCOME = "outcome"
+ADOPTION = "adoption_used"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowStep:
+    """One step from all units to the sample: how many units and treated units remain after it."""
+
+    reason: str
+    units: int
+    treated: int
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisSample:
+    """Panel, design and flow; `treated` and `comparison` mark the units of the sample  # (N,)"""
+
+    panel: Panel
+    design: Design
+    flow: tuple[FlowStep, ...]
+    treated: NDArray[np.bool_]
+    comparison: NDArray[np.bool_]
+    baseline: int
+
+
+def draw_sample(plan: Plan, panel: Panel, name: str, number: int, lang: str = "ko") -> AnalysisSample:
+    """The sample of an outcome in a phase.
+
+    Treated units adopted within the phase's cohorts; comparison units never adopted or adopt later. Covariates that vary are
+    frozen at the baseline, the last period before the phase's first cohort less anticipation.
+
+    Raises
+    ------
+    DesignError : no clean period, no treated or no comparison unit is left
+    RefusalError : a logarithm of an outcome with zeros
+    """
+    outcome, phase = plan.outcomes[name], plan.phases[number]
+    adoption_name = outcome.adoption or plan.design.adoption
+    adoption = np.asarray(panel.constant(adoption_name), dtype=np.float64)
+    adoption = np.where(np.isnan(adoption), np.inf, adoption)
+    periods = _periods(panel, outcome, phase)
+    lo, hi = phase.cohorts
+    if outcome.reading == "description":
+        lo = hi = int(periods[0]) + 1
+        adoption = np.where(np.isfinite(adoption), float(lo), np.inf)
+    baseline = lo - 1 - plan.design.anticipation
+    if baseline not in periods:
+        raise DesignError(
+            f"{lo}년 코호트에 지원 전의 깨끗한 기간이 없음 (쓸 수 있는 해: {periods[0]}–{periods[-1]})",
+            where=(plan.id, f"outcomes.{name}", f"phases.{number}"),
+            remedy="periods 를 앞으로 넓히거나, 넓힐 자료가 없으면 reading: description 으로 바꿀 것",
+        )
+    treated = (adoption >= lo) & (adoption <= hi)
+    values = _scaled(panel, outcome, name)
+    at_baseline = int(np.flatnonzero(panel.periods == baseline)[0])
+    keep = np.ones(len(panel.units), dtype=bool)
+    flow = [FlowStep("all", int(keep.sum()), int(treated.sum()))]
+
+    def drop(mask: NDArray[np.bool_], reason: str, text: str = "") -> None:
+        before = int(keep.sum())
+        np.logical_and(keep, ~mask, out=keep)
+        if int(keep.sum()) != before:
+            flow.append(FlowStep(reason, int(keep.sum()), int((keep & treated).sum()), text))
+
+    for exclusion in plan.units.exclude:
+        applies = _matches(panel, exclusion)
+        if applies is None:
+            continue
+        drop(
+            applies & (~treated if exclusion.applies_to == "comparison" else True),
+            "excluded",
+            exclusion.reason[lang],
+        )
+    if phase.drop_treated_before:
+        drop(adoption < lo, "treated_before")
+    drop(~np.isfinite(values[:, at_baseline]), "not_at_baseline")
+    frozen = _frozen_covariates(plan, outcome, panel, at_baseline)
+    for covariate, array in frozen.items():
+        if array.dtype.kind == "f":
+            drop(~np.isfinite(array), "covariate_missing", covariate)
+    inside = np.isin(panel.periods, periods)
+    drop(np.isfinite(values[:, inside]).sum(axis=1) < 2, "observed_once")
+    comparison = keep & ~treated
+    if not (keep & treated).any():
+        raise DesignError(
+            f"{number}단계({lo}–{hi}년)에 처음 지원받은 단위가 표본에 없음",
+            where=(plan.id, f"outcomes.{name}"),
+            remedy="cohorts 의 범위와 제외 규칙을 확인할 것",
+        )
+    if not comparison.any():
+        raise DesignError(
+            "비교할 단위가 표본에 하나도 없음",
+            where=(plan.id, f"outcomes.{name}"),
+            remedy="제외 규칙을 줄이거나 비교집단 자료를 더할 것",
+        )
+    prepared = panel.with_varying(**{OUTCOME: values}).with_fixed(**{ADOPTION: adoption, **frozen})
+    clusters = [c for c in (plan.inference.cluster, plan.inference.companion_cluster) if c]
+    for cluster in clusters:
+        prepared.constant(cluster)
+    design = Design(
+        outcome=OUTCOME,
+        adoption=ADOPTION,
+        comparison=plan.design.comparison,
+        base=plan.design.base,
+        anticipation=plan.design.anticipation,
+        covariates=tuple(frozen),
+        cluster=plan.inference.cluster,
+    )
+    return AnalysisSample(
+        prepared.select(keep, periods), design, tuple(flow), treated[keep], comparison[keep], baseline
+    )
+
+
+def _periods(panel: Panel, outcome: Outcome, phase: Phase) -> NDArray[np.int64]:
+    lo, hi = phase.periods
+    if outcome.periods is not None:
+        lo, hi = max(lo, outcome.periods[0]), min(hi, outcome.periods[1])
+    periods = panel.periods[(panel.periods >= lo) & (panel.periods <= hi)]
+    # a variable that is nowhere observed in a period cannot serve in it
+    values = panel.values(outcome.variable)
+    observed = np.isfinite(values).any(axis=0)
+    periods = periods[np.isin(periods, panel.periods[observed])]
+    if len(periods) < 2:
+        raise DesignError(
+            f"{lo}–{hi}년에 변수 {outcome.variable} 이(가) 관측된 해가 {len(periods)}개뿐임",
+            remedy="기간을 넓힐 것",
+        )
+    return periods
+
+
+def _scaled(panel: Panel, outcome: Outcome, name: str) -> NDArray[np.float64]:
+    values = panel.values(outcome.variable)
+    if outcome.scale == "share":
+        return np.asarray(values * 100.0)
+    if outcome.scale == "log":
+        if (values <= 0).any():
+            count = int((values <= 0).sum())
+            raise RefusalError(
+                f"결과 {name} 에 0 이하인 값이 {count}개 있어 로그를 취하지 않음",
+                remedy="scale: level 로 수준 효과를 추정하고 반사실 평균에 대한 %로 읽을 것",
+            )
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.log(values))
+    return values
+
+
+def _matches(panel: Panel, exclusion: Exclusion) -> NDArray[np.bool_] | None:
+    """Units that a rule excludes; None where this panel does not have the variable."""
+    if exclusion.variable not in panel.fixed:
+        return None
+    values = panel.constant(exclusion.variable)
+    if exclusion.equals is not None:
+        return np.asarray(values.astype(str) == exclusion.equals)
+    numbers = np.asarray(values, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        if exclusion.at_most is not None:
+            return np.asarray(numbers <= exclusion.at_most)
+        return np.asarray(numbers >= exclusion.at_least)
+
+
+def _frozen_covariates(
+    plan: Plan, outcome: Outcome, panel: Panel, at_baseline: int
+) -> dict[str, NDArray[np.float64] | NDArray[np.str_]]:
+    names = plan.design.covariates if outcome.covariates is None else outcome.covariates
+    frozen: dict[str, NDArray[np.float64] | NDArray[np.str_]] = {}
+    for name in names:
+        if name in panel.varying:
+            frozen[f"{name}_baseline"] = panel.values(name)[:, at_baseline].copy()
+        else:
+            values = panel.constant(name)
+            frozen[f"{name}_fixed"] = (
+                values.astype(str) if values.dtype.kind in "OUS" else np.asarray(values, dtype=np.float64)
+            )
+    return frozen

@@ -1,0 +1,137 @@
+"""Study: one plan with its data, and what can be asked of it. Notebooks read this and nothing deeper."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from evalkit.appraisal.phases import PhaseComparison, compare_phases
+from evalkit.errors import DesignError, ParameterError, PlanError, nearest
+from evalkit.panel import Panel
+from evalkit.study.effect import Effect, estimate_effect
+from evalkit.study.plan import Outcome, Phase, Plan, load_plan
+from evalkit.study.prepare import Inputs, prepare
+
+
+class Study:
+    """A plan opened on its data.
+
+    Examples
+    --------
+    >>> study = Study.open("plans/nic_phase1_vs_phase3.yml")  # doctest: +SKIP
+    >>> study.effect("jobs", phase=1).average.table()  # doctest: +SKIP
+    """
+
+    def __init__(self, plan: Plan, plan_path: Path, folder: Path, inputs: Inputs, lang: str) -> None:
+        self.plan = plan
+        self.plan_path = plan_path
+        self.folder = folder
+        self.inputs = inputs
+        self.lang = lang
+        self._panels: dict[str, Panel] = {}
+        self._effects: dict[tuple[str, int], Effect] = {}
+
+    @classmethod
+    def open(cls, plan: str | Path, *, lang: str = "", data: str | Path | None = None) -> Study:
+        """Read the plan, prepare its data where needed, and open it.
+
+        Parameters
+        ----------
+        plan : path of the YAML file, from where the notebook stands
+        lang : "ko" or "en"; empty = the plan's language
+        data : another data folder than the plan's; empty = the plan's
+        """
+        path = Path(plan)
+        read = load_plan(path)
+        if lang not in ("", "ko", "en"):
+            raise ParameterError(f"언어 {lang!r} 은(는) 쓸 수 없음", remedy="ko 또는 en 으로 적을 것")
+        prepared = prepare(path, read, data or None)
+        return cls(read, path, prepared.folder, prepared.inputs, lang or read.lang)
+
+    # -- the parts ----------------------------------------------------------------------------
+
+    def outcome(self, name: str) -> Outcome:
+        """An outcome of the plan."""
+        if name not in self.plan.outcomes:
+            raise PlanError(
+                f"결과 {name!r} 이(가) 계획에 없음",
+                where=(self.plan_path.name,),
+                remedy=nearest(name, self.plan.outcomes),
+            )
+        return self.plan.outcomes[name]
+
+    def phase(self, number: int) -> Phase:
+        """A phase of the plan."""
+        if number not in self.plan.phases:
+            raise PlanError(
+                f"단계 {number!r} 이(가) 계획에 없음",
+                where=(self.plan_path.name,),
+                remedy=nearest(str(number), map(str, self.plan.phases)),
+            )
+        return self.plan.phases[number]
+
+    def panel(self, name: str = "units") -> Panel:
+        """A prepared panel."""
+        if name not in self._panels:
+            path = self.folder / f"{name}.npz"
+            if not path.is_file():
+                known = sorted(p.stem for p in self.folder.glob("*.npz"))
+                raise PlanError(
+                    f"패널 {name!r} 이(가) 없음", where=(self.plan_path.name,), remedy=nearest(name, known)
+                )
+            self._panels[name] = Panel.load(path)
+        return self._panels[name]
+
+    @cached_property
+    def audit(self) -> Mapping[str, Any]:
+        """What was read, repaired, dropped and reconciled, as plain values."""
+        loaded: Mapping[str, Any] = json.loads((self.folder / "audit.json").read_text(encoding="utf-8"))
+        return loaded
+
+    @property
+    def simulated(self) -> bool:
+        """True while the simulated world stands in for the evaluator's files."""
+        return self.inputs.simulated
+
+    def text(self, key: str) -> str:
+        """A note of the plan in the language of the study; empty where the plan has none."""
+        note = self.plan.notes.get(key)
+        return "" if note is None else note[self.lang]
+
+    # -- the results --------------------------------------------------------------------------
+
+    def effect(self, outcome: str, phase: int) -> Effect:
+        """The effect of first support in a phase on an outcome, with its inference and checks."""
+        if (outcome, phase) not in self._effects:
+            asked = self.outcome(outcome)
+            self.phase(phase)
+            if phase not in self.plan.phases_of(outcome):
+                raise PlanError(
+                    f"결과 {outcome!r} 은(는) {phase}단계에서 평가하지 않기로 계획됨",
+                    where=(self.plan_path.name, "outcomes", outcome, "phases"),
+                    remedy=f"평가하는 단계: {', '.join(map(str, self.plan.phases_of(outcome)))}",
+                )
+            self._effects[outcome, phase] = estimate_effect(
+                self.plan, self.panel(asked.panel), outcome, phase
+            )
+        return self._effects[outcome, phase]
+
+    def effects(self) -> dict[tuple[str, int], Effect | DesignError]:
+        """Every outcome × phase of the plan; a design that the data cannot answer stands with its reason."""
+        results: dict[tuple[str, int], Effect | DesignError] = {}
+        for outcome in self.plan.outcomes:
+            for phase in self.plan.phases_of(outcome):
+                try:
+                    results[outcome, phase] = self.effect(outcome, phase)
+                except DesignError as error:
+                    results[outcome, phase] = error
+        return results
+
+    def compare(self, outcome: str, phases: tuple[int, int] = (1, 3)) -> PhaseComparison:
+        """The effects of two phases on an outcome at equal event time."""
+        return compare_phases(
+            {phase: self.effect(outcome, phase).event for phase in phases}, horizon=self.plan.horizon
+        )
