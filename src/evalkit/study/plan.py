@@ -391,10 +391,10 @@ def _plan_error(error: ValidationError, raw: Mapping[str, Any], path: Path) -> P
         "dict_type": "키와 값의 묶음",
         "tuple_type": "목록",
         "too_short": "하나 이상",
-        "greater_than_equal": f"{fault.get('ctx', {}).get('ge')} 이상",
-        "less_than_equal": f"{fault.get('ctx', {}).get('le')} 이하",
-        "greater_than": f"{fault.get('ctx', {}).get('gt')} 초과",
-        "less_than": f"{fault.get('ctx', {}).get('lt')} 미만",
+        "greater_than_equal": f"{fault.get('ctx', {}).get('ge', 0):g} 이상",
+        "less_than_equal": f"{fault.get('ctx', {}).get('le', 0):g} 이하",
+        "greater_than": f"{fault.get('ctx', {}).get('gt', 0):g} 초과",
+        "less_than": f"{fault.get('ctx', {}).get('lt', 0):g} 미만",
     }.get(kind, "")
     remedy = f"{wanted}(으)로 적을 것" if wanted else fault["msg"]
     return PlanError(f"값이 맞지 않음{shown}{more}", where=(path.name, *place), remedy=remedy)

@@ -1,0 +1,253 @@
+"""Firm panel and municipality panel of a cluster programme, from the files an evaluator has.
+
+Firms are joined by the keyed hash of their business number. Jobs and survival come from the year-end employment-insurance
+files (a firm that has left them counts zero jobs: exits are outcomes, not missing values), total sales from the financial
+file (real, by the plan's price base), support from the 성과조사 workbooks, zones and distances from the notices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evalkit.errors import DataError, PlanError, nearest
+from evalkit.ingest.regions import is_capital, municipalities, sido_short
+from evalkit.ingest.table import Table
+from evalkit.panel import Panel
+from evalkit.study.programme_files import reported_totals, support
+
+RING_KM = 20.0
+OPTIONS = {"region_base_year": 2018, "price_base_year": 2020, "late_start_month": 10, "ring_km": RING_KM}
+
+
+def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str, Panel], dict[str, Any]]:
+    """Panels ``units`` (firms) and ``regions`` (시군구), with the facts of the audit."""
+    options = {**OPTIONS, **plan.units.options}
+    unknown = set(options) - set(OPTIONS)
+    if unknown:
+        name = sorted(unknown)[0]
+        raise PlanError(f"모르는 옵션 {name!r}", where=(plan.id, "units.options"), remedy=nearest(name, OPTIONS))
+    insured = pd.concat([table.frame for table in tables["employment_insurance"]], ignore_index=True)
+    years = np.arange(int(insured["year"].min()), int(insured["year"].max()) + 1)
+    missing = sorted(set(years.tolist()) - set(insured["year"].astype(int)))
+    if missing:
+        raise DataError(
+            f"고용보험 자료에 {missing[0]}년 파일이 없음", where=("고용보험",), remedy="그 해의 연말 파일을 넣거나 기간을 줄일 것"
+        )
+    firms = _firm_years(insured)
+    units = pd.Index(np.unique(firms["firm_id"].to_numpy(dtype=str)), name="firm_id")
+    jobs, alive = _jobs(firms, units, years)
+    region, region_by_year = _regions(firms, units, years)
+    sector = _first(firms, units, "industry").str[:2].fillna("").to_numpy(dtype=str)
+    started = support(tables["performance_survey"], late_start_month=int(options["late_start_month"]))
+    adoption = started["adoption"].reindex(units).to_numpy(dtype=float, na_value=np.inf)
+    phase = started["phase"].reindex(units).to_numpy(dtype=float, na_value=0.0)
+    deflator = _deflator(tables["deflator"], years, int(options["price_base_year"]))
+    sales, assets_facts = _sales(tables["firm_financials"], units, years, alive, deflator)
+    distance = _nearest_zone(tables["zone_distances"])
+    firm_distance = distance.reindex(region).to_numpy(dtype=float)
+    treated = np.isfinite(adoption)
+    panel = Panel(
+        units=units.to_numpy(dtype=str),
+        periods=years,
+        varying={
+            "jobs": jobs,
+            "alive": alive,
+            "sales_real": sales,
+            "log_jobs": _log_positive(jobs),
+            "log_sales": _log1p(sales),
+        },
+        fixed={
+            "adoption": adoption,
+            "phase_first": phase,
+            "sido": sido_short(region).astype(str),
+            "sigungu": region,
+            "capital_region": np.where(is_capital(region), "1", "0"),
+            "sector": sector,
+            "ring": np.where((firm_distance <= float(options["ring_km"])) & ~treated, "1", "0"),
+        },
+        notes={"row": "기업", "price_base_year": int(options["price_base_year"])},
+    )
+    moves = _moves(region_by_year)
+    regions = _region_panel(moves, years, tables["zones"], distance, float(options["ring_km"]))
+    facts = {
+        "programme": reported_totals(tables["performance_survey"]),
+        "linkage": _linkage(units, started),
+        "reconciliation": _reconcile(tables, insured),
+        "moves": {str(int(y)): int(n) for y, n in zip(years, moves.sum(axis=0), strict=True)},
+        "support_by_year": {str(int(y)): int((adoption == y).sum()) for y in np.unique(adoption[treated])},
+        "financials": assets_facts,
+        "ring_km": float(options["ring_km"]),
+        "price_base_year": int(options["price_base_year"]),
+    }
+    return {"units": panel, "regions": regions}, facts
+
+
+def _firm_years(insured: pd.DataFrame) -> pd.DataFrame:
+    """One row a firm and year: jobs summed over workplaces, region and industry of the largest."""
+    ordered = insured.sort_values(["firm_id", "year", "employees"], ascending=[True, True, False], kind="stable")
+    groups = ordered.groupby(["firm_id", "year"], sort=False, observed=True)
+    out = groups.first()
+    out["employees"] = groups["employees"].sum()
+    return out.reset_index()
+
+
+def _cells(frame: pd.DataFrame, units: pd.Index, years: NDArray[np.int64], column: str) -> NDArray[np.float64]:
+    wide = np.full((len(units), len(years)), np.nan)
+    row = units.get_indexer(frame["firm_id"].to_numpy(dtype=str))
+    at = np.searchsorted(years, frame["year"].to_numpy(dtype=np.int64))
+    known = (row >= 0) & (at < len(years)) & np.isin(frame["year"].to_numpy(dtype=np.int64), years)
+    wide[row[known], at[known]] = frame[column].to_numpy(dtype=float, na_value=np.nan)[known]
+    return wide
+
+
+def _jobs(
+    firms: pd.DataFrame, units: pd.Index, years: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Jobs and survival: unknown before the first file that has the firm, zero after the last."""
+    jobs = _cells(firms, units, years, "employees")
+    seen = np.isfinite(jobs)
+    first = seen.argmax(axis=1)
+    last = len(years) - 1 - seen[:, ::-1].argmax(axis=1)
+    position = np.arange(len(years))[None, :]
+    after = position > last[:, None]
+    alive = np.where(position < first[:, None], np.nan, np.where(after, 0.0, 1.0))
+    return np.where(after, 0.0, jobs), alive
+
+
+def _first(firms: pd.DataFrame, units: pd.Index, column: str) -> pd.Series:
+    return firms.sort_values("year", kind="stable").groupby("firm_id", sort=False)[column].first().reindex(units)
+
+
+def _regions(
+    firms: pd.DataFrame, units: pd.Index, years: NDArray[np.int64]
+) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
+    """Region at first sight (N,) and by year (N, T), "" where not observed; 2018 codes."""
+    wide = np.full((len(units), len(years)), "", dtype="U5")
+    row = units.get_indexer(firms["firm_id"].to_numpy(dtype=str))
+    at = np.searchsorted(years, firms["year"].to_numpy(dtype=np.int64))
+    wide[row, at] = firms["region"].to_numpy(dtype=str)
+    first = wide[np.arange(len(units)), (wide != "").argmax(axis=1)]
+    return first, wide
+
+
+def _deflator(tables: list[Table], years: NDArray[np.int64], base: int) -> NDArray[np.float64]:
+    """Price level of each year, base year = 1."""
+    frame = pd.concat([table.frame for table in tables], ignore_index=True)
+    series = frame.set_index(frame["year"].astype(int))["index"].astype(float)
+    missing = [int(y) for y in (*years, base) if y not in series.index]
+    if missing:
+        raise DataError(
+            f"물가지수에 {missing[0]}년 값이 없음", where=("물가",), remedy="그 해의 지수를 더하거나 기간을 줄일 것"
+        )
+    return np.asarray(series.loc[years].to_numpy() / series.loc[base])
+
+
+def _sales(
+    tables: list[Table],
+    units: pd.Index,
+    years: NDArray[np.int64],
+    alive: NDArray[np.float64],
+    deflator: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], dict[str, Any]]:
+    """Real sales (million KRW); zero after exit, missing where the firm did not file."""
+    frame = pd.concat([table.frame for table in tables], ignore_index=True)
+    nominal = _cells(frame, units, years, "sales_million_krw")
+    real = np.where(alive == 0, 0.0, nominal / deflator[None, :])
+    filed = np.isfinite(nominal) & (alive == 1)
+    rate = filed.sum(axis=0) / np.maximum((alive == 1).sum(axis=0), 1)
+    return real, {"filing_rate": {str(int(y)): round(float(r), 4) for y, r in zip(years, rate, strict=True)}}
+
+
+def _nearest_zone(tables: list[Table]) -> pd.Series:
+    """Kilometres from each 시군구 to the nearest zone of any phase."""
+    frame = pd.concat([table.frame for table in tables], ignore_index=True)
+    return frame.groupby("region")["zone_distance_km"].min()
+
+
+def _moves(region_by_year: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Moves out of the capital region: destination 시군구 × year, columns as the years  # (regions, T)"""
+    codes = np.sort(municipalities(2018)["code"].to_numpy(dtype=str))
+    counts = np.zeros((len(codes), region_by_year.shape[1]), dtype=np.int64)
+    capital = np.zeros(region_by_year.shape, dtype=bool)
+    observed = region_by_year != ""
+    capital[observed] = is_capital(region_by_year[observed])
+    for t in range(1, region_by_year.shape[1]):
+        moved = observed[:, t - 1] & observed[:, t] & capital[:, t - 1] & ~capital[:, t]
+        np.add.at(counts[:, t], np.searchsorted(codes, region_by_year[moved, t]), 1)
+    return counts
+
+
+def _region_panel(
+    moves: NDArray[np.int64], years: NDArray[np.int64], zones: list[Table], distance: pd.Series, ring_km: float
+) -> Panel:
+    """Municipalities: firms moving in from the capital region; adoption = first designation of a zone.
+
+    A zone designated in the second half of a year counts from the next year.
+    """
+    codes = np.sort(municipalities(2018)["code"].to_numpy(dtype=str))
+    frame = pd.concat([table.frame for table in zones], ignore_index=True)
+    date = pd.to_datetime(frame["designated"])
+    first = (date.dt.year + (date.dt.month > 6)).groupby(frame["region"]).min()
+    adoption = first.reindex(codes).to_numpy(dtype=float, na_value=np.inf)
+    near = distance.reindex(codes).to_numpy(dtype=float) <= ring_km
+    return Panel(
+        units=codes,
+        periods=years[1:],
+        varying={"moved_in": moves[:, 1:].astype(np.float64)},
+        fixed={
+            "adoption": adoption,
+            "sido": sido_short(codes).astype(str),
+            "sigungu": codes,
+            "capital_region": np.where(is_capital(codes), "1", "0"),
+            "ring": np.where(near & ~np.isfinite(adoption), "1", "0"),
+        },
+        notes={"row": "시군구"},
+    )
+
+
+def _linkage(units: pd.Index, started: pd.DataFrame) -> dict[str, Any]:
+    found = started.index.isin(units)
+    return {
+        "supported_firms": len(started),
+        "linked": int(found.sum()),
+        "by_phase": {
+            str(int(p)): {"supported": int((started["phase"] == p).sum()), "linked": int(((started["phase"] == p) & found).sum())}
+            for p in np.unique(started["phase"])
+        },
+    }
+
+
+def _reconcile(tables: Mapping[str, list[Table]], insured: pd.DataFrame) -> list[dict[str, Any]]:
+    """Yearly totals of two administrative sources side by side (non-capital)."""
+    pension = tables.get("national_pension")
+    if not pension:
+        return []
+    members = pd.concat([table.frame for table in pension], ignore_index=True)
+    members = members[~is_capital(members["region"].to_numpy(dtype=str))]
+    by_month = members.groupby(members["month"].astype(str))["members"].sum()
+    outside = insured[~is_capital(insured["region"].to_numpy(dtype=str))]
+    by_year = outside.groupby(outside["year"].astype(int))["employees"].sum()
+    rows = []
+    for month, total in by_month.items():
+        year = int(str(month)[:4])
+        if year in by_year.index:
+            rows.append(
+                {"year": year, "month": str(month)[:7], "pension": float(total), "insurance": float(by_year[year])}
+            )
+    return rows
+
+
+def _log_positive(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(values > 0, np.log(values), np.nan))
+
+
+def _log1p(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """log(1 + y): a covariate only; as an outcome it would be refused."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.log1p(np.maximum(values, 0.0)))

@@ -1,0 +1,142 @@
+"""Plans: what is accepted, what is refused and how it is said."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from evalkit.errors import FileError, PlanError
+from evalkit.study.plan import Plan, load_plan
+from evalkit.study.prepare import fingerprint
+
+PLANS = Path(__file__).resolve().parents[2] / "plans"
+
+
+@pytest.fixture
+def raw() -> dict:
+    return yaml.safe_load((PLANS / "nic_phase1_vs_phase3.yml").read_text(encoding="utf-8"))
+
+
+def refuse(tmp_path: Path, raw: dict | str) -> str:
+    path = tmp_path / "plan.yml"
+    path.write_text(
+        raw if isinstance(raw, str) else yaml.safe_dump(raw, allow_unicode=True), encoding="utf-8"
+    )
+    with pytest.raises(PlanError) as caught:
+        load_plan(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("path", sorted(PLANS.glob("*.yml")), ids=lambda p: p.stem)
+def test_every_plan_is_valid(path: Path) -> None:
+    plan = load_plan(path)
+    assert plan.id == path.stem
+    assert len({job.name for job in plan.jobs()}) == len(plan.jobs()) > 0
+    for job in plan.jobs():
+        assert (PLANS.parent / "notebooks" / job.notebook).is_file()
+
+
+def test_an_unknown_key_names_the_nearest_and_its_place(tmp_path: Path, raw: dict) -> None:
+    raw["design"]["covariate"] = ["size"]
+    said = refuse(tmp_path, raw)
+    assert "[plan.yml > design] 모르는 키 'covariate'" in said
+    assert "비슷한 이름: covariates" in said
+
+
+def test_an_unknown_key_deep_inside_an_outcome(tmp_path: Path, raw: dict) -> None:
+    raw["outcomes"]["jobs"]["scal"] = "log"
+    assert "비슷한 이름: scale" in refuse(tmp_path, raw)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "word"),
+    [
+        (("design", "comparison"), "not_yett", "비슷한 이름: not_yet"),
+        (("inference", "level"), 95, "1 미만"),
+        (("phases", 1, "cohorts"), [2020, 2018], "순서"),
+        (("phases", 1, "periods"), [2018, 2022], "지원 전 기간"),
+        (("outcomes", "jobs", "phases"), [2], "없는 단계 2"),
+        (("outcomes", "jobs", "variable"), "commercialisation_sales", "사업화 매출"),
+        (("horizon",), "둘", "정수"),
+        (("id",), "단계", "이름"),
+    ],
+)
+def test_values_that_cannot_be(tmp_path: Path, raw: dict, path: tuple, value: object, word: str) -> None:
+    target = raw
+    for part in path[:-1]:
+        target = target[part]
+    target[path[-1]] = value
+    assert word in refuse(tmp_path, raw)
+
+
+def test_a_missing_key_a_double_key_and_broken_yaml(tmp_path: Path, raw: dict) -> None:
+    text = yaml.safe_dump(raw, allow_unicode=True)
+    del raw["question"]
+    assert "꼭 필요한 키 'question'" in refuse(tmp_path, raw)
+    assert "'id' 이(가) 두 번" in refuse(tmp_path, text + "\nid: again\n")
+    assert "YAML" in refuse(tmp_path, "id: [1, 2")
+    assert "비어" in refuse(tmp_path, "")
+
+
+def test_a_plan_that_is_not_there_names_the_nearest() -> None:
+    with pytest.raises(PlanError, match="innovation_cities"):
+        load_plan(PLANS / "innovation_citys.yml")
+
+
+def test_the_hash_follows_content_not_layout(tmp_path: Path, raw: dict) -> None:
+    path = tmp_path / "a.yml"
+    path.write_text(
+        "# 다른 주석\n" + yaml.safe_dump(raw, allow_unicode=True, sort_keys=True), encoding="utf-8"
+    )
+    assert load_plan(path).sha256() == load_plan(PLANS / "nic_phase1_vs_phase3.yml").sha256()
+    raw["horizon"] = 1
+    path.write_text(yaml.safe_dump(raw, allow_unicode=True), encoding="utf-8")
+    assert load_plan(path).sha256() != load_plan(PLANS / "nic_phase1_vs_phase3.yml").sha256()
+
+
+def test_jobs_leave_out_what_the_plan_leaves_out(raw: dict) -> None:
+    raw["outcomes"]["relocation"]["phases"] = [3]
+    names = [job.name for job in Plan.model_validate(raw).jobs()]
+    assert "02_effect_relocation_phase3" in names
+    assert "02_effect_relocation_phase1" not in names
+
+
+class TestFingerprint:
+    def plan(self, tmp_path: Path, raw: dict) -> tuple[Path, Plan]:
+        (tmp_path / "plans").mkdir()
+        (tmp_path / "notebooks").mkdir()
+        path = tmp_path / "plans" / "p.yml"
+        path.write_text(yaml.safe_dump(raw, allow_unicode=True, sort_keys=False), encoding="utf-8")
+        return path, load_plan(path)
+
+    def test_no_files_means_the_simulated_world(self, tmp_path: Path, raw: dict) -> None:
+        path, plan = self.plan(tmp_path, raw)
+        assert fingerprint(path, plan).simulated
+
+    def test_files_are_hashed_and_a_byte_changes_the_digest(self, tmp_path: Path, raw: dict) -> None:
+        raw["data"]["sources"] = {"panel": {"table": "region_panel", "files": "*.csv"}}
+        path, plan = self.plan(tmp_path, raw)
+        folder = tmp_path / "data" / "raw"
+        folder.mkdir(parents=True)
+        (folder / "a.csv").write_bytes(b"1")
+        (folder / "~$a.csv").write_bytes(b"lock")
+        one = fingerprint(path, plan)
+        assert not one.simulated
+        assert [f.path for f in one.files] == ["a.csv"]
+        (folder / "a.csv").write_bytes(b"2")
+        assert fingerprint(path, plan).digest != one.digest
+
+    def test_a_required_source_without_files_is_named(self, tmp_path: Path, raw: dict) -> None:
+        path, plan = self.plan(tmp_path, raw)
+        folder = tmp_path / "data" / "raw" / "고용보험"
+        folder.mkdir(parents=True)
+        (folder / "x.csv").write_bytes(b"1")
+        with pytest.raises(FileError, match="performance_survey"):
+            fingerprint(path, plan)
+
+    def test_a_folder_named_by_hand_must_exist_and_hold_files(self, tmp_path: Path, raw: dict) -> None:
+        path, plan = self.plan(tmp_path, raw)
+        with pytest.raises(FileError, match="없음"):
+            fingerprint(path, plan, tmp_path / "nowhere")
+        with pytest.raises(FileError, match="하나도 없음"):
+            fingerprint(path, plan, tmp_path)
