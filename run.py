@@ -3,6 +3,7 @@
 
     python3 run.py report [계획.yml] [선택지…]   보고서를 만든다 (기본 계획: plans/nic_phase1_vs_phase3.yml)
     python3 run.py test [pytest 인자…]           전체 시험: ruff, mypy, import-linter, pytest, coverage
+    python3 run.py check [이름…]                 시험 가운데 정적 검사만: ruff, mypy, import-linter, 노트북
     python3 run.py lab [JupyterLab 인자…]        JupyterLab 을 notebooks/ 에서 연다 (커널 이름: evalkit)
     python3 run.py bench [이름…]                 benchmarks/ 의 속도 측정
     python3 run.py rigour [pytest 인자…]         오래 걸리는 모의실험 시험 (slow)
@@ -423,32 +424,52 @@ def word_report(arguments: Sequence[str]) -> int:
     return run([str(venv_python(ROOT)), "-m", "evalkit", *report_arguments(arguments)], env)
 
 
-def static_checks(python: str) -> dict[str, list[str]]:
-    """The tools that read the code without running it, in the order in which they run."""
-    folders = ["src", "tests", "benchmarks", "run.py"]
+def checks(python: str) -> dict[str, list[str]]:
+    """The tools that read the tree without running the kit, in the order in which they run."""
+    folders = [name for name in ("src", "tests", "benchmarks", "run.py") if (ROOT / name).exists()]
+    program = Path(python)
     return {
-        "ruff check": [python, "-m", "ruff", "check", *folders],
-        "ruff format": [python, "-m", "ruff", "format", "--check", *folders],
-        "import-linter": [str(Path(python).with_name("lint-imports" + Path(python).suffix)), "--no-cache"],
+        "ruff-check": [python, "-m", "ruff", "check", *folders],
+        "ruff-format": [python, "-m", "ruff", "format", "--check", *folders],
+        "import-linter": [str(program.with_name("lint-imports" + program.suffix)), "--no-cache"],
         "mypy": [python, "-m", "mypy"],
+        "notebooks": [python, "-m", "pytest", "-q", "tests/architecture/test_notebooks_are_thin.py"],
     }
 
 
-def word_test(arguments: Sequence[str]) -> int:
-    """The whole suite; with arguments of the user, only the tests that they name."""
+def word_check(arguments: Sequence[str]) -> int:
+    """Some of the checks, or all."""
+    known = checks(str(venv_python(ROOT)))
+    wrong = [name for name in arguments if name not in known]
+    if wrong:
+        raise LaunchError(f"그런 검사가 없음: {wrong[0]}. → {' · '.join(known)} 가운데에서 고를 것.")
     prepare(ROOT, DEV, os.environ)
-    env, python = child_environment(ROOT, os.environ), str(venv_python(ROOT))
+    env = child_environment(ROOT, os.environ)
     failed = []
-    for name, command in {} if arguments else static_checks(python).items():
+    for name in arguments or known:
         say(f"— {name}")
-        if run(command, env):
+        if run(known[name], env):
             failed.append(name)
-    if not arguments:
-        arguments = ["-m", "not slow"]
-    code = run([python, "-m", "coverage", "run", "-m", "pytest", *arguments], env)
     if failed:
         say(f"통과하지 못한 검사: {', '.join(failed)}")
-    return code or bool(failed)
+    return int(bool(failed))
+
+
+def pytest_arguments(arguments: Sequence[str]) -> list[str]:
+    """The slow simulations stay out unless the user chooses by mark."""
+    chosen = any(a.startswith("-m") for a in arguments)
+    return [*arguments] if chosen else ["-m", "not slow", *arguments]
+
+
+def word_test(arguments: Sequence[str]) -> int:
+    """The whole suite; with arguments of the user, only pytest with those."""
+    prepare(ROOT, DEV, os.environ)
+    env, python = child_environment(ROOT, os.environ), str(venv_python(ROOT))
+    unclean = 0 if arguments else word_check([n for n in checks(python) if n != "notebooks"])
+    code = run([python, "-m", "coverage", "run", "-m", "pytest", *pytest_arguments(arguments)], env)
+    if unclean:
+        say("정적 검사를 통과하지 못함: 위의 기록을 볼 것")
+    return code or unclean
 
 
 def word_rigour(arguments: Sequence[str]) -> int:
@@ -520,6 +541,7 @@ def word_lock(arguments: Sequence[str]) -> int:
 WORDS = {
     "report": word_report,
     "test": word_test,
+    "check": word_check,
     "lab": word_lab,
     "bench": word_bench,
     "rigour": word_rigour,

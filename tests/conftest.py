@@ -1,0 +1,25 @@
+"""What every test run has: the share of the code that it covered, above pytest's closing line."""
+
+from __future__ import annotations
+
+import io
+
+import coverage
+import pytest
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Under `coverage run` (python3 run.py test) print the total; elsewhere nothing."""
+    measuring = coverage.Coverage.current()
+    if measuring is None:
+        return
+    measuring.stop()
+    measuring.save()
+    try:
+        total = measuring.report(file=io.StringIO())
+    except coverage.CoverageException as error:
+        terminalreporter.write_line(f"coverage: {error}")
+        return
+    terminalreporter.write_line(
+        f"coverage: {total:.1f} % of statements and branches (table: coverage report)"
+    )
