@@ -1,0 +1,53 @@
+"""CV3: the delete-one-cluster jackknife, t(C − 1).
+
+V = (C−1)/C Σ_c (θ(−c) − θ̂)(θ(−c) − θ̂)' with exact replicates (MacKinnon, Nielsen & Webb 2023, eq. 19). It equals
+clubSandwich's CR3 times (C−1)/C. Checked: tests/reference/test_inference.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from evalkit.arrays.cluster import jackknife_covariance
+from evalkit.errors import DesignError, RefusalError
+from evalkit.estimate import Estimate
+
+
+def cluster_jackknife(est: Estimate) -> Estimate:
+    """The estimate with CV3 and C − 1 degrees of freedom.
+
+    A term for which the removal of some cluster leaves nothing to estimate (it removes a cohort, say) has no
+    jackknife variance: its covariance is NaN, and ``detail["jackknife_undefined"]`` maps the term to the clusters.
+
+    Raises
+    ------
+    RefusalError : the estimate keeps no replicates (clusters too many to keep them)
+    DesignError : one cluster
+    """
+    if est.replicates is None:
+        raise RefusalError(
+            f"군집 {est.n_clusters}개의 추정에는 군집을 하나씩 뺀 값이 남아 있지 않아 잭나이프를 할 수 없음",
+            remedy="군집 표준오차(cluster_robust)를 쓰거나 더 큰 군집으로 추정할 것",
+        )
+    if est.n_clusters < 2:
+        raise DesignError("군집이 하나뿐이라 잭나이프를 할 수 없음", remedy="더 잘게 나뉜 군집 변수를 쓸 것")
+    missing = np.isnan(est.replicates)
+    undefined = {
+        " ".join(str(part) for part in est.terms[int(k)]): [
+            str(est.cluster_labels[c]) for c in np.flatnonzero(missing[:, k])
+        ]
+        for k in np.flatnonzero(missing.any(axis=0) & ~np.isnan(est.values))
+    }
+    detail = dict(est.detail)
+    detail.pop("jackknife_undefined", None)
+    if undefined:
+        detail["jackknife_undefined"] = undefined
+    return replace(
+        est,
+        covariance=jackknife_covariance(est.replicates, est.values),
+        dof=np.full(len(est), float(est.n_clusters - 1)),
+        inference="CV3",
+        detail=detail,
+    )
