@@ -21,7 +21,15 @@ from evalkit.errors import DesignError
 from evalkit.estimate import Estimate
 from evalkit.estimators.group_time import group_time_effects
 from evalkit.estimators.two_way import two_way_event_study
-from evalkit.inference import Band, ClusterCounts, Headline, cluster_counts, cluster_jackknife, headline, uniform_band
+from evalkit.inference import (
+    Band,
+    ClusterCounts,
+    Headline,
+    cluster_counts,
+    cluster_jackknife,
+    headline,
+    uniform_band,
+)
 from evalkit.panel import Panel
 from evalkit.study.plan import Outcome, Plan
 from evalkit.study.sample import ADOPTION, OUTCOME, AnalysisSample, draw_sample
@@ -44,6 +52,7 @@ class Effect:
     mde : smallest detectable effect of `average`, in its unit
     two_way : event study by two-way fixed effects, for contrast; None where it cannot be fitted
     paths : mean outcome by period of treated and comparison units
+    companion_errors : standard errors of `event` with the companion clusters (k,)
     counterfactual_mean : mean outcome of the treated without support over 0..horizon (observed mean − effect)
     total : effect × treated units × factor of the plan: estimate, conf_low, conf_high; None where the plan asks for none
     """
@@ -67,6 +76,8 @@ class Effect:
     counterfactual_mean: float
     horizon: tuple[int, ...]
     description: bool
+    scale: str
+    companion_errors: NDArray[np.float64] | None
 
     @property
     def n_treated(self) -> int:
@@ -79,11 +90,25 @@ class Effect:
         return int(self.sample.comparison.sum())
 
     def row(self, level: float) -> dict[str, float]:
-        """The headline row; the p-value is missing where the rule allows none."""
-        row = self.headline.estimate.table(level).iloc[0].to_dict()
+        """The headline row in the natural unit; interval and p-value are missing where the rule allows none."""
+        row = self.natural(self.headline.estimate.table(level)).iloc[0].to_dict()
         if not self.headline.p_value_allowed:
             row.update(p_value=float("nan"), conf_low=float("nan"), conf_high=float("nan"))
         return {str(k): float(v) for k, v in row.items()}
+
+    def natural(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table of `Estimate.table` in the natural unit.
+
+        Logarithms become per cent, 100·(e^β − 1), bounds likewise (a monotone map keeps the coverage); the standard error
+        stays in log points × 100. Other scales are natural already.
+        """
+        if self.scale != "log":
+            return table
+        out = table.copy()
+        for name in ("estimate", "conf_low", "conf_high"):
+            out[name] = 100 * np.expm1(table[name])
+        out["std_error"] = 100 * table["std_error"]
+        return out
 
     def total(self, outcome: Outcome, level: float) -> dict[str, float] | None:
         """Effect per unit × treated units × the plan's factor."""
@@ -113,8 +138,9 @@ def estimate_effect(plan: Plan, panel: Panel, outcome: str, phase: int) -> Effec
     counts = cluster_counts(cells, sample.treated)
     lead = headline(average_if, counts, rule=plan.inference.rule)
     companions = dict(lead.companions)
-    if plan.inference.companion_cluster:
-        companions[f"CV3:{plan.inference.companion_cluster}"] = _companion(plan, sample, times, lo, hi)
+    companion = _companion(plan, sample, lo, hi)
+    if companion is not None:
+        companions[f"IF:{plan.inference.companion_cluster}"] = aggregate.average(companion, times)
     lead = replace(lead, companions=companions)
     event = cluster_jackknife(aggregate.event_study(cells))
     band = uniform_band(event, level=plan.inference.level)
@@ -147,22 +173,30 @@ def estimate_effect(plan: Plan, panel: Panel, outcome: str, phase: int) -> Effec
         counterfactual_mean=_treated_mean(sample, times, lo, hi) - effect_size,
         horizon=times,
         description=description,
+        scale=asked.scale,
+        companion_errors=None if companion is None else companion.std_errors,
     )
 
 
-def _cells(plan: Plan, sample: AnalysisSample, design: Design, lo: int, hi: int) -> Estimate:
+def _cells(
+    plan: Plan, sample: AnalysisSample, design: Design, lo: int, hi: int, *, replicates: bool | None = None
+) -> Estimate:
     estimated = group_time_effects(
         sample.panel,
         design,
         method=plan.design.method if design.covariates else "reg",
         missing="pairs" if plan.design.unbalanced else "drop",
+        replicates=replicates,
     )
     return aggregate.select_cohorts(estimated, lo, hi)
 
 
-def _companion(plan: Plan, sample: AnalysisSample, times: tuple[int, ...], lo: int, hi: int) -> Estimate:
+def _companion(plan: Plan, sample: AnalysisSample, lo: int, hi: int) -> Estimate | None:
+    """The event study with the companion clusters, by influence functions."""
+    if plan.inference.companion_cluster is None:
+        return None
     design = replace(sample.design, cluster=plan.inference.companion_cluster)
-    return cluster_jackknife(aggregate.average(aggregate.event_study(_cells(plan, sample, design, lo, hi)), times))
+    return aggregate.event_study(_cells(plan, sample, design, lo, hi, replicates=False))
 
 
 def _post_times(event: Estimate, horizon: int) -> tuple[int, ...]:

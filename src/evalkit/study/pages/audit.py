@@ -1,0 +1,322 @@
+"""자료 점검: what was read, what was repaired, what was left out and why."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evalkit.errors import EvalkitError
+from evalkit.present import figures
+from evalkit.present.messages import number, say
+from evalkit.present.tabulation import Column, Entry, Tabulation
+from evalkit.study.pages.showing import outcome_label, phase_label, release_of, show
+from evalkit.study.study import Study
+
+
+def opening(study: Study) -> None:
+    """How much was read, repaired and left out, in one paragraph."""
+    audit = study.audit
+    read = sum(step["rows"] for t in audit["tables"] for step in t["flow"][:1])
+    used = sum(t["rows"] for t in audit["tables"])
+    repairs = sum(r["count"] for t in audit["tables"] for r in t["repairs"])
+    text = say(
+        "study.audit.opening",
+        study.lang,
+        files=number(len({t["file"] for t in audit["tables"]})),
+        read=number(read),
+        used=number(used),
+        repairs=number(repairs),
+        units=number(audit["panels"]["units"]["units"]),
+        first=audit["panels"]["units"]["periods"][0],
+        last=audit["panels"]["units"]["periods"][-1],
+    )
+    if study.simulated:
+        text = f"{say('study.simulated', study.lang)}\n\n{text}"
+    show(release_of(study).text(text))
+
+
+def _by_source(study: Study) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Tables of one kind together: a yearly file has one row a kind, not one a year."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for table in study.audit["tables"]:
+        groups[table["title"], table["sheet"]].append(table)
+    return groups
+
+
+def sources(study: Study) -> None:
+    """One row a kind of table; the hashes of all files stand in run.json."""
+    lang = study.lang
+    rows = []
+    for (title, sheet), group in _by_source(study).items():
+        names = sorted({t["file"] for t in group})
+        files = names[0] if len(names) == 1 else say("study.audit.files", lang, first=names[0], more=len(names) - 1)
+        digest = group[0]["sha256"][:12] if len(names) == 1 else "–"
+        rows.append((title, sheet or "–", files, len(names), sum(t["rows"] for t in group), digest))
+    table = Tabulation(
+        name="sources",
+        title=say("study.table.sources", lang),
+        columns=(
+            Column("table", say("study.audit.table", lang)),
+            Column("sheet", say("table.repair_sheet", lang)),
+            Column("file", say("table.repair_file", lang)),
+            Column("files", say("study.audit.n_files", lang), "integer"),
+            Column("rows", say("study.audit.rows", lang), "integer"),
+            Column("sha256", "sha256", "code"),
+        ),
+        rows=tuple(rows),
+        notes=(say("study.audit.note_hash", lang),),
+        lang=lang,
+    )
+    show(release_of(study).table(table))
+
+
+def row_flow(study: Study) -> None:
+    """Rows read, rows left out by reason, rows used."""
+    lang = study.lang
+    rows: list[tuple[object, ...]] = []
+    for (title, sheet), group in _by_source(study).items():
+        steps: dict[str, list[Any]] = {}
+        for t in group:
+            for step in t["flow"]:
+                entry = steps.setdefault(step["reason"], [0, ""])
+                entry[0] += step["rows"]
+                entry[1] = entry[1] or step["example"]
+        name = f"{title} · {sheet}" if sheet else title
+        rows.extend((name, reason, count, example) for reason, (count, example) in steps.items())
+    table = Tabulation(
+        name="row_flow",
+        title=say("study.table.row_flow", lang),
+        columns=(
+            Column("table", say("study.audit.table", lang)),
+            Column("step", say("table.flow_step", lang)),
+            Column("rows", say("study.audit.rows", lang), "integer"),
+            Column("example", say("study.audit.example", lang)),
+        ),
+        rows=tuple(rows),  # type: ignore[arg-type]
+        stub=2,
+        lang=lang,
+    )
+    show(release_of(study).table(table))
+
+
+def repairs(study: Study) -> None:
+    """Every kind of repair by table and column, with the first place."""
+    lang = study.lang
+    merged: dict[tuple[str, str, str], list[Any]] = {}
+    for t in study.audit["tables"]:
+        name = f"{t['title']} · {t['sheet']}" if t["sheet"] else t["title"]
+        for r in t["repairs"]:
+            entry = merged.setdefault((name, r["column"], r["kind"]), [0, r["before"], r["after"], t["file"], r["row"]])
+            entry[0] += r["count"]
+    rows = []
+    for (name, column, kind), (count, before, after, file, row) in merged.items():
+        place = f"{file} {row}{say('study.audit.row_word', lang)}" if row else file
+        rows.append((name, column or "–", kind, count, f"{before} → {after}" if before or after else "–", place))
+    table = Tabulation(
+        name="repairs",
+        title=say("study.table.repairs", lang),
+        columns=(
+            Column("table", say("study.audit.table", lang)),
+            Column("column", say("table.repair_column", lang)),
+            Column("rule", say("table.repair_rule", lang)),
+            Column("count", say("table.repair_count", lang), "integer"),
+            Column("example", say("table.repair_example", lang)),
+            Column("place", say("study.audit.first_place", lang)),
+        ),
+        rows=tuple(rows),
+        notes=() if rows else (say("table.no_rows", lang),),
+        stub=2,
+        lang=lang,
+    )
+    show(release_of(study).table(table))
+
+
+def linkage(study: Study) -> None:
+    """Supported firms found in the administrative file, by phase; or the treated municipalities."""
+    lang, facts = study.lang, study.audit
+    release = release_of(study)
+    if "linkage" in facts:
+        rows = [
+            (say("study.audit.phase_n", lang, phase=phase), n["supported"], n["linked"], n["linked"] / max(n["supported"], 1))
+            for phase, n in sorted(facts["linkage"]["by_phase"].items())
+        ]
+        table = Tabulation(
+            name="linkage",
+            title=say("study.table.linkage", lang),
+            columns=(
+                Column("phase", say("study.audit.first_phase", lang)),
+                Column("supported", say("study.audit.supported", lang), "integer"),
+                Column("linked", say("study.audit.linked", lang), "integer"),
+                Column("rate", say("study.audit.rate", lang), "percent", digits=1),
+            ),
+            rows=tuple(rows),
+            notes=(say("study.audit.note_linkage", lang),),
+            counts=tuple(row[1] for row in rows),  # type: ignore[arg-type]
+            lang=lang,
+        )
+        show(release.table(table))
+    if "treated" in facts:
+        table = Tabulation(
+            name="treated",
+            title=say("study.table.treated", lang, n=len(facts["treated"])),
+            columns=(
+                Column("sido", say("study.cluster.sido", lang)),
+                Column("sigungu", say("study.cluster.sigungu", lang)),
+                Column("code", say("study.audit.code", lang), "code"),
+                Column("year", say("table.cohort", lang), "code"),
+            ),
+            rows=tuple((r["sido"], r["sigungu"], r["code"], str(r["year"])) for r in facts["treated"]),
+            stub=2,
+            lang=lang,
+        )
+        show(release.table(table))
+
+
+def reported(study: Study) -> None:
+    """Reported totals as summed over rows, without double counting, and as published."""
+    facts = study.audit.get("programme")
+    if not facts:
+        return
+    lang = study.lang
+    rows: list[tuple[object, ...]] = []
+    for entry in facts:
+        rows.append(
+            (
+                say("study.audit.phase_n", lang, phase=entry["phase"]),
+                say(f"study.reported.{entry['indicator']}", lang),
+                Entry(entry["raw"], "number", 0),
+                Entry(entry["deduplicated"], "number", 0),
+                None if entry["published"] is None else Entry(entry["published"], "number", 0),
+                entry["source"] or "–",
+            )
+        )
+    table = Tabulation(
+        name="reported",
+        title=say("study.table.reported", lang),
+        columns=(
+            Column("phase", say("table.phase", lang)),
+            Column("indicator", say("table.indicator", lang)),
+            Column("raw", say("study.reported.raw", lang), "number"),
+            Column("deduplicated", say("study.reported.deduplicated", lang), "number"),
+            Column("published", say("study.reported.published", lang), "number"),
+            Column("source", say("table.source", lang)),
+        ),
+        rows=tuple(rows),  # type: ignore[arg-type]
+        notes=(say("study.reported.note", lang),),
+        stub=2,
+        lang=lang,
+    )
+    show(release_of(study).table(table))
+
+
+def coverage(study: Study) -> None:
+    """Units observed by variable and period."""
+    lang = study.lang
+    release = release_of(study)
+    for name, panel in study.audit["panels"].items():
+        periods = panel["periods"]
+        variables = [(key, values) for key, values in panel["observed"].items() if not key.startswith("log_")]
+        table = Tabulation(
+            name=f"coverage_{name}",
+            title=say("study.table.coverage", lang, units=number(panel["units"]), row=say(f"study.panel.{name}", lang)),
+            columns=(
+                Column("period", say("table.period", lang), "code"),
+                *(Column(key, variable_words(key, lang), "integer") for key, _ in variables),
+            ),
+            rows=tuple((str(p), *(values[i] for _, values in variables)) for i, p in enumerate(periods)),
+            lang=lang,
+        )
+        show(release.table(table))
+
+
+def variable_words(key: str, lang: str) -> str:
+    """Words for a panel variable."""
+    return say(f"study.variable.{key}", lang)
+
+
+def reconciliation(study: Study) -> None:
+    """Two administrative sources side by side."""
+    rows = study.audit.get("reconciliation") or []
+    release, lang = release_of(study), study.lang
+    if not rows:
+        show(release.text(say("study.audit.no_second_source", lang)))
+        return
+    frame = pd.DataFrame(rows).set_index("year")
+    base = frame.iloc[0]
+    indexed = pd.DataFrame(
+        {"treated": 100 * frame["insurance"] / base["insurance"], "comparison": 100 * frame["pension"] / base["pension"]}
+    )
+    ratio = frame["pension"] / frame["insurance"]
+    drawing = figures.paths(
+        indexed,
+        title=say("study.title.reconciliation", lang),
+        ylabel=say("study.audit.index", lang, year=frame.index[0]),
+        labels=(say("study.audit.insurance", lang), say("study.audit.pension", lang)),
+        name="reconciliation",
+        lang=lang,
+    )
+    text = say(
+        "study.audit.reconciliation",
+        lang,
+        low=number(100 * float(ratio.min()), 1),
+        high=number(100 * float(ratio.max()), 1),
+        correlation=number(float(np.corrcoef(np.diff(frame["pension"]), np.diff(frame["insurance"]))[0, 1]), 2) if len(frame) > 2 else "–",
+    )
+    show(release.figure(drawing), release.text(text))
+
+
+def samples(study: Study) -> None:
+    """Units left at each step, one column an outcome and phase."""
+    lang = study.lang
+    rows: list[tuple[object, ...]] = []
+    for name in study.plan.outcomes:
+        for phase in study.plan.phases_of(name):
+            label = f"{outcome_label(study, name)} · {phase_label(study, phase)}"
+            try:
+                effect = study.effect(name, phase)
+            except EvalkitError as error:
+                rows.append((label, error.problem, None, None, None))
+                continue
+            before: int | None = None
+            for step in effect.sample.flow:
+                words = step.text if step.reason == "excluded" else say(f"study.flow.{step.reason}", lang, name=step.text)
+                rows.append((label, words, None if before is None else before - step.units, step.units, step.treated))
+                before = step.units
+    table = Tabulation(
+        name="samples",
+        title=say("study.table.samples", lang),
+        columns=(
+            Column("outcome", say("study.outcome", lang)),
+            Column("step", say("table.flow_step", lang)),
+            Column("dropped", say("table.flow_dropped", lang), "integer"),
+            Column("left", say("table.flow_left", lang), "integer"),
+            Column("treated", say("study.flow.of_treated", lang), "integer"),
+        ),
+        rows=tuple(rows),  # type: ignore[arg-type]
+        stub=2,
+        lang=lang,
+    )
+    show(release_of(study).table(table))
+
+
+def limits(study: Study) -> None:
+    """What these sources cannot show."""
+    lang = study.lang
+    used = {t["spec"] for t in study.audit["tables"]}
+    keys = [key for key, spec in LIMITS if spec in used]
+    lines = [say(f"study.limit.{key}", lang) for key in keys]
+    show(release_of(study).text("\n".join(f"- {line}" for line in lines)))
+
+
+# message -> the table that makes it true
+LIMITS: tuple[tuple[str, str], ...] = (
+    ("pension", "national_pension"),
+    ("insurance", "employment_insurance"),
+    ("financials", "firm_financials"),
+    ("survey", "survey_projects"),
+    ("panel_months", "region_panel"),
+    ("membership", "membership"),
+)

@@ -1,0 +1,268 @@
+"""1단계–3단계 비교: two phases at equal event time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from evalkit.appraisal.phases import PhaseComparison, equivalence
+from evalkit.errors import EvalkitError
+from evalkit.present import figures
+from evalkit.present.messages import interval, number, quantity, say
+from evalkit.present.numerals import digits_for
+from evalkit.present.tabulation import Column, Entry, Tabulation
+from evalkit.study.pages.showing import (
+    level_of,
+    outcome_label,
+    phase_label,
+    release_of,
+    show,
+    unit_of,
+)
+from evalkit.study.study import Study
+
+
+def phases_of(study: Study) -> tuple[int, int]:
+    """The first and the last phase of the plan."""
+    numbers = sorted(study.plan.phases)
+    return numbers[0], numbers[-1]
+
+
+def comparisons(study: Study) -> dict[str, PhaseComparison | EvalkitError]:
+    """Every outcome that both phases evaluate; what cannot be compared stands with its reason."""
+    first, last = phases_of(study)
+    found: dict[str, PhaseComparison | EvalkitError] = {}
+    for name in study.plan.outcomes:
+        if {first, last} <= set(study.plan.phases_of(name)):
+            try:
+                found[name] = study.compare(name, (first, last))
+            except EvalkitError as error:
+                found[name] = error
+    return found
+
+
+def opening(study: Study) -> None:
+    """What is compared."""
+    first, last = phases_of(study)
+    text = say(
+        "study.comparison.opening",
+        study.lang,
+        first=phase_label(study, first),
+        last=phase_label(study, last),
+        question=study.plan.question[study.lang],
+    )
+    show(release_of(study).text(text))
+
+
+def not_identified(study: Study) -> None:
+    """What no design can say with these data, printed before any number."""
+    lines = [study.text(key) for key in ("not_identified", "twice_supported") if study.text(key)]
+    lines.append(say("study.comparison.mixture", study.lang))
+    show(release_of(study).text("\n".join(f"- {line}" for line in lines)))
+
+
+def answer(study: Study) -> None:
+    """Both phases and their difference, one row an outcome."""
+    lang, level = study.lang, study.plan.inference.level
+    first, last = phases_of(study)
+    rows, notes, counts = [], [], []
+    for name, found in comparisons(study).items():
+        if isinstance(found, EvalkitError):
+            notes.append(f"{outcome_label(study, name)}: {found.sentence()}")
+            continue
+        table = found.averages.table(level)
+        digits = digits_for(float(np.nanmedian((table["conf_high"] - table["conf_low"]) / 2)))
+        unit = unit_of(study, name)
+        cells: list[object] = [f"{outcome_label(study, name)} ({unit})"]
+        for _, row in table.iterrows():
+            cells.append(Entry(float(row["estimate"]), "number", digits))
+            cells.append(Entry((float(row["conf_low"]), float(row["conf_high"])), "interval", digits))
+        cells.append(Entry(float(table["p_value"].iloc[2]), "p_value"))
+        rows.append(tuple(cells))
+        counts.append(int(found.averages.n_treated.min()))
+        years = say("study.horizon", lang, years=number(len(found.horizon)))
+        notes.append(
+            say("study.comparison.note_horizon", lang, outcome=outcome_label(study, name), years=years, shared=number(found.shared_units))
+        )
+    first_label, last_label = phase_label(study, first), phase_label(study, last)
+    difference = say("study.comparison.difference", lang)
+    estimate, bounds = say("table.estimate", lang), say("table.interval", lang, level=level_of(study))
+    table_ = Tabulation(
+        name="phase_comparison",
+        title=say("study.table.comparison", lang),
+        columns=(
+            Column("outcome", say("study.outcome", lang)),
+            Column("first", estimate, "number", group=first_label),
+            Column("first_interval", bounds, "interval", group=first_label),
+            Column("last", estimate, "number", group=last_label),
+            Column("last_interval", bounds, "interval", group=last_label),
+            Column("difference", estimate, "number", group=difference),
+            Column("difference_interval", bounds, "interval", group=difference),
+            Column("p_value", say("table.p_value", lang), "p_value", group=difference),
+        ),
+        rows=tuple(rows),
+        notes=(*notes, say("study.comparison.note_inference", lang)),
+        counts=tuple(counts),
+        lang=lang,
+    )
+    release = release_of(study)
+    show(release.text("\n".join(f"- {line}" for line in sentences(study))), release.table(table_))
+
+
+def sentences(study: Study) -> list[str]:
+    """One sentence an outcome, worded by the interval of the difference."""
+    lang, level = study.lang, study.plan.inference.level
+    first, last = phases_of(study)
+    lines = []
+    for name, found in comparisons(study).items():
+        if isinstance(found, EvalkitError):
+            continue
+        row = found.averages.table(level).iloc[2]
+        digits = digits_for((row["conf_high"] - row["conf_low"]) / 2, row["conf_low"], row["conf_high"])
+        key = "more" if row["conf_low"] > 0 else "less" if row["conf_high"] < 0 else "unclear"
+        lines.append(
+            say(
+                f"study.comparison.{key}",
+                lang,
+                outcome=outcome_label(study, name),
+                first=phase_label(study, first),
+                last=phase_label(study, last),
+                difference=quantity(abs(row["estimate"]) if key != "unclear" else row["estimate"], unit_of(study, name), digits, lang),
+                interval=interval(row["conf_low"], row["conf_high"], digits),
+                level=level_of(study),
+            )
+        )
+    return lines
+
+
+def figures_of(study: Study, name: str, found: PhaseComparison) -> object:
+    """Two event studies side by side and their difference."""
+    level = study.plan.inference.level
+    effects = found.effects.table(level)
+    first, last = found.phases
+    frames: dict[int, pd.DataFrame] = {}
+    for phase in (first, last):
+        frame = effects.xs(phase, level="phase")
+        frame.index = frame.index.astype(int)
+        frames[phase] = frame
+    difference = found.differences.table(level)
+    difference.index = difference.index.get_level_values("event_time").astype(int)
+    return figures.phase_comparison(
+        frames[first],
+        frames[last],
+        difference,
+        labels=(phase_label(study, first), phase_label(study, last)),
+        title=say("study.title.comparison", study.lang, outcome=outcome_label(study, name)),
+        ylabel=f"{outcome_label(study, name)} ({unit_of(study, name)})",
+        level=level,
+        name=f"phases_{name}",
+        lang=study.lang,
+    )
+
+
+def figures_all(study: Study) -> None:
+    """One figure an outcome."""
+    release = release_of(study)
+    for name, found in comparisons(study).items():
+        if isinstance(found, EvalkitError):
+            show(release.notice("caution", f"{outcome_label(study, name)}: {found.sentence()}"))
+        else:
+            show(release.figure(figures_of(study, name, found)))  # type: ignore[arg-type]
+
+
+def tests(study: Study) -> None:
+    """Equality at every event time, and equivalence within the smaller phase's smallest detectable effect."""
+    lang = study.lang
+    rows, counts = [], []
+    for name, found in comparisons(study).items():
+        if isinstance(found, EvalkitError):
+            continue
+        margin = min(study.effect(name, phase).mde for phase in found.phases)
+        tost = float(equivalence(found.averages.select([2]), margin)[0])
+        joint = found.joint_p_value
+        row = found.averages.table(study.plan.inference.level).iloc[2]
+        differs = row["p_value"] < 1 - study.plan.inference.level
+        same = tost < 1 - study.plan.inference.level
+        verdict = "differ" if differs else "same" if same else "silent"
+        rows.append(
+            (
+                f"{outcome_label(study, name)} ({unit_of(study, name)})",
+                None if joint is None else Entry(joint, "p_value"),
+                Entry(float(row["p_value"]), "p_value"),
+                Entry(margin, "number", digits_for(margin)),
+                Entry(tost, "p_value"),
+                say(f"study.tests.{verdict}", lang),
+            )
+        )
+        counts.append(int(found.averages.n_treated.min()))
+    table = Tabulation(
+        name="phase_tests",
+        title=say("study.table.tests", lang),
+        columns=(
+            Column("outcome", say("study.outcome", lang)),
+            Column("joint", say("study.tests.joint", lang), "p_value"),
+            Column("average", say("study.tests.average", lang), "p_value"),
+            Column("margin", say("study.tests.margin", lang), "number"),
+            Column("tost", say("study.tests.tost", lang), "p_value"),
+            Column("verdict", say("study.check.verdict", lang)),
+        ),
+        rows=tuple(rows),
+        notes=(say("study.tests.note", lang),),
+        counts=tuple(counts),
+        lang=lang,
+    )
+    show(release_of(study).table(table))
+
+
+def gross_and_net(study: Study) -> None:
+    """What the programme reports beside what it did: two different numbers with two labels."""
+    lang, level = study.lang, study.plan.inference.level
+    rows = []
+    for name, outcome in study.plan.outcomes.items():
+        if outcome.total_unit is None:
+            continue
+        for phase in study.plan.phases_of(name):
+            effect = study.effect(name, phase)
+            total = effect.total(outcome, level)
+            claim = outcome.claimed.get(phase)
+            if total is None:
+                continue
+            digits = digits_for((total["conf_high"] - total["conf_low"]) / 2)
+            rows.append(
+                (
+                    f"{outcome_label(study, name)} · {phase_label(study, phase)}",
+                    None if claim is None else Entry(claim.value, "number", 0, outcome.total_unit[lang]),
+                    None if claim is None else claim.label[lang],
+                    Entry(total["estimate"], "number", digits, outcome.total_unit[lang]),
+                    Entry((total["conf_low"], total["conf_high"]), "interval", digits),
+                    effect.n_treated,
+                )
+            )
+    table = Tabulation(
+        name="gross_and_net",
+        title=say("study.table.gross_net", lang),
+        columns=(
+            Column("outcome", say("study.outcome", lang)),
+            Column("gross", say("study.gross", lang), "number"),
+            Column("claim", say("study.gross_what", lang)),
+            Column("net", say("study.net", lang), "number"),
+            Column("interval", say("table.interval", lang, level=level_of(study)), "interval"),
+            Column("units", say("study.supported_units", lang), "integer"),
+        ),
+        rows=tuple(rows),
+        notes=(say("study.note.gross_net", lang), *(claim_sources(study))),
+        counts=tuple(int(row[5]) for row in rows),  # type: ignore[call-overload]
+        lang=lang,
+    )
+    show(release_of(study).table(table))
+
+
+def claim_sources(study: Study) -> tuple[str, ...]:
+    """Sources of the reported totals."""
+    return tuple(
+        f"{outcome_label(study, name)} {phase_label(study, phase)}: {claim.source}"
+        for name, outcome in study.plan.outcomes.items()
+        for phase, claim in outcome.claimed.items()
+    )
+
+

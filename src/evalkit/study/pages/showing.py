@@ -1,0 +1,66 @@
+"""How a page shows what `evalkit.release` has let through, and the words that several pages share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from evalkit.present.messages import interval, level_text, number, quantity, say
+from evalkit.present.numerals import digits_for
+from evalkit.release import Release
+from evalkit.study.effect import Effect
+from evalkit.study.study import Study
+
+
+def show(*released: Any) -> None:
+    """Display one after the other in the notebook."""
+    from IPython.display import display
+
+    for item in released:
+        if item is not None:
+            display(item)  # type: ignore[no-untyped-call]
+
+
+def release_of(study: Study) -> Release:
+    """The disclosure rule of the plan."""
+    return Release(min_firms=study.plan.disclosure.min_firms, lang=study.lang)
+
+
+def phase_label(study: Study, phase: int) -> str:
+    """Such as «1단계(2018–20)»."""
+    return study.plan.phases[phase].label[study.lang]
+
+
+def outcome_label(study: Study, outcome: str) -> str:
+    """Such as «고용»."""
+    return study.plan.outcomes[outcome].label[study.lang]
+
+
+def unit_of(study: Study, outcome: str) -> str:
+    """Natural unit of an effect per unit."""
+    return study.plan.outcomes[outcome].unit[study.lang]
+
+
+def digits_of(row: pd.Series | dict[str, float]) -> int:
+    """Decimals that suit an interval."""
+    half = (row["conf_high"] - row["conf_low"]) / 2
+    return digits_for(half, row["conf_low"], row["conf_high"]) if half == half else digits_for(row["estimate"])
+
+
+def written(study: Study, effect: Effect) -> str:
+    """Estimate and interval in one phrase: «2.1명/기업 [0.4, 3.8]»."""
+    row = effect.row(study.plan.inference.level)
+    digits = digits_of(row)
+    value = quantity(row["estimate"], unit_of(study, effect.outcome), digits, study.lang, plus=True)  # type: ignore[arg-type]
+    return f"{value} {interval(row['conf_low'], row['conf_high'], digits)}"
+
+
+def horizon_words(study: Study, effect: Effect) -> str:
+    """«지원 첫해부터 3년 동안의 평균»."""
+    return say("study.horizon", study.lang, years=number(len(effect.horizon)))
+
+
+def level_of(study: Study) -> str:
+    """Confidence level as written."""
+    return level_text(study.plan.inference.level)
