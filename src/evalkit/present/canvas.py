@@ -1,0 +1,222 @@
+"""Drawing: one figure as SVG with its alternative text and its values; fonts, palette and deterministic output.
+
+Colours survive grey print (their lightness differs by 25 or more) and the common colour-vision deficiencies (dark blue
+against orange, Okabe–Ito); what colour says, a marker, a line style or a direct label says too.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evalkit.errors import UsageError
+from evalkit.present.tabulation import Tabulation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FONTS = Path(__file__).with_name("fonts")
+FAMILY = "Pretendard"
+
+INK = "#1a1f2b"
+QUIET = "#5b6472"
+FAINT = "#d5d9e0"
+TREATED = "#0b3c6f"  # lightness 25
+COMPARISON = "#d97a1a"  # lightness 61
+BEFORE = "#7a828f"
+BAND = "#c9d8ea"
+SHADE = "#f1f3f6"
+
+WIDTH = 7.2  # inches: the text width of the page
+
+_STYLE: dict[str, Any] = {
+    "font.family": [FAMILY, "DejaVu Sans"],
+    "font.size": 9.5,
+    "text.color": INK,
+    "axes.unicode_minus": True,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9.5,
+    "axes.titlesize": 11.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "xtick.major.width": 0.8,
+    "ytick.major.width": 0.8,
+    "lines.linewidth": 1.6,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "text.parse_math": False,  # a dollar sign in a label is a dollar sign
+    "svg.hashsalt": "evalkit",
+    "svg.fonttype": "path",
+    "path.simplify": True,
+}
+
+_NUMBER = re.compile(r"-?\d+\.\d{3,}")
+_PATH = re.compile(r'( (?:d|transform|points|x|y|width|height)=")([^"]*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One figure.
+
+    Attributes
+    ----------
+    name : short name for files, unique in a report
+    title : the finding, as the caption says it
+    svg : the picture, text as paths
+    alt : what a reader who cannot see the picture needs to know
+    data : the values drawn, as a table
+    note : line under the figure
+    firms : firms behind the thinnest point drawn; None where no firms are behind it
+    words : every text in the picture, so that it can be searched
+    """
+
+    name: str
+    title: str
+    svg: str
+    alt: str
+    data: Tabulation
+    note: str = ""
+    firms: int | None = None
+    words: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_\-]*", self.name):
+            raise UsageError(
+                f"그림 이름 {self.name!r} 은(는) 파일 이름으로 쓸 수 없음",
+                remedy="영문자·숫자·밑줄·붙임표로 적을 것",
+            )
+        if not self.alt.strip():
+            raise UsageError("그림에 대체 글이 없음", where=(self.name,), remedy="alt 를 적을 것")
+
+
+@cache
+def _register_fonts() -> None:
+    """The packaged font, known to matplotlib without any font on the machine."""
+    from matplotlib import font_manager
+
+    for path in sorted(FONTS.glob("*.otf")):
+        font_manager.fontManager.addfont(path)
+
+
+@contextmanager
+def canvas(
+    height: float, *, width: float = WIDTH, columns: int = 1, **grid: Any
+) -> Iterator[tuple[Any, Any]]:
+    """Figure and axes in the report's style, without pyplot and its global state."""
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    _register_fonts()
+    style: Any = _STYLE
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasSVG(figure)
+        axes = figure.subplots(1, columns, **grid)
+        yield figure, axes
+
+
+def svg_of(figure: Figure) -> str:
+    """SVG text: no date, no creator, stable ids, coordinates to a hundredth of a point.
+
+    A glyph that neither the packaged font nor its fallback has raises `UsageError`: a box must not reach a report.
+    """
+    stream = io.StringIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Glyph .* missing from")
+        try:
+            figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+        except UserWarning as warning:
+            raise UsageError(
+                f"글꼴에 없는 글자가 그림에 있음 ({warning})", remedy="그림의 이름표에서 그 글자를 바꿀 것"
+            ) from None
+    text = stream.getvalue()
+    text = text[text.index("<svg") :]
+    return _PATH.sub(lambda m: f'{m.group(1)}{_NUMBER.sub(_short, m.group(2))}"', text)
+
+
+def _short(match: re.Match[str]) -> str:
+    written = f"{float(match.group()):.2f}".rstrip("0").rstrip(".")
+    return "0" if written in ("-0", "") else written
+
+
+def words_of(figure: Figure) -> tuple[str, ...]:
+    """Every text drawn, each once, in order."""
+    from matplotlib.text import Text
+
+    found = (item.get_text().strip() for item in figure.findobj(Text))
+    return tuple(dict.fromkeys(text for text in found if text))
+
+
+def finish(
+    figure: Figure,
+    *,
+    name: str,
+    title: str,
+    alt: str,
+    data: Tabulation,
+    note: str = "",
+    firms: int | None = None,
+) -> Drawing:
+    """The figure as a `Drawing`."""
+    svg = svg_of(figure)
+    return Drawing(name, title, svg, alt, data, note, firms, words_of(figure))
+
+
+def value_axis(axes: Axes, *, axis: str = "y", signed: bool = True) -> None:
+    """Ticks with thousands separators and real minus signs, and faint lines across."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    from evalkit.present.numerals import number
+
+    def write(value: float, _: Any) -> str:
+        places = next((d for d in range(6) if abs(value - round(value, d)) < 1e-9 * max(1, abs(value))), 6)
+        return number(value, places)
+
+    chosen = axes.yaxis if axis == "y" else axes.xaxis
+    chosen.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
+    chosen.set_major_formatter(FuncFormatter(write))
+    axes.grid(axis="y" if axis == "y" else "x", color=FAINT, linewidth=0.6)
+    if signed:
+        (axes.axhline if axis == "y" else axes.axvline)(0, color=INK, linewidth=0.9, zorder=1.5)
+
+
+def unit_label(axes: Axes, text: str) -> None:
+    """The vertical axis' label, horizontal above the axis: Korean is not read sideways."""
+    axes.set_title(text, loc="left", fontsize=9, fontweight="normal", color=QUIET, pad=8)
+
+
+def spread(positions: list[float], gap: float) -> list[float]:
+    """Positions moved apart to at least `gap`, in their order, as little as possible around their middle."""
+    order = sorted(range(len(positions)), key=lambda k: positions[k])
+    placed = [positions[k] for k in order]
+    for _ in range(len(placed)):
+        for k in range(1, len(placed)):
+            short = gap - (placed[k] - placed[k - 1])
+            if short > 1e-12:
+                placed[k] += short / 2
+                placed[k - 1] -= short / 2
+    out = [0.0] * len(placed)
+    for k, value in zip(order, placed, strict=True):
+        out[k] = value
+    return out

@@ -1,0 +1,164 @@
+"""Event study: effects by years since support, with pointwise intervals and a uniform band."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evalkit.estimate import Estimate
+from evalkit.present.canvas import (
+    BAND,
+    BEFORE,
+    INK,
+    QUIET,
+    TREATED,
+    Drawing,
+    canvas,
+    finish,
+    unit_label,
+    value_axis,
+)
+from evalkit.present.messages import say
+from evalkit.present.numerals import Lang, digits_for, interval, level_text, number
+from evalkit.present.readings import band_limits, by_event_time, excludes_zero, half_widths
+from evalkit.present.tables import event_study_table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def event_study(
+    source: Estimate | pd.DataFrame,
+    band: pd.DataFrame | NDArray[np.float64] | None = None,
+    *,
+    title: str,
+    ylabel: str,
+    unit: str = "",
+    reference: int = -1,
+    level: float = 0.95,
+    name: str = "event-study",
+    note: str = "",
+    xlabel: str = "",
+    firms: bool = True,
+    lang: Lang = "ko",
+) -> Drawing:
+    """Effects by years since support.
+
+    Parameters
+    ----------
+    source : an event-study Estimate, or its table indexed by ``event_time``
+    band : uniform band: a frame with conf_low and conf_high, or (k, 2) in the order of `source`
+    title : the finding
+    ylabel : the outcome with its unit, such as ``고용 효과 (명/기업)``
+    reference : base period, drawn as a hollow point at zero
+    firms : whether units are firms; the thinnest point then decides whether the figure may be shown
+    """
+    frame = by_event_time(source, level)
+    limits = band_limits(band, source, frame)
+    base = frame.index == reference
+    flat = ~(frame["conf_high"] > frame["conf_low"]).to_numpy()
+    keep = ~(base & flat) & np.isfinite(frame["estimate"].to_numpy(dtype=np.float64))
+    frame, limits = frame[keep], None if limits is None else limits[keep]
+    table = event_study_table(
+        source,
+        band=band,
+        level=level,
+        unit=unit,
+        name=f"{name}-data",
+        title=title,
+        reference=reference,
+        firms=firms,
+        lang=lang,
+    )
+    with canvas(3.7) as (figure, axes):
+        _draw(axes, frame, limits, reference)
+        unit_label(axes, ylabel)
+        axes.set_xlabel(xlabel or say("figure.event_time_axis", lang))
+        _label_sides(axes, limits is not None, reference, level, lang)
+        sizes = frame["n_treated"] if firms and "n_treated" in frame.columns and len(frame) else None
+        return finish(
+            figure,
+            name=name,
+            title=title,
+            alt=_alt(frame, reference, level, ylabel, lang),
+            data=table,
+            note=note,
+            firms=None if sizes is None else int(sizes.min()),
+        )
+
+
+def _draw(axes: Axes, frame: pd.DataFrame, limits: pd.DataFrame | None, reference: int) -> None:
+    value_axis(axes)
+    times = frame.index.to_numpy(dtype=np.float64)
+    after = times >= 0
+    if limits is not None:
+        # the band closes on the base period, where the estimate is zero by definition
+        xs = np.append(times, reference)
+        order = np.argsort(xs)
+        low, high = (np.append(limits[c].to_numpy(), 0.0)[order] for c in ("conf_low", "conf_high"))
+        axes.fill_between(xs[order], low, high, color=BAND, linewidth=0, zorder=1)
+    for side, colour, marker in ((~after, BEFORE, "s"), (after, TREATED, "o")):
+        values = frame["estimate"].to_numpy()[side]
+        low = frame["conf_low"].to_numpy(dtype=np.float64)[side]
+        high = frame["conf_high"].to_numpy(dtype=np.float64)[side]
+        axes.vlines(times[side], low, high, color=colour, linewidth=1.7, zorder=3)
+        axes.plot(times[side], values, marker, color=colour, markersize=6, zorder=4)
+    axes.plot([reference], [0], "o", color=INK, markerfacecolor="white", markersize=6.5, zorder=5)
+    ticks = sorted({*times.astype(int).tolist(), reference})
+    step = 1 if len(ticks) <= 16 else 2
+    axes.set_xticks(ticks[::step], [number(t) for t in ticks[::step]])
+    axes.set_xlim(ticks[0] - 0.6, ticks[-1] + 0.6)
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(bottom, top + 0.16 * (top - bottom))
+
+
+def _label_sides(axes: Axes, banded: bool, reference: int, level: float, lang: Lang) -> None:
+    """Where support starts, which side is which, and what lines and shading mean."""
+    edge = -0.5
+    axes.axvline(edge, color=QUIET, linewidth=1, linestyle=(0, (4, 3)), zorder=1.2)
+    top = axes.get_xaxis_transform()
+    axes.text(
+        edge - 0.12, 0.985, say("figure.before", lang), ha="right", va="top", color=QUIET, transform=top
+    )
+    axes.text(
+        edge + 0.12, 0.985, say("figure.after", lang), ha="left", va="top", color=TREATED, transform=top
+    )
+    axes.annotate(
+        say("figure.base", lang),
+        (reference, 0),
+        xytext=(0, -9),
+        textcoords="offset points",
+        ha="center",
+        va="top",
+        fontsize=8.5,
+        color=QUIET,
+        zorder=6,
+    )
+    parts = [say("figure.pointwise", lang, level=level_text(level))]
+    if banded:
+        parts.append(say("figure.uniform", lang, level=level_text(level)))
+    axes.set_title(" · ".join(parts), loc="right", fontsize=8.5, fontweight="normal", color=QUIET, pad=8)
+
+
+def _alt(frame: pd.DataFrame, reference: int, level: float, ylabel: str, lang: Lang) -> str:
+    before = frame[frame.index < 0]
+    after = frame[frame.index >= 0]
+    places = digits_for(*half_widths(frame))
+    last = frame.iloc[-1] if len(frame) else {"estimate": np.nan, "conf_low": np.nan, "conf_high": np.nan}
+    return say(
+        "figure.event_study_alt",
+        lang,
+        first=number(min([*frame.index, reference])),
+        last=number(max([*frame.index, reference])),
+        ylabel=ylabel,
+        level=level_text(level),
+        pre=len(before),
+        pre_out=int(excludes_zero(before).sum()),
+        post=len(after),
+        post_out=int(excludes_zero(after).sum()),
+        end=number(float(last["estimate"]), places),
+        end_interval=interval(float(last["conf_low"]), float(last["conf_high"]), places),
+    )

@@ -1,0 +1,101 @@
+"""HTML of a table: caption, scoped headers, notes underneath, everything escaped, no script and no style of its own.
+
+Classes for the page's style sheet: ``ek-table`` (wrapper), ``num`` (numbers: right, tabular figures), ``heading`` and
+``total`` (rows), ``ek-notes``. A row header is ``th scope="row"``; a header over several columns is ``scope="colgroup"``.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from itertools import groupby
+
+from evalkit.present.messages import say
+from evalkit.present.tabulation import Column, Tabulation, clean_text
+
+
+def escaped(text: object) -> str:
+    """Text for HTML content or a quoted attribute."""
+    return escape(clean_text(text), quote=True)
+
+
+def lines(text: object) -> str:
+    """Escaped text whose line ends show."""
+    return escaped(text).replace("\n", "<br>")
+
+
+def html_table(table: Tabulation, *, caption: bool = True) -> str:
+    """The table as a fragment of HTML."""
+    parts = [f'<div class="ek-table" id="t-{table.name}" lang="{table.lang}">']
+    parts.append('<table style="font-variant-numeric:tabular-nums">')
+    if caption and table.title:
+        parts.append(f"<caption>{lines(table.title)}</caption>")
+    parts.append(_column_groups(table))
+    parts.append(_head(table))
+    parts.append("<tbody>")
+    parts.extend(_row(table, at) for at in range(len(table.rows)))
+    if not table.rows:
+        words = escaped(say("table.no_rows", table.lang))
+        parts.append(f'<tr><td colspan="{len(table.columns)}">{words}</td></tr>')
+    parts.append("</tbody></table>")
+    if table.notes:
+        notes = "".join(f"<p>{lines(note)}</p>" for note in table.notes)
+        parts.append(f'<div class="ek-notes">{notes}</div>')
+    parts.append("</div>")
+    return "\n".join(part for part in parts if part)
+
+
+def _groups(table: Tabulation) -> list[tuple[str, list[Column]]]:
+    """Neighbouring columns by their group; the stub stands alone."""
+    stub, body = table.columns[: table.stub], table.columns[table.stub :]
+    found = [("", [column]) for column in stub]
+    found += [(group, list(members)) for group, members in groupby(body, key=lambda column: column.group)]
+    return found
+
+
+def _column_groups(table: Tabulation) -> str:
+    return "".join(f'<colgroup span="{len(members)}"></colgroup>' for _, members in _groups(table))
+
+
+def _css(column: Column) -> str:
+    return "" if column.kind in ("text", "code") else ' class="num"'
+
+
+def _head(table: Tabulation) -> str:
+    groups = _groups(table)
+    deep = any(group for group, _ in groups)
+    first: list[str] = []
+    second: list[str] = []
+    for group, members in groups:
+        if group:
+            span = len(members)
+            first.append(f'<th scope="colgroup" colspan="{span}">{lines(group)}</th>')
+            second += [f'<th scope="col"{_css(m)}>{lines(m.header)}</th>' for m in members]
+        else:
+            tall = ' rowspan="2"' if deep else ""
+            first += [_plain_header(member, tall) for member in members]
+    rows = f"<tr>{''.join(first)}</tr>" + (f"<tr>{''.join(second)}</tr>" if deep else "")
+    return f"<thead>{rows}</thead>"
+
+
+def _plain_header(column: Column, tall: str) -> str:
+    # an empty header cell must not claim to head anything
+    if not column.header:
+        return f"<td{tall}></td>"
+    return f'<th scope="col"{tall}{_css(column)}>{lines(column.header)}</th>'
+
+
+def _row(table: Tabulation, at: int) -> str:
+    role = table.roles[at]
+    width = len(table.columns)
+    if role == "heading":
+        words = next((table.text(at, c) for c in range(width) if table.value(at, c) is not None), "")
+        return f'<tr class="heading"><th scope="rowgroup" colspan="{width}">{lines(words)}</th></tr>'
+    cells: list[str] = []
+    for c, column in enumerate(table.columns):
+        shown = lines(table.text(at, c))
+        if c < table.stub:
+            cells.append(f'<th scope="row"{_css(column)}>{shown}</th>')
+        else:
+            cells.append(f"<td{_css(column)}>{shown}</td>")
+    css = ' class="total"' if role == "total" else ""
+    return f"<tr{css}>{''.join(cells)}</tr>"
