@@ -31,6 +31,7 @@ QUIET = "#5b6472"
 FAINT = "#d5d9e0"
 TREATED = "#0b3c6f"  # lightness 25
 COMPARISON = "#d97a1a"  # lightness 61
+COMPARISON_TEXT = "#96500a"  # the same hue with contrast 6:1 on white, for words
 BEFORE = "#7a828f"
 BAND = "#c9d8ea"
 SHADE = "#f1f3f6"
@@ -71,7 +72,7 @@ _STYLE: dict[str, Any] = {
 }
 
 _NUMBER = re.compile(r"-?\d+\.\d{3,}")
-_PATH = re.compile(r'( (?:d|transform|points|x|y|width|height)=")([^"]*)"')
+_PATH = re.compile(r'( (?:d|points|x|y|width|height)=")([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,16 +190,21 @@ def value_axis(axes: Axes, *, axis: str = "y", signed: bool = True) -> None:
 
     from evalkit.present.numerals import number
 
-    def write(value: float, _: Any) -> str:
-        places = next((d for d in range(6) if abs(value - round(value, d)) < 1e-9 * max(1, abs(value))), 6)
-        return number(value, places)
-
     chosen = axes.yaxis if axis == "y" else axes.xaxis
+
+    def write(value: float, _: Any) -> str:
+        # all ticks with as many decimals as the one that needs most
+        return number(value, max((_decimals(float(tick)) for tick in chosen.get_majorticklocs()), default=0))
+
     chosen.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
     chosen.set_major_formatter(FuncFormatter(write))
     axes.grid(axis="y" if axis == "y" else "x", color=FAINT, linewidth=0.6)
     if signed:
         (axes.axhline if axis == "y" else axes.axvline)(0, color=INK, linewidth=0.9, zorder=1.5)
+
+
+def _decimals(value: float) -> int:
+    return next((d for d in range(6) if abs(value - round(value, d)) < 1e-9 * max(1.0, abs(value))), 6)
 
 
 def unit_label(axes: Axes, text: str) -> None:

@@ -8,7 +8,17 @@ import numpy as np
 import pandas as pd
 
 from evalkit.estimate import Estimate
-from evalkit.present.canvas import COMPARISON, INK, TREATED, Drawing, canvas, finish, unit_label, value_axis
+from evalkit.present.canvas import (
+    COMPARISON,
+    COMPARISON_TEXT,
+    INK,
+    TREATED,
+    Drawing,
+    canvas,
+    finish,
+    unit_label,
+    value_axis,
+)
 from evalkit.present.messages import say
 from evalkit.present.numerals import Lang, digits_for, level_text, number
 from evalkit.present.readings import by_event_time, excludes_zero, half_widths
@@ -103,7 +113,7 @@ def _side_by_side(axes: Axes, earlier: pd.DataFrame, later: pd.DataFrame, labels
         _points(axes, frame, shift, **look)
         axes.plot([], [], linestyle="none", label=label, **look)
     # a key of two entries in the margin above the points: labels at the points would cover intervals
-    axes.legend(
+    legend = axes.legend(
         loc="upper left",
         ncols=2,
         frameon=False,
@@ -111,8 +121,9 @@ def _side_by_side(axes: Axes, earlier: pd.DataFrame, later: pd.DataFrame, labels
         handletextpad=0.1,
         columnspacing=1.2,
         borderaxespad=0,
-        labelcolor="linecolor",
     )
+    for text, colour in zip(legend.get_texts(), (COMPARISON_TEXT, TREATED), strict=True):
+        text.set_color(colour)
 
 
 def _difference(axes: Axes, frame: pd.DataFrame) -> None:

@@ -74,10 +74,10 @@ def event_study(
         lang=lang,
     )
     with canvas(3.7) as (figure, axes):
-        _draw(axes, frame, limits, reference)
+        _draw(axes, frame, limits, reference, lang)
         unit_label(axes, ylabel)
         axes.set_xlabel(xlabel or say("figure.event_time_axis", lang))
-        _label_sides(axes, limits is not None, reference, level, lang)
+        _label_sides(axes, limits is not None, level, lang)
         sizes = frame["n_treated"] if firms and "n_treated" in frame.columns and len(frame) else None
         return finish(
             figure,
@@ -90,7 +90,7 @@ def event_study(
         )
 
 
-def _draw(axes: Axes, frame: pd.DataFrame, limits: pd.DataFrame | None, reference: int) -> None:
+def _draw(axes: Axes, frame: pd.DataFrame, limits: pd.DataFrame | None, reference: int, lang: Lang) -> None:
     value_axis(axes)
     times = frame.index.to_numpy(dtype=np.float64)
     after = times >= 0
@@ -109,13 +109,15 @@ def _draw(axes: Axes, frame: pd.DataFrame, limits: pd.DataFrame | None, referenc
     axes.plot([reference], [0], "o", color=INK, markerfacecolor="white", markersize=6.5, zorder=5)
     ticks = sorted({*times.astype(int).tolist(), reference})
     step = 1 if len(ticks) <= 16 else 2
-    axes.set_xticks(ticks[::step], [number(t) for t in ticks[::step]])
+    shown = [t for k, t in enumerate(ticks) if k % step == 0 or t == reference]
+    words = {reference: f"{number(reference)}\n({say('figure.base', lang)})"}
+    axes.set_xticks(shown, [words.get(t, number(t)) for t in shown])
     axes.set_xlim(ticks[0] - 0.6, ticks[-1] + 0.6)
     bottom, top = axes.get_ylim()
     axes.set_ylim(bottom, top + 0.16 * (top - bottom))
 
 
-def _label_sides(axes: Axes, banded: bool, reference: int, level: float, lang: Lang) -> None:
+def _label_sides(axes: Axes, banded: bool, level: float, lang: Lang) -> None:
     """Where support starts, which side is which, and what lines and shading mean."""
     edge = -0.5
     axes.axvline(edge, color=QUIET, linewidth=1, linestyle=(0, (4, 3)), zorder=1.2)
@@ -126,21 +128,11 @@ def _label_sides(axes: Axes, banded: bool, reference: int, level: float, lang: L
     axes.text(
         edge + 0.12, 0.985, say("figure.after", lang), ha="left", va="top", color=TREATED, transform=top
     )
-    axes.annotate(
-        say("figure.base", lang),
-        (reference, 0),
-        xytext=(0, -9),
-        textcoords="offset points",
-        ha="center",
-        va="top",
-        fontsize=8.5,
-        color=QUIET,
-        zorder=6,
-    )
     parts = [say("figure.pointwise", lang, level=level_text(level))]
     if banded:
         parts.append(say("figure.uniform", lang, level=level_text(level)))
-    axes.set_title(" · ".join(parts), loc="right", fontsize=8.5, fontweight="normal", color=QUIET, pad=8)
+    # the key stands under the axis, in the picture: a saved picture keeps it
+    axes.figure.supxlabel(" · ".join(parts), fontsize=8.5, color=QUIET, x=0.99, ha="right")
 
 
 def _alt(frame: pd.DataFrame, reference: int, level: float, ylabel: str, lang: Lang) -> str:

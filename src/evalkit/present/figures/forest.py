@@ -60,11 +60,13 @@ def forest(
     lines = len(rows) + (1 if overall is not None else 0)
     with canvas(1.0 + 0.27 * lines) as (figure, axes):
         value_axis(axes, axis="x")
-        _draw(axes, rows, labels, places, lang)
+        _draw(axes, rows)
         if overall is not None:
-            label = overall_label or say("figure.overall", lang)
-            _overall(axes, overall, label, len(rows), places)
-            labels.append(label)
+            _overall(axes, overall, len(rows))
+            labels.append(overall_label or say("figure.overall", lang))
+        _columns(
+            axes, _written(rows, overall, places, level, lang), len(rows) if overall is not None else None
+        )
         axes.set_yticks(range(len(labels)), labels)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
@@ -82,7 +84,25 @@ def forest(
         )
 
 
-def _draw(axes: Axes, rows: pd.DataFrame, labels: list[str], places: int, lang: Lang) -> None:
+def _written(
+    rows: pd.DataFrame, overall: Any, places: int, level: float, lang: Lang
+) -> list[tuple[str, list[str]]]:
+    """Header and texts of each column of numbers."""
+    records: list[Any] = [*rows.to_dict("records"), *([] if overall is None else [overall])]
+    columns = [
+        (say("table.estimate", lang), [number(float(r["estimate"]), places) for r in records]),
+        (
+            say("table.interval", lang, level=level_text(level)),
+            [interval(float(r["conf_low"]), float(r["conf_high"]), places) for r in records],
+        ),
+    ]
+    if "n" in rows.columns:
+        texts = [number(n) for n in rows["n"].tolist()] + ([] if overall is None else [""])
+        columns.append((say("figure.units", lang), texts))
+    return columns
+
+
+def _draw(axes: Axes, rows: pd.DataFrame) -> None:
     estimate, low, high = (rows[c].to_numpy(dtype=np.float64) for c in ("estimate", "conf_low", "conf_high"))
     y = np.arange(len(rows), dtype=np.float64)
     for at in range(0, len(rows), 2):
@@ -95,35 +115,38 @@ def _draw(axes: Axes, rows: pd.DataFrame, labels: list[str], places: int, lang: 
     axes.scatter(
         estimate, y, s=np.nan_to_num(area, nan=30.0), color=TREATED, marker="s", zorder=4, linewidth=0
     )
-    for at in range(len(rows)):
-        _row_text(axes, at, number(estimate[at], places), interval(low[at], high[at], places))
-    if "n" in rows.columns:
-        for at, n_row in enumerate(rows["n"].tolist()):
-            axes.text(1.33, at, number(n_row), **_beside(axes))
-        axes.text(1.33, -0.75, say("figure.units", lang), **{**_beside(axes), "color": QUIET, "va": "bottom"})
 
 
-def _beside(axes: Axes) -> dict[str, Any]:
-    return {
-        "transform": axes.get_yaxis_transform(),
-        "va": "center",
-        "ha": "right",
-        "fontsize": 9,
-        "clip_on": False,
-    }
+def _columns(axes: Axes, columns: list[tuple[str, list[str]]], bold: int | None) -> None:
+    """Numbers to the right of the axes, each column as wide as its widest text, its header above."""
+    offset = 0.0
+    for header, texts in columns:
+        # 5.2 points a figure, 9 a Hangul syllable
+        offset += 14 + max(sum(9 if ch >= "가" else 5.2 for ch in text) for text in (header, *texts))
+        for at, text in enumerate(texts):
+            _beside(axes, at, text, offset, fontweight="bold" if at == bold else "normal")
+        _beside(axes, -0.78, header, offset, color=QUIET, fontsize=8.5)
 
 
-def _row_text(axes: Axes, at: int, estimate: str, bounds: str, weight: str = "normal") -> None:
-    axes.text(1.09, at, estimate, fontweight=weight, **_beside(axes))
-    axes.text(1.25, at, bounds, fontweight=weight, **_beside(axes))
+def _beside(axes: Axes, y: float, text: str, offset: float, **look: Any) -> None:
+    axes.annotate(
+        text,
+        (1.0, y),
+        xycoords=("axes fraction", "data"),
+        xytext=(offset, 0),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+        annotation_clip=False,
+        **{"fontsize": 9, **look},
+    )
 
 
-def _overall(axes: Axes, overall: Any, label: str, at: int, places: int) -> None:
+def _overall(axes: Axes, overall: Any, at: int) -> None:
     value, low, high = (float(overall[c]) for c in ("estimate", "conf_low", "conf_high"))
     axes.axvline(value, color=QUIET, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1.4)
     axes.axhline(at - 0.5, color=QUIET, linewidth=0.8)
     axes.fill([low, value, high, value], [at, at - 0.26, at, at + 0.26], color=INK, zorder=4, linewidth=0)
-    _row_text(axes, at, number(value, places), interval(low, high, places), "bold")
 
 
 def _alt(rows: pd.DataFrame, xlabel: str, places: int, level: float, lang: Lang) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 from evalkit.errors import UsageError
 from evalkit.present.canvas import (
     COMPARISON,
+    COMPARISON_TEXT,
     QUIET,
     SHADE,
     TREATED,
@@ -165,7 +166,7 @@ def _end_labels(axes: Axes, frame: pd.DataFrame, named: Mapping[str, str]) -> No
             textcoords="offset points",
             va="center",
             ha="left",
-            color=_look(str(column))[0],
+            color=COMPARISON_TEXT if str(column) == "comparison" else _look(str(column))[0],
             fontweight="bold",
             annotation_clip=False,
         )
