@@ -364,6 +364,12 @@ def to_city(codes_2018: Iterable[Any]) -> NDArray[np.str_]:
     return _mapped(codes_2018, one)
 
 
+def city_of(code: str) -> str:
+    """The city-level code above a code of any date: ``city_of("41192") == "41190"``; other codes come back as they are."""
+    spans = _spans().get(str(code))
+    return _city(str(code), spans[-1].name) if spans else str(code)
+
+
 def _mapped(values: Iterable[Any], one: Any) -> NDArray[Any]:
     """Apply a function of one text to each value, once per distinct value."""
     array = np.asarray(values if isinstance(values, Sequence | np.ndarray) else list(values)).astype(str)

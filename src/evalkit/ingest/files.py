@@ -1,0 +1,300 @@
+"""Bytes to sheets of text: Excel workbooks and delimited text in any of the encodings of Korean offices.
+
+Every cell becomes text in one canonical spelling (``1248100998``, ``0.5``, ``2023-11-02``), so that one table gives one
+frame whatever file it arrived in. What a file is, is read from its first bytes and not from its name.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import hashlib
+import io
+import re
+import zipfile
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from python_calamine import CalamineError, CalamineWorkbook, PasswordError
+
+from evalkit.errors import FileError
+
+_ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_NOT_CALCULATED = "#수식"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sheet:
+    """Cells as text; ``cells[r, c]`` stands in row ``r + 1`` of what Excel shows."""
+
+    name: str
+    cells: NDArray[np.object_]  # (R, C)
+    merged: tuple[tuple[int, int, int, int], ...] = ()  # first row, first column, last row, last column
+    cut_row: int = (
+        -1
+    )  # the last row of delimited text when it has fewer cells than the others and no line end
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawFile:
+    """A file as sheets of text; delimited text is one sheet without a name."""
+
+    path: Path
+    sha256: str
+    sheets: tuple[Sheet, ...]
+    encoding: str
+
+
+def read_raw(path: str | Path) -> RawFile:
+    """Read a workbook or a delimited text file.
+
+    Raises
+    ------
+    FileError : missing, empty, truncated, password-protected, not decodable, or no table at all
+    """
+    path = Path(path)
+    if not path.is_file():
+        near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        close = get_close_matches(path.name, near, n=1)
+        listed = f" (비슷한 이름: {close[0]})" if close else ""
+        raise FileError("파일이 없음", where=(path.name,), remedy=f"이름과 위치를 확인할 것{listed}")
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    if not content.strip(b"\x00\r\n\t ,\xef\xbb\xbf\xff\xfe"):
+        raise FileError(
+            f"빈 파일임 ({len(content)}바이트)", where=(path.name,), remedy="원본 파일을 다시 받을 것"
+        )
+    if content.startswith((_ZIP, _OLE)):
+        return RawFile(path, digest, _workbook(path, content), "xlsx")
+    if path.suffix.lower() in {".xlsx", ".xlsm", ".xls"} and _looks_like_markup(content):
+        raise FileError(
+            "이름은 엑셀이지만 내용은 웹 문서(HTML)임",
+            where=(path.name,),
+            remedy="엑셀에서 연 뒤 .xlsx 로 다시 저장할 것",
+        )
+    if path.suffix.lower() in {".xlsx", ".xlsm", ".xls"} and b"\x00" in content[:4096]:
+        raise _damaged(path, "엑셀 파일의 표시가 없음")
+    text, encoding = _decode(path, content)
+    return RawFile(path, digest, (_delimited(path, text),), encoding)
+
+
+def _looks_like_markup(content: bytes) -> bool:
+    head = content[:512].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
+    return head.startswith((b"<html", b"<!doctype", b"<table", b"<?xml", b"<meta"))
+
+
+# -- workbooks ----------------------------------------------------------------------------------------
+
+
+def _damaged(path: Path, detail: str) -> FileError:
+    return FileError(
+        f"통합 문서가 깨졌거나 끝이 잘림 ({detail})",
+        where=(path.name,),
+        remedy="원본을 다시 받거나 엑셀에서 열어 다시 저장할 것",
+    )
+
+
+def _workbook(path: Path, content: bytes) -> tuple[Sheet, ...]:
+    protected = FileError(
+        "암호가 걸린 통합 문서라 열 수 없음",
+        where=(path.name,),
+        remedy="엑셀에서 암호를 풀어 다른 이름으로 저장한 뒤 그 파일을 쓸 것",
+    )
+    if content.startswith(_OLE) and "EncryptedPackage".encode("utf-16-le") in content:
+        raise protected
+    try:
+        with CalamineWorkbook.from_filelike(io.BytesIO(content)) as book:
+            names = [meta.name for meta in book.sheets_metadata if str(meta.typ).endswith("WorkSheet")]
+            marks = _marked_cells(content) if content.startswith(_ZIP) else {}
+            sheets = []
+            for name in names:
+                page = book.get_sheet_by_name(name)
+                merged = tuple((a[0], a[1], b[0], b[1]) for a, b in page.merged_cell_ranges or ())
+                cells = _as_text(page.to_python(skip_empty_area=False))
+                sheets.append(Sheet(name, _with_marks(cells, marks.get(name, {})), merged))
+    except PasswordError as error:
+        raise protected from error
+    except (CalamineError, zipfile.BadZipFile, ElementTree.ParseError, OSError) as error:
+        raise _damaged(path, str(error).splitlines()[0]) from error
+    if not sheets or not any(sheet.cells.size for sheet in sheets):
+        raise FileError("통합 문서에 자료가 없음", where=(path.name,), remedy="원본 파일을 다시 받을 것")
+    return tuple(sheets)
+
+
+def _as_text(rows: list[list[Any]]) -> NDArray[np.object_]:
+    width = max((len(row) for row in rows), default=0)
+    cells = np.full((len(rows), width), "", dtype=object)
+    for index, row in enumerate(rows):
+        cells[index, : len(row)] = [value if type(value) is str else _text(value) for value in row]
+    return cells
+
+
+def _text(value: Any) -> str:
+    """One spelling for a cell value."""
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    if isinstance(value, dt.datetime):
+        whole = value.time() == dt.time(0)
+        return value.date().isoformat() if whole else value.isoformat(sep=" ", timespec="seconds")
+    return str(value)
+
+
+def _with_marks(cells: NDArray[np.object_], marks: dict[tuple[int, int], str]) -> NDArray[np.object_]:
+    """Put Excel's error values and uncalculated formulas where the reader would see an empty cell."""
+    for (row, column), text in marks.items():
+        if row < cells.shape[0] and column < cells.shape[1] and cells[row, column] == "":
+            cells[row, column] = text
+    return cells
+
+
+_CELL = re.compile(rb'<c r="([A-Z]+)(\d+)"([^>]*)>(.*?)</c>', re.DOTALL)
+
+
+def _marked_cells(content: bytes) -> dict[str, dict[tuple[int, int], str]]:
+    """Cells holding an error value (#N/A) or a formula without a stored result, by sheet; both read as empty else."""
+    found: dict[str, dict[tuple[int, int], str]] = {}
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = set(archive.namelist())
+        if "xl/workbook.xml" not in names or "xl/_rels/workbook.xml.rels" not in names:
+            return found
+        targets = {
+            item.get("Id"): str(item.get("Target")).lstrip("/").removeprefix("xl/")
+            for item in ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))  # noqa: S314
+        }
+        for item in ElementTree.fromstring(archive.read("xl/workbook.xml")).iter():  # noqa: S314
+            if not item.tag.endswith("}sheet"):
+                continue
+            link = next((v for k, v in item.attrib.items() if k.endswith("}id")), "")
+            part = f"xl/{targets.get(link, '')}"
+            page = archive.read(part) if part in names else b""
+            if b't="e"' in page or b"<f" in page:
+                found[str(item.get("name"))] = _marks(page)
+    return found
+
+
+def _marks(page: bytes) -> dict[tuple[int, int], str]:
+    marks = {}
+    for letters, digits, attributes, inside in _CELL.findall(page):
+        value = re.search(rb"<v>(.*?)</v>", inside, re.DOTALL)
+        text = value.group(1).decode() if value else ""
+        if b't="e"' in attributes:
+            marks[_position(letters, digits)] = text or "#오류"
+        elif b"<f" in inside and not text and b't="str"' not in attributes:
+            marks[_position(letters, digits)] = _NOT_CALCULATED
+    return marks
+
+
+def _position(letters: bytes, digits: bytes) -> tuple[int, int]:
+    column = 0
+    for letter in letters:
+        column = column * 26 + letter - 64
+    return int(digits) - 1, column - 1
+
+
+# -- delimited text -----------------------------------------------------------------------------------
+
+
+def _decode(path: Path, content: bytes) -> tuple[str, str]:
+    """Text of a file, trying UTF-16 (by its mark), UTF-8 and CP949 strictly, in this order."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        try:
+            return content.decode("utf-16"), "utf-16"
+        except UnicodeDecodeError as error:
+            raise _undecodable(path, content, error) from error
+    for encoding in ("utf-8-sig", "cp949"):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError as error:
+            last = error
+            continue
+        if "\x00" in text:
+            raise FileError(
+                "글자 파일이 아니거나 표식 없는 UTF-16 임 (0 바이트가 있음)",
+                where=(path.name,),
+                remedy="엑셀에서 'CSV UTF-8' 로 다시 저장할 것",
+            )
+        if "\ufffd" in text:
+            line = text.count("\n", 0, text.index("\ufffd")) + 1
+            raise FileError(
+                "이미 깨진 글자(�)가 있음",
+                where=(path.name, f"{line}행"),
+                remedy="깨지기 전의 원본 파일을 다시 받을 것",
+            )
+        return text, encoding
+    raise _undecodable(path, content, last)
+
+
+def _undecodable(path: Path, content: bytes, error: UnicodeDecodeError) -> FileError:
+    line = content.count(b"\n", 0, error.start) + 1
+    return FileError(
+        "UTF-8, CP949, UTF-16 어느 것으로도 읽을 수 없음",
+        where=(path.name, f"{line}행"),
+        remedy="엑셀이나 편집기에서 열어 'CSV UTF-8' 로 다시 저장할 것",
+    )
+
+
+def _separator(text: str) -> str:
+    lines = [line for line in text[:20000].splitlines()[:30] if line.strip()]
+    counts = {mark: sum(line.count(mark) for line in lines) for mark in (",", "\t", ";", "|")}
+    best = max(counts, key=lambda mark: counts[mark])
+    # names and addresses hold commas: a tab that stands in every line is the separator
+    if counts["\t"] and all("\t" in line for line in lines[-10:]):
+        return "\t"
+    return best if counts[best] else ","
+
+
+def _delimited(path: Path, text: str) -> Sheet:
+    separator = _separator(text)
+    head = list(csv.reader(io.StringIO("\n".join(text[:200000].splitlines()[:60])), delimiter=separator))
+    width = max((len(row) for row in head), default=1)
+    try:
+        frame = pd.read_csv(
+            io.StringIO(text),
+            sep=separator,
+            header=None,
+            names=range(width),
+            index_col=False,
+            dtype=object,
+            keep_default_na=False,
+            na_filter=False,
+            skip_blank_lines=False,
+            engine="c",
+        )
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+        if found:
+            raise FileError(
+                f"칸이 {found.group(3)}개인데 앞 행들은 {found.group(1)}개임",
+                where=(path.name, f"{found.group(2)}행"),
+                remedy="값 속의 쉼표를 큰따옴표로 묶었는지, 파일이 도중에 섞이지 않았는지 확인할 것",
+            ) from error
+        raise FileError(
+            "줄을 칸으로 나눌 수 없음 (닫히지 않은 큰따옴표 등)",
+            where=(path.name,),
+            remedy="엑셀에서 열어 'CSV UTF-8' 로 다시 저장할 것",
+        ) from error
+    cells = frame.to_numpy(dtype=object)
+    cells[pd.isna(cells)] = ""
+    return Sheet("", cells, cut_row=_cut_row(cells, text.endswith(("\n", "\r"))))
+
+
+def _cut_row(cells: NDArray[np.object_], ended: bool) -> int:
+    """Position of a last row that breaks off: only its first cells are filled, less than half as many as above it."""
+    counts = (cells[-30:] != "").sum(axis=1)
+    rows = np.flatnonzero(counts)
+    if len(rows) < 2:
+        return -1
+    last, above = int(rows[-1]), float(np.median(counts[rows[:-1]]))
+    row = cells[-30:][last]
+    leading = int(counts[last]) == int(np.argmin(np.append(row != "", False)))
+    short = counts[last] <= 0.5 * above and above >= 4
+    broken = not ended and counts[last] < above and cells.shape[1] >= 4
+    return len(cells) - len(cells[-30:]) + last if leading and (short or broken) else -1

@@ -1,0 +1,324 @@
+"""`read_table`: one messy file and one declaration to one validated `Table`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evalkit.errors import FileError, SchemaError, ValueProblem
+from evalkit.ingest import columns as col
+from evalkit.ingest import units
+from evalkit.ingest.columns import Options, Source
+from evalkit.ingest.files import RawFile, Sheet, read_raw
+from evalkit.ingest.headers import Header, Match, find_header, normal
+from evalkit.ingest.log import Log
+from evalkit.ingest.place_codes import read_regions
+from evalkit.ingest.regions import Date
+from evalkit.ingest.rows import body_cells, data_rows
+from evalkit.ingest.table import ColumnSpec, FlowStep, Table, TableSpec, place
+
+
+def read_table(
+    path: str | Path | RawFile,
+    spec: TableSpec,
+    *,
+    sheet: str | None = None,
+    key: bytes = b"",
+    year: Date | None = None,
+    invalid_identifier: Literal["error", "unlinked"] = "error",
+    invalid_region: Literal["error", "missing"] = "error",
+    units_of: Mapping[str, str] | None = None,
+    cut_last_row: Literal["error", "drop"] = "error",
+) -> Table:
+    """Read, match, convert and check one table; nothing is repaired or left out without being logged.
+
+    Parameters
+    ----------
+    path : an Excel workbook (.xlsx, .xls) or delimited text (UTF-8, CP949, UTF-16; comma, tab, semicolon, bar), or what
+        `files.read_raw` made of it
+    spec : the declaration
+    sheet : name of the sheet; without it the sheet that the declaration names
+    key : secret for hashing identifiers; needed when the table has a 사업자등록번호
+    year : when the region codes of the file were in use (year, "YYYY-MM", or a day)
+    invalid_identifier, invalid_region : see `columns.Options`
+    units_of : unit of a money column whose file does not say it, by column name
+    cut_last_row : what a file that breaks off in its last row does: stop, or be read without that row (the flow says so)
+
+    Raises
+    ------
+    FileError, SchemaError, ValueProblem : one sentence with file, sheet, row, column and what to do
+    """
+    raw = path if isinstance(path, RawFile) else read_raw(path)
+    options = Options(key, invalid_identifier, invalid_region, tuple((units_of or {}).items()))
+    page = choose_sheet(raw, spec, sheet)
+    header = find_header(page, spec, raw.path.name)
+    log = Log(raw.path.name, page.name)
+    body, filled = body_cells(page, header)
+    if filled:
+        log.note("병합된 칸을 아래로 채움", "", row=header.last_row + 2, count=filled)
+    first_row = header.last_row + 2
+    kept, flow = data_rows(body, header, spec, first_row)
+    if page.cut_row >= 0 and len(kept) and kept[-1] + header.last_row + 1 == page.cut_row:
+        kept, flow = _without_cut_row(kept, flow, page, cut_last_row, log)
+    if not len(kept):
+        raise FileError(
+            "머리글 아래에 자료 행이 없음",
+            where=place(raw.path.name, page.name, first_row),
+            remedy="빈 양식이 아닌지 확인할 것",
+        )
+    rows = kept + first_row
+    frame, steps = _frame(body[kept], rows, header, spec, options, year, log)
+    _check_key(frame, spec, log)
+    return Table(
+        spec=spec,
+        frame=frame,
+        source=raw.path,
+        sha256=raw.sha256,
+        sheet=page.name,
+        repairs=tuple(log.repairs),
+        flow=(*flow, *steps),
+        notes={"encoding": raw.encoding, "unused_columns": header.unused},
+    )
+
+
+def _without_cut_row(
+    kept: NDArray[np.int64], flow: tuple[FlowStep, ...], page: Sheet, policy: str, log: Log
+) -> tuple[NDArray[np.int64], tuple[FlowStep, ...]]:
+    """A download that broke off: other rows may be missing too, so the reader must be told to go on."""
+    cells = int(sum(bool(cell) for cell in page.cells[page.cut_row]))
+    if policy == "error":
+        raise FileError(
+            f"마지막 행이 도중에 끊김 (채워진 칸 {cells}개, 다른 행은 {page.cells.shape[1]}칸): 파일이 잘린 것으로 보임",
+            where=place(log.file, log.sheet, page.cut_row + 1),
+            remedy="원본을 다시 받거나, 그 행만 빼고 읽으려면 cut_last_row='drop' 을 줄 것",
+        )
+    step = FlowStep("도중에 끊긴 마지막 행", -1, f"{page.cut_row + 1}행")
+    return kept[:-1], (*flow[:-1], step, FlowStep("자료 행", len(kept) - 1))
+
+
+def choose_sheet(raw: RawFile, spec: TableSpec, wanted: str | None = None) -> Sheet:
+    """The sheet asked for, or the one that the declaration names, or the only one.
+
+    Raises
+    ------
+    SchemaError : no such sheet, or several fit
+    """
+    names = ", ".join(repr(page.name) for page in raw.sheets)
+    if wanted is not None:
+        for page in raw.sheets:
+            if page.name == wanted or normal(page.name) == normal(wanted):
+                return page
+        raise SchemaError(
+            f"시트 {wanted!r} 이(가) 없음", where=(raw.path.name,), remedy=f"있는 시트: {names}"
+        )
+    filled = [page for page in raw.sheets if page.cells.size]
+    for same in (True, False):  # the very name first, then a name that contains it
+        found = [
+            page
+            for page in filled
+            if any(
+                normal(page.name) == normal(s) if same else normal(s) in normal(page.name)
+                for s in spec.sheets
+            )
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            both = ", ".join(repr(page.name) for page in found)
+            raise SchemaError(
+                f"시트 {both} 이(가) 모두 {spec.title} 표에 맞음",
+                where=(raw.path.name,),
+                remedy="읽을 시트를 하나만 지정할 것",
+            )
+    if len(filled) == 1:
+        return filled[0]
+    wanted_names = " 또는 ".join(repr(name) for name in spec.sheets) or spec.title
+    raise SchemaError(
+        f"{spec.title} 시트가 없음 (찾은 이름: {wanted_names})",
+        where=(raw.path.name,),
+        remedy=f"시트 이름을 고치거나 sheet 로 지정할 것 (있는 시트: {names})",
+    )
+
+
+def _frame(
+    body: NDArray[np.object_],
+    rows: NDArray[np.int64],
+    header: Header,
+    spec: TableSpec,
+    options: Options,
+    year: Date | None,
+    log: Log,
+) -> tuple[pd.DataFrame, tuple[FlowStep, ...]]:
+    """The typed frame, long where headers carry years."""
+    by_name: dict[str, list[Match]] = {}
+    for match in header.matches:
+        by_name.setdefault(match.column.name, []).append(match)
+    if any(c.kind == "business_number" and c.name in by_name for c in spec.columns) and not options.key:
+        raise ValueProblem(
+            "사업자등록번호를 암호화할 열쇠가 없음",
+            where=place(log.file, log.sheet),
+            remedy="key 에 평가자만 아는 열쇠를 줄 것",
+        )
+    years = sorted({m.year for m in header.matches if m.year is not None})
+    values: dict[str, NDArray[Any]] = {}
+    regions: list[tuple[ColumnSpec, Source]] = []
+    yearly: dict[tuple[str, int], NDArray[Any]] = {}
+    for name, matches in by_name.items():
+        for match in matches:
+            source = _open(match, body, rows, header, log)
+            if match.column.kind == "region":
+                regions.append((match.column, source))
+            elif match.year is None:
+                values[name] = _convert(source, options)
+            else:
+                yearly[name, match.year] = _convert(source, options)
+    for column, source in regions:
+        when = _when(column, values, year, log)
+        values[column.name] = read_regions(source, when, options)
+    frame = pd.DataFrame({"source_row": rows})
+    for column in spec.columns:
+        if column.name in values:
+            frame[column.name] = _typed(column, values[column.name])
+        elif not column.required and not (column.by_year and years):
+            frame[column.name] = _typed(column, _nothing(column, len(rows)))
+    if not years:
+        return frame, ()
+    if spec.year_column in values:
+        raise SchemaError(
+            f"연도가 머리글({', '.join(map(str, years))})에도 열 {spec.year_column} 에도 있음",
+            where=place(log.file, log.sheet, header.last_row + 1),
+            remedy="둘 가운데 하나만 둘 것",
+        )
+    return _melt(frame, yearly, spec, years)
+
+
+def _melt(
+    frame: pd.DataFrame, yearly: dict[tuple[str, int], NDArray[Any]], spec: TableSpec, years: list[int]
+) -> tuple[pd.DataFrame, tuple[FlowStep, ...]]:
+    """One row per row and year of the header; a column without that year is missing there."""
+    n, t = len(frame), len(years)
+    long = frame.drop(columns=[spec.year_column], errors="ignore")
+    long = long.iloc[np.repeat(np.arange(n), t)].reset_index(drop=True)
+    long[spec.year_column] = np.tile(np.array(years, dtype=np.int64), n)
+    for column in spec.columns:
+        if column.by_year:
+            stacked = np.stack(
+                [yearly.get((column.name, y), _nothing(column, n)) for y in years], axis=1
+            ).reshape(-1)
+            long[column.name] = _typed(column, stacked)
+    step = FlowStep(f"연도별로 펼친 행 ({years[0]}–{years[-1]}, {t}개 연도)", n * t)
+    return long, (step,)
+
+
+def _open(
+    match: Match, body: NDArray[np.object_], rows: NDArray[np.int64], header: Header, log: Log
+) -> Source:
+    texts = body[:, match.position]
+    unit = match.unit
+    if not unit and match.column.unit:
+        fitting = [u for u in header.table_units if units.dimension(u) == units.dimension(match.column.unit)]
+        if len(fitting) > 1:
+            raise log.error(
+                f"표의 단위가 둘 이상임 ({', '.join(fitting)})",
+                match.label,
+                header.first_row + 1,
+                "머리글마다 '(천원)' 처럼 단위를 붙일 것",
+            )
+        foreign = [u for u in header.table_units if not units.known(u)]
+        if match.column.kind == "money" and not fitting and foreign:
+            fitting = foreign
+        unit = fitting[0] if fitting else ""
+    if match.column.blank == "above":
+        texts, filled = _from_above(texts)
+        log.note_rows("빈 칸을 위의 값으로 채움", match.label, filled, rows, np.full(len(rows), ""), texts)
+    return col.open_column(match.column, match.label, unit, texts, rows, log)
+
+
+def _from_above(texts: NDArray[np.object_]) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
+    blank = np.array([not str(text).strip() for text in texts], dtype=bool)
+    last = np.maximum.accumulate(np.where(blank, -1, np.arange(len(texts))))
+    filled = blank & (last >= 0)
+    out = texts.copy()
+    out[filled] = texts[last[filled]]
+    return out, filled
+
+
+def _convert(source: Source, options: Options) -> NDArray[Any]:
+    kind = source.spec.kind
+    if kind in ("integer", "number", "money"):
+        return col.read_numbers(source, options)
+    if kind in ("date", "month"):
+        return col.read_dates(source)
+    if kind == "year":
+        return col.read_years(source)
+    if kind == "business_number":
+        return col.read_business_numbers(source, options)
+    if kind == "category":
+        return col.read_categories(source)
+    if kind == "code":
+        return col.read_codes(source)
+    return col.read_texts(source)
+
+
+def _when(
+    column: ColumnSpec, values: dict[str, NDArray[Any]], year: Date | None, log: Log
+) -> NDArray[Any] | Date:
+    """When the codes of a region column were in use: a column of the row, else the file's own year."""
+    named = values.get(column.region_date)
+    if named is not None and named.dtype.kind == "M":
+        return np.asarray(named.astype("datetime64[Y]").astype(np.int64) + 1970, dtype=np.int64)
+    if named is not None:
+        return np.asarray(np.nan_to_num(named, nan=0), dtype=np.int64)
+    if year is None:
+        raise ValueProblem(
+            "지역 코드의 기준 연도를 알 수 없음",
+            where=place(log.file, log.sheet, column=column.aliases[0]),
+            remedy="파일 이름에 연도를 넣거나 year 로 지정할 것",
+        )
+    return year
+
+
+def _nothing(column: ColumnSpec, n: int) -> NDArray[Any]:
+    if column.kind in ("integer", "number", "money", "year"):
+        return np.full(n, np.nan)
+    if column.kind in ("date", "month"):
+        return np.full(n, np.datetime64("NaT"), dtype="datetime64[s]")
+    return np.full(n, None, dtype=object)
+
+
+def _typed(column: ColumnSpec, values: NDArray[Any]) -> pd.Series[Any]:
+    """Whole numbers that may not be missing are int64; other numbers float64; words are ``str``."""
+    if column.kind in ("integer", "year") and not column.nullable:
+        return pd.Series(values.astype(np.int64))
+    if values.dtype.kind in "fM":
+        return pd.Series(values)
+    return pd.Series(values, dtype="str")
+
+
+def _check_key(frame: pd.DataFrame, spec: TableSpec, log: Log) -> None:
+    """No two rows may share the key."""
+    if not spec.key:
+        return
+    twice = frame.duplicated(list(spec.key), keep=False).to_numpy(dtype=bool)
+    if not twice.any():
+        return
+    first = int(np.flatnonzero(twice)[0])
+    same = (frame.loc[twice, list(spec.key)] == frame[list(spec.key)].iloc[first]).all(axis=1)
+    rows = frame.loc[twice, "source_row"][same].tolist()
+    hidden = {c.name for c in spec.columns if c.kind == "business_number"}
+    shown = ", ".join(f"{n}={frame[n].iloc[first]}" for n in spec.key if n not in hidden)
+    names = "·".join(spec.column(n).aliases[0] if n != spec.year_column else "연도" for n in spec.key)
+    pair = frame.duplicated(list(spec.key)).sum()
+    raise ValueProblem(
+        f"같은 열쇠({names})가 두 번 있음: {', '.join(map(str, rows[:3]))}행"
+        + (f" ({shown})" if shown else "")
+        + (f" (모두 {int(pair)}행이 겹침)" if pair > 1 else ""),
+        where=place(log.file, log.sheet, int(rows[1]), re.split("·", names)[0]),
+        remedy="겹친 행을 합치거나 지울 것",
+    )

@@ -1,0 +1,75 @@
+"""The sources an evaluator has, each a declaration and a reader; `read_source` is the one way in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from evalkit.errors import SchemaError, nearest
+from evalkit.ingest.sources import (
+    employment_insurance,
+    firm_financials,
+    membership,
+    national_pension,
+    performance_survey,
+    region_panel,
+    zones,
+)
+from evalkit.ingest.table import Table, TableSpec
+
+SPECS: dict[str, TableSpec] = {
+    spec.name: spec
+    for spec in (
+        *performance_survey.SPECS,
+        employment_insurance.SPEC,
+        national_pension.SPEC,
+        firm_financials.SPEC,
+        zones.DESIGNATION,
+        zones.DISTANCE,
+        region_panel.SPEC,
+        membership.SPEC,
+    )
+}
+"""Every declared table by name."""
+
+READERS: dict[str, Callable[..., list[Table]]] = {
+    "performance_survey": performance_survey.read,
+    "employment_insurance": employment_insurance.read,
+    "national_pension": national_pension.read,
+    "firm_financials": firm_financials.read,
+    "zones": zones.read,
+    "region_panel": region_panel.read,
+    "membership": membership.read,
+}
+
+
+def read_source(
+    name: str,
+    paths: str | Path | Iterable[str | Path],
+    *,
+    key: bytes = b"",
+    options: Mapping[str, Any] | None = None,
+) -> list[Table]:
+    """Read every file of a source, in the order of their names.
+
+    Parameters
+    ----------
+    name : one of `READERS`
+    paths : a file, or several
+    key : secret for hashing identifiers
+    options : of the reader: ``year``, ``invalid_identifier``, ``invalid_region``, ``units_of``, ``sheet``, …
+
+    Raises
+    ------
+    SchemaError : an unknown source, or no file
+    DataError : as `read_table`
+    """
+    if name not in READERS:
+        raise SchemaError(f"모르는 자료 {name!r}", remedy=nearest(name, READERS))
+    files = [Path(paths)] if isinstance(paths, str | Path) else sorted(Path(p) for p in paths)
+    if not files:
+        raise SchemaError(
+            f"자료 {name} 의 파일이 하나도 없음", remedy="data/raw 에 파일을 두거나 계획의 경로를 고칠 것"
+        )
+    return [table for path in files for table in READERS[name](path, key=key, **dict(options or {}))]
