@@ -17,9 +17,10 @@ Records = pd.DataFrame | Iterable[Any]
 
 
 def records_of(rows: Records) -> list[dict[str, Any]]:
-    """Rows of a frame, mappings or dataclasses as plain dictionaries."""
+    """Rows of a frame (its index as ``label``), mappings or dataclasses as plain dictionaries."""
     if isinstance(rows, pd.DataFrame):
-        return [{str(key): value for key, value in row.items()} for row in rows.to_dict("records")]
+        frame = rows if "label" in rows.columns else rows.assign(label=[str(at) for at in rows.index])
+        return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
     plain: list[dict[str, Any]] = []
     for row in rows:
         values: Any = asdict(row) if is_dataclass(row) and not isinstance(row, type) else row
@@ -101,7 +102,10 @@ def repairs_table(
         if not record.get("row"):
             record["row"] = None
         rows.append(tuple(None if _empty(record.get(key)) else record[key] for key, _ in _REPAIR_KEYS))
-    columns = tuple(Column(key, say(f"table.repair_{key}", lang), kind) for key, kind in _REPAIR_KEYS)
+    columns = tuple(
+        Column(key, say(f"table.repair_{'rule' if key == 'kind' else key}", lang), kind)
+        for key, kind in _REPAIR_KEYS
+    )
     return Tabulation(name, title, columns, tuple(rows), notes=tuple(notes), stub=1, lang=lang)
 
 

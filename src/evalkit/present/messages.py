@@ -216,12 +216,12 @@ def finding(
         return _sentence(say("finding.not_estimable", lang, owner=owner))
     if low is None or high is None:
         places = digits_for(value) if digits is None else digits
-        shown = quantity(value, unit, places, _lang(lang))
+        shown = quantity(value, unit, places, lang)
         return _sentence(say("finding.no_interval", lang, owner=owner, estimate=shown))
     places = digits_for((high - low) / 2, low, high) if digits is None else digits
 
     def write(amount: float) -> str:
-        return quantity(amount, unit, places, _lang(lang))
+        return quantity(amount, unit, places, lang)
 
     words: dict[str, str] = {
         "topic": topic,
@@ -253,10 +253,6 @@ def _uncertain_key(low: float, high: float, mde: float | None, claimed: float | 
     if mde > abs(claimed):
         return "finding.uncertain_underpowered"
     return "finding.claim_refuted" if outside else "finding.uncertain_claim_inside"
-
-
-def _lang(lang: str) -> Lang:
-    return "en" if lang == "en" else "ko"
 
 
 def _sentence(text: str) -> str:

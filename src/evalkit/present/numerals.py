@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Literal
 
-Lang = Literal["ko", "en"]
+Lang = str  # "ko" or "en", as a plan or notebook parameter gives it
 
 MINUS = "−"
 MISSING = "–"

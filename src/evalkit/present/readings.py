@@ -62,8 +62,11 @@ def band_limits(
     if band is None:
         return None
     if isinstance(band, pd.DataFrame):
-        limits = by_event_time(band.assign(estimate=band.get("estimate", np.nan)))[["conf_low", "conf_high"]]
-        return limits.reindex(frame.index)
+        renamed = band.rename(columns={"band_low": "conf_low", "band_high": "conf_high"})
+        if not {"conf_low", "conf_high"} <= set(renamed.columns):
+            raise UsageError("신뢰대의 표에 하한과 상한이 없음", remedy="conf_low 와 conf_high 열을 둘 것")
+        limits = by_event_time(renamed[["conf_low", "conf_high"]].assign(estimate=np.nan))
+        return limits[["conf_low", "conf_high"]].reindex(frame.index)
     array = np.asarray(band, dtype=np.float64)
     if array.shape != (len(frame), 2):
         raise UsageError(

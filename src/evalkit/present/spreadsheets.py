@@ -42,8 +42,7 @@ def flatten(table: Tabulation) -> Grid:
     lang = table.lang
     low, high = say("table.low", lang), say("table.high", lang)
     split = [
-        column.kind == "interval"
-        or any(isinstance(row[c], tuple) for row in table.rows if not isinstance(row[c], Entry))
+        column.kind == "interval" or any(isinstance(row[c], tuple) for row in table.rows)
         for c, column in enumerate(table.columns)
     ]
     header: list[str] = []
@@ -56,13 +55,17 @@ def flatten(table: Tabulation) -> Grid:
     rows: list[list[Flat]] = []
     row_formats: dict[tuple[int, int], str] = {}
     for r, row in enumerate(table.rows):
-        tall = any(isinstance(cell, Entry) and isinstance(cell.value, tuple) for cell in row)
+        tall = any(
+            isinstance(cell, Entry) and isinstance(cell.value, tuple) and not split[c]
+            for c, cell in enumerate(row)
+        )
         for half in (0, 1) if tall else (None,):
             out: list[Flat] = []
             for c, cell in enumerate(row):
-                if isinstance(cell, Entry):
-                    row_formats[(len(rows), len(out))] = number_format(cell.kind, cell.digits or 0)
                 values = _cell(table, r, c, half, split[c])
+                if isinstance(cell, Entry):
+                    code = number_format(cell.kind, cell.digits or 0)
+                    row_formats |= {(len(rows), len(out) + k): code for k in range(len(values))}
                 out += values
             if half is not None and out and isinstance(out[0], str):
                 out[0] = f"{out[0]} {low if half == 0 else high}"

@@ -139,6 +139,8 @@ class Tabulation:
                 f"표 이름 {self.name!r} 은(는) 파일 이름으로 쓸 수 없음",
                 remedy="영문자·숫자·밑줄·붙임표로 적을 것",
             )
+        if self.lang not in ("ko", "en"):
+            raise UsageError(f"언어 {self.lang!r} 은(는) 쓸 수 없음", remedy="ko 또는 en 으로 적을 것")
         set_(self, "columns", tuple(self.columns))
         width = len(self.columns)
         rows = tuple(tuple(_plain(cell) for cell in row) for row in self.rows)
@@ -219,6 +221,10 @@ class Tabulation:
             marks={**self.marks, **marks},
             notes=(*self.notes, *notes),
         )
+
+    def without_counts(self) -> Tabulation:
+        """A copy that no longer says how many firms are behind its cells."""
+        return replace(self, counts=None)
 
     # -- keeping ------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import pandas as pd
 from evalkit.errors import UsageError
 from evalkit.present.canvas import INK, QUIET, SHADE, TREATED, Drawing, canvas, finish, value_axis
 from evalkit.present.messages import say
-from evalkit.present.numerals import Lang, digits_for, interval, level_text, number
+from evalkit.present.numerals import MISSING, Lang, digits_for, interval, level_text, number
 from evalkit.present.readings import as_frame, half_widths
 from evalkit.present.tabulation import Column, Tabulation
 
@@ -56,7 +56,7 @@ def forest(
     if sort:
         rows = rows.sort_values("estimate", ascending=False, kind="stable")
     labels = [" ".join(map(str, k)) if isinstance(k, tuple) else str(k) for k in rows.index]
-    places = digits_for(*half_widths(rows))
+    places = _places(rows, overall)
     lines = len(rows) + (1 if overall is not None else 0)
     with canvas(1.0 + 0.27 * lines) as (figure, axes):
         value_axis(axes, axis="x")
@@ -84,18 +84,32 @@ def forest(
         )
 
 
+def _places(rows: pd.DataFrame, overall: Any) -> int:
+    """Decimals from the intervals; points without intervals follow the whole sample's, one figure finer."""
+    if _has_intervals(rows) or overall is None:
+        return digits_for(*half_widths(rows))
+    return digits_for((float(overall["conf_high"]) - float(overall["conf_low"])) / 2, significant=3)
+
+
+def _has_intervals(rows: pd.DataFrame) -> bool:
+    return bool(rows["conf_low"].notna().any())
+
+
 def _written(
     rows: pd.DataFrame, overall: Any, places: int, level: float, lang: Lang
 ) -> list[tuple[str, list[str]]]:
     """Header and texts of each column of numbers."""
     records: list[Any] = [*rows.to_dict("records"), *([] if overall is None else [overall])]
-    columns = [
-        (say("table.estimate", lang), [number(float(r["estimate"]), places) for r in records]),
-        (
-            say("table.interval", lang, level=level_text(level)),
-            [interval(float(r["conf_low"]), float(r["conf_high"]), places) for r in records],
-        ),
-    ]
+    columns = [(say("table.estimate", lang), [number(float(r["estimate"]), places) for r in records])]
+    if _has_intervals(rows) or overall is not None:
+        bounds = [interval(float(r["conf_low"]), float(r["conf_high"]), places) for r in records]
+        # one point without an interval has nothing to show in its cell
+        columns.append(
+            (
+                say("table.interval", lang, level=level_text(level)),
+                ["" if b == MISSING else b for b in bounds],
+            )
+        )
     if "n" in rows.columns:
         texts = [number(n) for n in rows["n"].tolist()] + ([] if overall is None else [""])
         columns.append((say("figure.units", lang), texts))
@@ -152,7 +166,7 @@ def _overall(axes: Axes, overall: Any, at: int) -> None:
 def _alt(rows: pd.DataFrame, xlabel: str, places: int, level: float, lang: Lang) -> str:
     lowest, highest = rows["estimate"].idxmin(), rows["estimate"].idxmax()
     return say(
-        "figure.forest_alt",
+        "figure.forest_alt" if _has_intervals(rows) else "figure.forest_points_alt",
         lang,
         k=len(rows),
         level=level_text(level),

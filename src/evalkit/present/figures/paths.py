@@ -40,11 +40,11 @@ def paths(
     *,
     title: str,
     ylabel: str,
-    labels: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | Sequence[str] | None = None,
     phases: Sequence[tuple[str, int, int]] = (),
     adoption: int | None = None,
     unit: str = "",
-    counts: Mapping[str, int] | None = None,
+    counts: Mapping[str, int] | pd.DataFrame | None = None,
     name: str = "paths",
     note: str = "",
     xlabel: str = "",
@@ -55,20 +55,19 @@ def paths(
     Parameters
     ----------
     frame : indexed by year, one column a series: ``treated`` and ``comparison`` (others follow in grey)
-    labels : names of the series; default 처치, 비교
+    labels : names of the series, by column or in the order of the columns; default 처치, 비교
     phases : (label, first year, last year), shaded in turn
     adoption : first supported year, marked
-    counts : firms behind each series; the thinnest decides whether the figure may be shown
+    counts : firms behind each series, or a frame of firms by year in the order of the columns; the thinnest point
+        decides whether the figure may be shown
     """
     if frame.empty or frame.shape[1] == 0:
         raise UsageError(
             "그릴 경로가 없음", where=(name,), remedy="연도를 행으로, 집단을 열로 한 표를 넘길 것"
         )
     frame = frame.sort_index()
-    named = {
-        str(c): (labels or {}).get(str(c)) or (say(f"figure.{c}", lang) if str(c) in _LOOKS else str(c))
-        for c in frame.columns
-    }
+    named = _names(frame, labels, lang)
+    sizes = _sizes(frame, counts)
     places = _places(frame)
     with canvas(3.5) as (figure, axes):
         value_axis(axes, signed=bool((frame.to_numpy() < 0).any()))
@@ -88,10 +87,30 @@ def paths(
             name=name,
             title=title,
             alt=_alt(frame, named, ylabel, places, lang),
-            data=_data(frame, named, name, title, unit, places, counts, lang),
+            data=_data(frame, named, name, title, unit, places, sizes, lang),
             note=note,
-            firms=min(counts.values()) if counts else None,
+            firms=None if sizes is None else min(n for row in sizes for n in row),
         )
+
+
+def _names(
+    frame: pd.DataFrame, labels: Mapping[str, str] | Sequence[str] | None, lang: Lang
+) -> dict[str, str]:
+    columns = [str(c) for c in frame.columns]
+    if labels is None:
+        return {c: say(f"figure.{c}", lang) if c in _LOOKS else c for c in columns}
+    if isinstance(labels, Mapping):
+        return {c: labels.get(c, c) for c in columns}
+    return dict(zip(columns, labels, strict=True))
+
+
+def _sizes(frame: pd.DataFrame, counts: Mapping[str, int] | pd.DataFrame | None) -> list[list[int]] | None:
+    """Firms behind each point  # (years, series)"""
+    if counts is None:
+        return None
+    if isinstance(counts, pd.DataFrame):
+        return [[int(n) for n in row] for row in counts.reindex(frame.index).fillna(0).to_numpy().tolist()]
+    return [[int(counts[str(c)]) for c in frame.columns]] * len(frame)
 
 
 def _places(frame: pd.DataFrame) -> int:
@@ -201,12 +220,11 @@ def _data(
     title: str,
     unit: str,
     places: int,
-    counts: Mapping[str, int] | None,
+    sizes: list[list[int]] | None,
     lang: Lang,
 ) -> Tabulation:
     columns = [Column("year", say("figure.year_axis", lang), "year")]
     columns += [Column(str(c), named[str(c)], "number", unit, places) for c in frame.columns]
-    sizes = None if counts is None else (None, *(counts.get(str(c)) for c in frame.columns))
     return Tabulation(
         name=f"{name}-data",
         title=title,
@@ -214,6 +232,6 @@ def _data(
         rows=tuple(
             (int(year), *row) for year, row in zip(frame.index, frame.to_numpy().tolist(), strict=True)
         ),
-        counts=None if sizes is None else (sizes,) * len(frame),
+        counts=None if sizes is None else tuple((None, *row) for row in sizes),
         lang=lang,
     )
