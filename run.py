@@ -382,6 +382,19 @@ def install(root: Path, lock: str, env: Mapping[str, str], log: Path) -> None:
     )
 
 
+def make_path_relative(root: Path) -> None:
+    """Let the line that puts src/ on the path be relative, hence ASCII.
+
+    Before 3.13 Python reads such files in the locale's encoding even in UTF-8 mode; a Korean folder name, written as
+    UTF-8 by the installer and read as CP949 or ASCII, would stop every start of the interpreter.
+    """
+    base = {"base": str(venv_of(root)), "platbase": str(venv_of(root))}
+    site = Path(sysconfig.get_path("purelib", "venv", base))
+    file = site / "evalkit.pth"
+    if file.is_file():
+        file.write_text(os.path.relpath(root / "src", site) + "\n", encoding="ascii")
+
+
 def prepare(root: Path, lock: str, environ: Mapping[str, str]) -> None:
     """Bring .venv to where `lock` says; nothing happens where it is there already."""
     if needed(root, lock)[0] == "nothing":
@@ -401,7 +414,9 @@ def prepare(root: Path, lock: str, environ: Mapping[str, str]) -> None:
             remove_venv(root)
             make_venv(root, env, log)
         making_path(root).touch()
+        make_path_relative(root)
         install(root, lock, env, log)
+        make_path_relative(root)
         (venv_of(root) / "var").mkdir(exist_ok=True)
         write_stamp(root, lock)
         making_path(root).unlink()

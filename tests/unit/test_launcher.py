@@ -291,6 +291,20 @@ def test_a_linked_environment_is_unlinked_and_its_target_stays(root: Path, tmp_p
     assert (target / "kept").exists()
 
 
+def test_the_path_to_the_source_is_written_in_ascii_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    root = tmp_path / "바탕 화면"
+    root.mkdir()
+    make(root)
+    site = launcher.venv_of(root) / (
+        "Lib/site-packages" if os.name == "nt" else f"lib/python{HERE}/site-packages"
+    )
+    site.mkdir(parents=True)
+    (site / "evalkit.pth").write_text(f"{root / 'src'}\n", encoding="utf-8")
+    launcher.make_path_relative(root)
+    line = (site / "evalkit.pth").read_bytes().decode("ascii").strip()
+    assert (site / line).resolve() == (root / "src").resolve()
+
+
 # -- the environment of children ------------------------------------------------------------------------
 
 
