@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evalkit.arrays.cluster import sandwich
 from evalkit.errors import DesignError, UsageError
 from evalkit.estimate import Estimate
 
@@ -140,7 +141,9 @@ def average(est: Estimate, event_times: Iterable[int] | None = None, *, name: st
     DesignError : a label asked for has no estimate
     """
     if est.terms.nlevels != 1:
-        raise UsageError("집단-시점 효과는 단순 평균할 수 없음", remedy="event_study 나 by_period 를 먼저 부를 것")
+        raise UsageError(
+            "집단-시점 효과는 단순 평균할 수 없음", remedy="event_study 나 by_period 를 먼저 부를 것"
+        )
     labels = np.asarray(est.terms.get_level_values(0))
     if event_times is None:
         chosen = labels[labels >= 0] if est.terms.names[0] == "event_time" else labels
@@ -241,9 +244,12 @@ def _shares_average(est: Estimate, sets: Sequence[Positions], terms: pd.Index, l
     unit_weight = np.asarray(est.detail["weight"], dtype=np.float64)
     names, at = np.unique(cell_cohorts, return_inverse=True)
     place = np.searchsorted(names, unit_cohort)
-    place = np.where((place < len(names)) & (names[np.minimum(place, len(names) - 1)] == unit_cohort), place, -1)
+    place = np.where(
+        (place < len(names)) & (names[np.minimum(place, len(names) - 1)] == unit_cohort), place, -1
+    )
     member = place >= 0
-    mass = np.bincount(place[member], weights=unit_weight[member], minlength=len(names))  # (cohorts,)
+    mass: Floats = np.zeros(len(names))  # weight of each cohort
+    np.add.at(mass, place[member], unit_weight[member])
     k, m = len(cell_cohorts), len(sets)
     weights, values = np.zeros((m, k)), np.zeros(m)
     tilt = np.zeros((m, len(names) + 1))  # influence of a unit of each cohort through the shares; last: none
@@ -310,12 +316,7 @@ def _covariance(est: Estimate, influence: Floats | None, weights: Floats) -> Flo
     if influence is None:
         clean = np.nan_to_num(est.covariance)
         return np.asarray(weights @ clean @ weights.T)
-    sums = influence
-    if est.n_clusters < est.n_units:
-        sums = np.zeros((est.n_clusters, influence.shape[1]))
-        for j in range(influence.shape[1]):
-            sums[:, j] = np.bincount(est.cluster, weights=influence[:, j], minlength=est.n_clusters)
-    return np.asarray(sums.T @ sums) / float(est.n_units) ** 2
+    return sandwich(influence, est.cluster, est.n_clusters)
 
 
 def _replicates(

@@ -17,28 +17,23 @@ propensity reaches OVERLAP is not estimated (both as in the R package did).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.arrays.propensity import (
-    BLOCK,
     Floats,
     Kind,
     Propensity,
     Sample,
-    cluster_totals,
-    delete_clusters,
     fit_propensity,
     gram,
-    index_without,
     inverse_logit,
     invertible,
     odds,
-    pair_products,
-    symmetric,
+    solve,
 )
 
 Method = Literal["dr", "dr_improved", "reg", "ipw", "ipw_ht"]
@@ -144,7 +139,8 @@ def fit_comparison(method: Method, comparison: Comparison, start: Floats | None 
         if len(columns) == p:
             return failed(periods, "singular")
         inner = fit_comparison(method, comparison.restricted(columns))
-        return inner if inner.failure else _with_columns(inner, columns)
+        # its coefficients are no warm start for comparisons with other covariates
+        return inner if inner.failure else replace(inner, columns=columns[inner.columns], propensity=None)
     if method == "reg":
         return _by_regression(comparison, design, total1)
     kind: Kind = "calibration" if method == "dr_improved" else "logit"
@@ -154,31 +150,13 @@ def fit_comparison(method: Method, comparison: Comparison, start: Floats | None 
     return _by_weighting(method, comparison, propensity, design, total1)
 
 
-def _with_columns(fit: ComparisonFit, columns: NDArray[np.int64]) -> ComparisonFit:
-    return ComparisonFit(
-        fit.effect,
-        fit.slopes,
-        fit.means,
-        fit.tilt,
-        fit.on_treated,
-        fit.on_controls,
-        columns[fit.columns],
-        None,  # no warm start for comparisons with other covariates
-        fit.max_propensity,
-        fit.trimmed,
-    )
-
-
 def _by_regression(comparison: Comparison, design: Floats, total1: float) -> ComparisonFit:
     treated, controls = comparison.treated, comparison.controls
-    moments = sum(
-        ((s.x * s.w) @ y.T for s, y in zip(controls, comparison.y_controls, strict=True)),
-        np.zeros((len(design), len(comparison.y_treated))),
-    )
-    slopes = np.linalg.solve(design, moments)  # (p, T)
+    moments = _moments(comparison, [sample.w for sample in controls])[0]
+    slopes = solve(design, moments)  # (p, T)
     share = treated.w / total1
     effect = comparison.y_treated @ share - (treated.x @ share) @ slopes
-    lever = np.linalg.solve(design, treated.x @ share)
+    lever = solve(design, treated.x @ share)
     return ComparisonFit(
         effect=effect,
         slopes=slopes,
@@ -193,7 +171,7 @@ def _by_regression(comparison: Comparison, design: Floats, total1: float) -> Com
     )
 
 
-def comparison_weights(method: Method, coef: Floats, sample: Sample) -> tuple[Floats, Floats, Floats]:
+def comparison_weights(coef: Floats, sample: Sample) -> tuple[Floats, Floats, Floats]:
     """Propensities, odds weights and their version with trimming, of comparison units  # each (m,)"""
     index = coef @ sample.x
     fitted = inverse_logit(index)
@@ -209,57 +187,42 @@ def _by_weighting(
     treated, controls = comparison.treated, comparison.controls
     p, periods = len(design), len(comparison.y_treated)
     fitted1 = np.minimum(inverse_logit(propensity.coef @ treated.x), 1 - ROUNDED)
-    highest = float(fitted1[treated.w > 0].max())
-    parts = [comparison_weights(method, propensity.coef, sample) for sample in controls]
+    parts = [comparison_weights(propensity.coef, sample) for sample in controls]
+    highest, trimmed = float(fitted1[treated.w > 0].max()), 0
     for sample, (fitted, _, _) in zip(controls, parts, strict=True):
-        highest = max(highest, float(fitted[sample.w > 0].max(initial=0.0)))
+        used = fitted[sample.w > 0]
+        highest = max(highest, float(used.max(initial=0.0)))
+        trimmed += int((used >= TRIMMED).sum())
     if highest >= OVERLAP:
         return failed(periods, "overlap", highest)
-    trimmed = sum(
-        int(((f >= TRIMMED) & (s.w > 0)).sum()) for s, (f, _, _) in zip(controls, parts, strict=True)
-    )
-    # sums over comparison units: with odds weights o, and with sampling weights w
-    mass_x, mass_y = np.zeros(p), np.zeros(periods)
-    moments, cross = np.zeros((p, periods)), np.zeros((p, p))  # o x y, o x x'
-    fit_design, fit_moments = np.zeros((p, p)), np.zeros((p, periods))
-    for sample, y, (_, full, kept) in zip(controls, comparison.y_controls, parts, strict=True):
-        weighted = sample.x * kept
-        moments += weighted @ y.T
-        cross += weighted @ sample.x.T
-        if method == "dr_improved" and trimmed:
-            fit_design += gram(sample.x, full)
-            fit_moments += (sample.x * full) @ y.T
-        elif method == "dr":
-            fit_moments += (sample.x * sample.w) @ y.T
-    if not trimmed and method == "dr_improved":
-        fit_design, fit_moments = cross, moments
-    mass_x, mass_y = cross[0], moments[0]
-    total0 = float(mass_x[0])
-    if not total0 > 0:
+    moments, cross = _moments(comparison, [kept for _, _, kept in parts])
+    if not cross[0, 0] > 0:
         return failed(periods, "overlap", highest)
     slopes = np.zeros((p, periods))
     if method == "dr":
-        slopes = np.linalg.solve(design, fit_moments)
+        slopes = solve(design, _moments(comparison, [sample.w for sample in controls])[0])
     elif method == "dr_improved":
-        if not bool(invertible(fit_design)):
+        full = (moments, cross) if not trimmed else _moments(comparison, [odd for _, odd, _ in parts])
+        if not bool(invertible(full[1])):
             return failed(periods, "singular", highest)
-        slopes = np.linalg.solve(fit_design, fit_moments)
+        slopes = solve(full[1], full[0])
     share = treated.w / total1
-    norm = total1 if method == "ipw_ht" else total0
-    mean1 = comparison.y_treated @ share - (treated.x @ share) @ slopes
-    mean0 = mass_y / norm - (mass_x / norm) @ slopes
-    centre0 = np.zeros(periods) if method == "ipw_ht" else mean0
-    centre1 = mean1 - mean0 if method == "ipw_ht" else mean1
-    tilt, lever = np.zeros((p, periods)), np.zeros(p)
+    norm = total1 if method == "ipw_ht" else float(cross[0, 0])
+    mean_x1, mean_x0 = treated.x @ share, cross[0] / norm
+    mean1 = comparison.y_treated @ share - mean_x1 @ slopes
+    mean0 = moments[0] / norm - mean_x0 @ slopes
+    # Horvitz-Thompson weights do not sum to one, so only the effect itself can be taken off
+    centre1, centre0 = (mean1 - mean0, np.zeros(periods)) if method == "ipw_ht" else (mean1, mean0)
+    tilt = np.zeros((p, periods))
     if method != "dr_improved":
-        score = moments - cross @ slopes - np.outer(mass_x, centre0)
-        tilt = np.linalg.solve(propensity.hessian, score) / norm
-    if method == "dr":
-        lever = np.linalg.solve(design, treated.x @ share - mass_x / norm)
+        score = (moments - cross @ slopes) / norm - np.outer(mean_x0, centre0)
+        tilt = solve(propensity.hessian, score)
     on_controls = []
     for sample, (fitted, _, kept) in zip(controls, parts, strict=True):
         held = kept / norm
-        residual = -held - sample.w * (lever @ sample.x) if method == "dr" else -held
+        residual = -held
+        if method == "dr":
+            residual = residual - sample.w * (solve(design, mean_x1 - mean_x0) @ sample.x)
         on_controls.append(np.stack([residual, held, sample.w * fitted]))
     return ComparisonFit(
         effect=mean1 - mean0,
@@ -273,6 +236,17 @@ def _by_weighting(
         max_propensity=highest,
         trimmed=trimmed,
     )
+
+
+def _moments(comparison: Comparison, weights: Sequence[Floats]) -> tuple[Floats, Floats]:
+    """Sums over comparison units of weight x y (p, T) and weight x x' (p, p)."""
+    p = len(comparison.treated.x)
+    moments, cross = np.zeros((p, len(comparison.y_treated))), np.zeros((p, p))
+    for sample, y, weight in zip(comparison.controls, comparison.y_controls, weights, strict=True):
+        weighted = sample.x * weight
+        moments += weighted @ y.T
+        cross += weighted @ sample.x.T
+    return moments, cross
 
 
 def write_influence(
@@ -311,122 +285,3 @@ def write_influence(
             out += own[1] * (mean0 * scale)
         if tilt.any():
             out += own[-1] * (tilt @ x)
-
-
-# -- each cluster left out ----------------------------------------------------------------------------
-
-
-def delete_one(method: Method, fit: ComparisonFit, comparison: Comparison, count: int) -> Floats:
-    """effect with each of `count` clusters left out, from additive sums.
-
-    Returns
-    -------
-    (count, T); the effect from b to t without cluster c is [c, t] - [c, b]; NaN where it is not defined
-    """
-    periods = len(comparison.y_treated)
-    out = np.full((count, periods), np.nan)
-    if fit.failure:
-        return out
-    if len(fit.columns) != len(comparison.treated.x):
-        comparison = comparison.restricted(fit.columns)
-    treated, controls = comparison.treated, comparison.controls
-    p = len(treated.x)
-    total1, mean_x1, mean_y1 = _means_without(treated, comparison.y_treated, count)
-    slopes = np.zeros((count, p, periods))
-    good = total1 > 0
-    if method in ("reg", "dr"):
-        slopes, solvable = _slopes_without(comparison, count)
-        good &= solvable
-    with np.errstate(invalid="ignore", divide="ignore"):
-        if method == "reg":
-            out[good] = (mean_y1 - np.einsum("cp,cpt->ct", mean_x1, slopes))[good]
-        else:
-            mean0_x, mean0_y, trusted = _weighted_without(method, fit, comparison, count, total1)
-            value = mean_y1 - mean0_y
-            if method == "dr":
-                value = value - np.einsum("cp,cpt->ct", mean_x1 - mean0_x, slopes)
-            good &= trusted
-            out[good] = value[good]
-    # what the sums could not settle is settled one by one: a covariate that stops varying, trimmed weights
-    for c in np.flatnonzero(~good):
-        again = fit_comparison(method, comparison.without(int(c)))
-        out[c] = again.effect
-    return out
-
-
-def _means_without(sample: Sample, y: Floats, count: int) -> tuple[Floats, Floats, Floats]:
-    """Weight (count,), mean covariates (count, p) and outcomes (count, T) of one sample without each cluster."""
-    sums_x = cluster_totals(sample.x * sample.w, sample.cluster, count)
-    sums_y = cluster_totals(y * sample.w, sample.cluster, count)
-    left_x, left_y = sums_x.sum(axis=0) - sums_x, sums_y.sum(axis=0) - sums_y
-    held = cluster_totals((sample.w > 0)[None, :].astype(np.float64), sample.cluster, count)[:, 0]
-    total = np.where(held.sum() - held > 0, left_x[:, 0], 0.0)  # exact where nothing is left
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return total, left_x / total[:, None], left_y / total[:, None]
-
-
-def _slopes_without(comparison: Comparison, count: int) -> tuple[Floats, NDArray[np.bool_]]:
-    """Least squares of the comparison outcomes without each cluster (count, p, T), and where it is solvable."""
-    p, periods = len(comparison.treated.x), len(comparison.y_treated)
-    places = np.triu_indices(p)
-    design, moments = np.zeros((count, len(places[0]))), np.zeros((count, p * periods))
-    for sample, y in zip(comparison.controls, comparison.y_controls, strict=True):
-        products, places = pair_products(sample.x)
-        design += cluster_totals(products * sample.w, sample.cluster, count)
-        weighted = sample.x * sample.w
-        for j in range(p):
-            moments[:, j * periods : (j + 1) * periods] += cluster_totals(
-                weighted[j] * y, sample.cluster, count
-            )
-    whole = symmetric(design.sum(axis=0) - design, places, p)
-    right = (moments.sum(axis=0) - moments).reshape(count, p, periods)
-    good = invertible(whole)
-    slopes = np.zeros((count, p, periods))
-    slopes[good] = np.linalg.solve(whole[good], right[good])
-    return slopes, good
-
-
-def _weighted_without(
-    method: Method, fit: ComparisonFit, comparison: Comparison, count: int, total1: Floats
-) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Means of covariates (count, p) and outcomes (count, T) of the reweighted comparison units, and where they hold.
-
-    Improved weights balance the covariates, so the outcome model drops out of the estimate; where weights are
-    trimmed the balance is lost, and the deletion is left to a fit of its own.
-    """
-    treated, controls = comparison.treated, comparison.controls
-    p, periods = len(treated.x), len(comparison.y_treated)
-    kind: Kind = "calibration" if method == "dr_improved" else "logit"
-    full = fit.propensity or fit_propensity(kind, [treated], controls)
-    sums_x, sums_y = np.zeros((count, p)), np.zeros((count, periods))
-    highest, trimmed = np.zeros(count), np.zeros(count, dtype=bool)
-    if full is None:
-        return sums_x, sums_y, np.zeros(count, dtype=bool)
-    coef = delete_clusters(kind, full, [treated], controls, count)
-    block = max(1, BLOCK // max(s.x.shape[1] for s in (treated, *controls)))
-    for first in range(0, count, block):
-        last = min(first + block, count)
-        part = slice(first, last)
-        with np.errstate(over="ignore", invalid="ignore"):
-            index, own = index_without(treated, coef[part], first, last)
-            index[:, treated.w <= 0] = -np.inf
-            index[own] = -np.inf
-            highest[part] = index.max(axis=1)
-            for sample, y in zip(controls, comparison.y_controls, strict=True):
-                index, own = index_without(sample, coef[part], first, last)
-                index[:, sample.w <= 0] = -np.inf
-                index[own] = -np.inf
-                highest[part] = np.maximum(highest[part], index.max(axis=1))
-                weights = odds(index)
-                beyond = index >= np.log(TRIMMED / (1 - TRIMMED))
-                trimmed[part] |= beyond.any(axis=1)
-                weights *= sample.w
-                weights[beyond] = 0.0
-                sums_x[part] += weights @ sample.x.T
-                sums_y[part] += weights @ y.T
-    norm = total1 if method == "ipw_ht" else sums_x[:, 0]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        held = np.isfinite(coef).all(axis=1) & (norm > 0) & (highest < np.log(OVERLAP / (1 - OVERLAP)))
-        if method == "dr_improved":
-            held &= ~trimmed
-        return sums_x / norm[:, None], sums_y / norm[:, None], held

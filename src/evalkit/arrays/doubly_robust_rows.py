@@ -15,7 +15,7 @@ Notation: s = 0 before, 1 after; sign +1 after, -1 before; m_0s, m_1s = models o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,21 +23,15 @@ from numpy.typing import NDArray
 
 from evalkit.arrays.doubly_robust import OVERLAP, TRIMMED, Method, comparison_weights, varying_columns
 from evalkit.arrays.propensity import (
-    BLOCK,
     Floats,
     Kind,
     Propensity,
     Sample,
-    cluster_totals,
-    delete_clusters,
     fit_propensity,
     gram,
-    index_without,
     inverse_logit,
     invertible,
-    odds,
-    pair_products,
-    symmetric,
+    solve,
 )
 
 SIGNS = (-1.0, 1.0)
@@ -58,11 +52,17 @@ class RowComparison:
     treated: tuple[Rows, Rows]
     controls: tuple[Sequence[Rows], Sequence[Rows]]
 
-    def changed(self, change: object, value: object) -> RowComparison:
-        """Every sample without a cluster, or with some columns."""
+    def restricted(self, columns: NDArray[np.int64]) -> RowComparison:
+        """With some of the covariates."""
+        return self._changed(lambda sample: sample.restricted(columns))
 
+    def without(self, cluster: int) -> RowComparison:
+        """Without one cluster."""
+        return self._changed(lambda sample: sample.without(cluster))
+
+    def _changed(self, change: Callable[[Sample], Sample]) -> RowComparison:
         def of(rows: Rows) -> Rows:
-            return replace(rows, sample=getattr(rows.sample, str(change))(value))
+            return replace(rows, sample=change(rows.sample))
 
         before, after = self.treated
         return RowComparison(
@@ -107,7 +107,7 @@ class Totals:
 
 
 def _solve(design: Floats, moment: Floats) -> Floats:
-    return np.asarray(np.linalg.solve(design, moment[..., None])[..., 0])
+    return solve(design, moment[..., None])[..., 0]
 
 
 def effect_of_totals(method: Method, t: Totals) -> tuple[Floats, Floats, Floats]:
@@ -147,7 +147,7 @@ def fit_rows(method: Method, comparison: RowComparison, start: Floats | None = N
             columns = varying_columns([*samples1, *flat0])
             if len(columns) == p:
                 return RowFit(np.nan, failure="singular")
-            inner = fit_rows(method, comparison.changed("restricted", columns))
+            inner = fit_rows(method, comparison.restricted(columns))
             return inner if inner.failure else replace(inner, columns=columns[inner.columns], propensity=None)
     propensity: Propensity | None = None
     highest, trimmed = np.nan, 0
@@ -161,7 +161,7 @@ def fit_rows(method: Method, comparison: RowComparison, start: Floats | None = N
         )
         if highest >= OVERLAP:
             return RowFit(np.nan, failure="overlap", max_propensity=highest)
-    weights = _odds_weights(method, propensity, samples0)
+    weights = _odds_weights(propensity, samples0)
     trimmed = sum(
         int(((fitted >= TRIMMED) & (s.w > 0)).sum())
         for side, samples in zip(weights, samples0, strict=True)
@@ -191,18 +191,16 @@ def _needed_designs(
     return np.stack(zero if method == "reg" else [*one, *zero])
 
 
-def _odds_weights(
-    method: Method, propensity: Propensity | None, samples0: Sequence[Sequence[Sample]]
-) -> Weights:
+def _odds_weights(propensity: Propensity | None, samples0: Sequence[Sequence[Sample]]) -> Weights:
     """Propensity, odds weight and trimmed odds weight of comparison rows; zeros for "reg"."""
     if propensity is None:
         return [[(0 * s.w, 0 * s.w, 0 * s.w) for s in side] for side in samples0]
-    return [[comparison_weights(method, propensity.coef, s) for s in side] for side in samples0]
+    return [[comparison_weights(propensity.coef, s) for s in side] for side in samples0]
 
 
 def _totals(method: Method, comparison: RowComparison, weights: Weights) -> Totals:
     p = len(comparison.treated[0].sample.x)
-    mass1, mass0, y1, y0 = np.zeros(2), np.zeros(2), np.zeros(2), np.zeros(2)
+    y0 = np.zeros(2)
     x1, x0, moment1, moment0 = (np.zeros((2, p)) for _ in range(4))
     design1, design0 = np.zeros((2, p, p)), np.zeros((2, p, p))
     for s in (0, 1):
@@ -217,8 +215,7 @@ def _totals(method: Method, comparison: RowComparison, weights: Weights) -> Tota
             weighted = sample.x * (full if method == "dr_improved" else sample.w)
             moment0[s] += weighted @ piece.y
             design0[s] += weighted @ sample.x.T
-    mass1, mass0, y1 = x1[:, 0].copy(), x0[:, 0].copy(), moment1[:, 0].copy()
-    return Totals(mass1, x1, y1, mass0, x0, y0, design0, moment0, design1, moment1)
+    return Totals(x1[:, 0], x1, moment1[:, 0], x0[:, 0], x0, y0, design0, moment0, design1, moment1)
 
 
 def _influence(
@@ -251,7 +248,7 @@ def _influence(
             for piece, (_, _, kept) in zip(comparison.controls[s], weights[s], strict=True):
                 residual = piece.y - residual_slopes[s] @ piece.sample.x - mean0[s]
                 score += SIGNS[s] * (piece.sample.x @ (kept * residual)) / t.mass0[s]
-        tilt = np.linalg.solve(propensity.hessian, score)
+        tilt = solve(propensity.hessian, score)
     on_treated: list[Floats] = []
     on_controls: tuple[list[Floats], list[Floats]] = ([], [])
     for s, sign in enumerate(SIGNS):
@@ -262,7 +259,7 @@ def _influence(
         if doubly:
             part -= sign * (gap[s] @ x - mean_x1[s] @ gap[s]) / t.mass1[s]
         if method == "dr":
-            lever = np.linalg.solve(t.design1[s], both_x1 - mean_x1[s])
+            lever = solve(t.design1[s], both_x1 - mean_x1[s])
             part += sign * (lever @ x) * (rows.y - slopes1[s] @ x)
         if propensity is not None and tilt.any():
             part -= (1 - inverse_logit(propensity.coef @ x)) * (tilt @ x)
@@ -272,7 +269,7 @@ def _influence(
             toward = mean_x0[s] - both_x1
             if method == "dr" and s == 0:
                 toward += 2 * (mean_x1[s] - mean_x0[s])  # see the head of the module
-            lever = np.linalg.solve(t.design0[s], toward)
+            lever = solve(t.design0[s], toward)
         for piece, (fitted, _, kept) in zip(comparison.controls[s], weights[s], strict=True):
             x, w = piece.sample.x, piece.sample.w
             residual = piece.y - slopes0[s] @ x
@@ -282,123 +279,3 @@ def _influence(
                 part += w * fitted * (tilt @ x)
             on_controls[s].append(part)
     return (on_treated[0], on_treated[1]), on_controls
-
-
-# -- each cluster left out ----------------------------------------------------------------------------
-
-
-def delete_one_rows(method: Method, fit: RowFit, comparison: RowComparison, count: int) -> Floats:
-    """The effect with each of `count` clusters left out; NaN where it is not defined  # (count,)"""
-    out = np.full(count, np.nan)
-    if fit.failure:
-        return out
-    if len(fit.columns) != len(comparison.treated[0].sample.x):
-        comparison = comparison.changed("restricted", fit.columns)
-    totals, good = _totals_without(method, fit, comparison, count)
-    chosen = np.flatnonzero(good)
-    if len(chosen):
-        kept = Totals(*(getattr(totals, name)[chosen] for name in Totals.__dataclass_fields__))
-        out[chosen] = effect_of_totals(method, kept)[0]
-    for c in np.flatnonzero(~good):
-        out[c] = fit_rows(method, comparison.changed("without", int(c))).effect
-    return out
-
-
-def _totals_without(
-    method: Method, fit: RowFit, comparison: RowComparison, count: int
-) -> tuple[Totals, NDArray[np.bool_]]:
-    """Totals with each cluster left out (count, ...), and where they can be trusted."""
-    p = len(comparison.treated[0].sample.x)
-    places = np.triu_indices(p)
-    x1, moment1 = np.zeros((count, 2, p)), np.zeros((count, 2, p))
-    moment0, x0, y0 = np.zeros((count, 2, p)), np.zeros((count, 2, p)), np.zeros((count, 2))
-    design1, design0 = np.zeros((count, 2, p, p)), np.zeros((count, 2, p, p))
-    good = np.ones(count, dtype=bool)
-
-    def without(values: Floats, sample: Sample) -> Floats:
-        sums = cluster_totals(values, sample.cluster, count)
-        return np.asarray(sums.sum(axis=0) - sums)
-
-    for s in (0, 1):
-        held = np.zeros(count)
-        rows = comparison.treated[s]
-        weighted = rows.sample.x * rows.sample.w
-        x1[:, s], moment1[:, s] = without(weighted, rows.sample), without(weighted * rows.y, rows.sample)
-        products, places = pair_products(rows.sample.x)
-        design1[:, s] = symmetric(without(products * rows.sample.w, rows.sample), places, p)
-        good &= without((rows.sample.w > 0)[None, :].astype(float), rows.sample)[:, 0] > 0
-        for piece in comparison.controls[s]:
-            sample = piece.sample
-            held += without((sample.w > 0)[None, :].astype(float), sample)[:, 0]
-            if method != "dr_improved":
-                products, places = pair_products(sample.x)
-                weighted = sample.x * sample.w
-                moment0[:, s] += without(weighted * piece.y, sample)
-                design0[:, s] += symmetric(without(products * sample.w, sample), places, p)
-        good &= held > 0
-    if method != "reg":
-        good &= _reweighted_without(method, fit, comparison, count, (x0, y0, design0, moment0))
-        good &= (x0[:, :, 0] > 0).all(axis=1)
-    if method in ("dr", "dr_improved"):
-        good &= invertible(design1).all(axis=1)
-    if method != "ipw":
-        good &= invertible(design0).all(axis=1)
-    totals = Totals(
-        x1[..., 0].copy(), x1, moment1[..., 0].copy(), x0[..., 0].copy(), x0, y0,
-        design0, moment0, design1, moment1,
-    )  # fmt: skip
-    return totals, good
-
-
-def _reweighted_without(
-    method: Method,
-    fit: RowFit,
-    comparison: RowComparison,
-    count: int,
-    into: tuple[Floats, Floats, Floats, Floats],
-) -> NDArray[np.bool_]:
-    """Add the sums of comparison rows that depend on the propensity; says where they hold."""
-    x0, y0, design0, moment0 = into
-    p = x0.shape[-1]
-    kind: Kind = "calibration" if method == "dr_improved" else "logit"
-    treated = [rows.sample for rows in comparison.treated]
-    controls = [rows.sample for side in comparison.controls for rows in side]
-    full = fit.propensity or fit_propensity(kind, treated, controls)
-    if full is None:
-        return np.zeros(count, dtype=bool)
-    coef = delete_clusters(kind, full, treated, controls, count)
-    highest, trimmed = np.full(count, -np.inf), np.zeros(count, dtype=bool)
-    block = max(1, BLOCK // max(s.x.shape[1] for s in (*treated, *controls)))
-    for first in range(0, count, block):
-        last = min(first + block, count)
-        part = slice(first, last)
-        with np.errstate(over="ignore", invalid="ignore"):
-            for sample in treated:
-                highest[part] = np.maximum(highest[part], _index(sample, coef, first, last).max(axis=1))
-            for s in (0, 1):
-                for rows in comparison.controls[s]:
-                    sample = rows.sample
-                    if not len(rows.y):
-                        continue
-                    index = _index(sample, coef, first, last)
-                    highest[part] = np.maximum(highest[part], index.max(axis=1))
-                    beyond = index >= np.log(TRIMMED / (1 - TRIMMED))
-                    trimmed[part] |= beyond.any(axis=1)
-                    weights = odds(index) * sample.w
-                    if method == "dr_improved":
-                        products, places = pair_products(sample.x)
-                        design0[part, s] += symmetric(weights @ products.T, places, p)
-                        moment0[part, s] += weights @ (sample.x * rows.y).T
-                    weights[beyond] = 0.0
-                    x0[part, s] += weights @ sample.x.T
-                    y0[part, s] += weights @ rows.y
-    held = np.isfinite(coef).all(axis=1) & (highest < np.log(OVERLAP / (1 - OVERLAP)))
-    return np.asarray(held & ~trimmed if method == "dr_improved" else held)
-
-
-def _index(sample: Sample, coef: Floats, first: int, last: int) -> Floats:
-    """Linear indices of deletions first..last-1; -inf for rows that are left out."""
-    index, own = index_without(sample, coef[first:last], first, last)
-    index[:, sample.w <= 0] = -np.inf
-    index[own] = -np.inf
-    return index

@@ -6,8 +6,7 @@ loss  sum w [-D x'g + (1 - D) exp x'g];  its first-order condition is that the c
 exp(x'g) has exactly the covariate totals of the treated sample.
 
 Both are solved by Newton's method; because convergence is quadratic, the last step is the error of the one before.
-A deleted cluster changes the coefficients little, so all deletions are solved at once from the full-sample
-coefficients, as matrix products of (clusters × units).
+`evalkit.arrays.propensity_deletion` solves the same problems with each cluster left out.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ STEP = 1e-7  # the step that ends the iteration has been taken, so the error lef
 STEPS = 30
 SINGULAR = 1e-11  # smallest eigenvalue of a Gram matrix, relative to its largest
 STEEP = 30.0  # a linear index beyond this means that treated and comparison units are separated
-BLOCK = 4_000_000  # numbers in one (clusters × units) block
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +64,14 @@ def gram(x: Floats, w: Floats) -> Floats:
 
 def invertible(matrix: Floats) -> NDArray[np.bool_]:
     """Whether symmetric matrices (..., p, p) are far enough from singular to be inverted."""
-    finite = np.isfinite(matrix).all(axis=(-1, -2))
+    finite = np.asarray(np.isfinite(matrix).all(axis=(-1, -2)))
     eigenvalues = np.linalg.eigvalsh(np.where(finite[..., None, None], matrix, 0.0))
     return np.asarray(finite & (eigenvalues[..., 0] > SINGULAR * eigenvalues[..., -1]))
+
+
+def solve(matrix: Floats, right: Floats) -> Floats:
+    """matrix⁻¹ right"""
+    return np.asarray(np.linalg.solve(matrix, right), dtype=np.float64)
 
 
 def inverse_logit(index: Floats) -> Floats:
@@ -133,7 +136,7 @@ def _solve(
         gradient, hessian = _derivatives(kind, coef, treated, controls)
         if not bool(invertible(hessian)):
             return None
-        step = np.linalg.solve(hessian, gradient)
+        step = solve(hessian, gradient)
         if damped:
             before, size = _loss(kind, coef, treated, controls), 1.0
             while size > 1e-6 and not (
@@ -178,110 +181,3 @@ def fit_propensity(
             return quick
         neutral = np.zeros_like(start)
         return _solve(kind, neutral, treated, controls, damped=True)
-
-
-# -- each cluster left out ----------------------------------------------------------------------------
-
-
-def cluster_totals(values: Floats, cluster: NDArray[np.int64], count: int) -> Floats:
-    """Sums by cluster of the columns of `values` (q, m).
-
-    Returns
-    -------
-    (count, q); quick when equal codes stand next to one another, right in any order
-    """
-    out = np.zeros((count, values.shape[0]))
-    if values.shape[1]:
-        starts = np.flatnonzero(np.diff(cluster, prepend=-1))
-        np.add.at(out, cluster[starts], np.add.reduceat(values, starts, axis=1).T)
-    return out
-
-
-def pair_products(x: Floats) -> tuple[Floats, tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Products of all pairs of covariates (p(p+1)/2, m), and their places in a symmetric matrix."""
-    rows, columns = np.triu_indices(x.shape[0])
-    return x[rows] * x[columns], (rows, columns)
-
-
-def symmetric(pairs: Floats, places: tuple[NDArray[np.int64], NDArray[np.int64]], p: int) -> Floats:
-    """Symmetric matrices (c, p, p) from their upper triangles (c, p(p+1)/2)."""
-    out = np.empty((len(pairs), p, p))
-    out[:, places[0], places[1]] = pairs
-    out[:, places[1], places[0]] = pairs
-    return out
-
-
-def index_without(
-    sample: Sample, coef: Floats, first: int, last: int
-) -> tuple[Floats, tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Linear indices (last - first, m) of deletions first..last-1, and the entries that are themselves deleted."""
-    own = np.flatnonzero((sample.cluster >= first) & (sample.cluster < last))
-    return coef @ sample.x, (sample.cluster[own] - first, own)
-
-
-def delete_clusters(
-    kind: Kind, full: Propensity, treated: Sequence[Sample], controls: Sequence[Sample], count: int
-) -> Floats:
-    """Coefficients with each of `count` clusters left out.
-
-    Returns
-    -------
-    (count, p); NaN where the sample left has no finite solution
-    """
-    p = len(full.coef)
-    coef = np.tile(full.coef, (count, 1))
-    target = np.zeros((count, p))  # sum of w x over the treated, without the cluster
-    for sample in treated:
-        sums = cluster_totals(sample.x * sample.w, sample.cluster, count)
-        target += sums.sum(axis=0) - sums
-    members = [*treated, *controls] if kind == "logit" else list(controls)
-    products = [pair_products(sample.x) for sample in members]
-    block = max(1, BLOCK // max(1, max(s.x.shape[1] for s in members)))
-    for first in range(0, count, block):
-        last = min(first + block, count)
-        coef[first:last] = _newton_block(
-            kind, coef[first:last].copy(), target[first:last], members, products, first, last
-        )
-    for c in np.flatnonzero(~np.isfinite(coef).all(axis=1)):
-        left = [s.without(int(c)) for s in treated], [s.without(int(c)) for s in controls]
-        if min(sum(float(s.w.sum()) for s in side) for side in left) > 0:
-            again = fit_propensity(kind, *left)
-            if again is not None:
-                coef[c] = again.coef
-    return coef
-
-
-def _newton_block(
-    kind: Kind,
-    coef: Floats,
-    target: Floats,
-    members: Sequence[Sample],
-    products: Sequence[tuple[Floats, tuple[NDArray[np.int64], NDArray[np.int64]]]],
-    first: int,
-    last: int,
-) -> Floats:
-    """Newton steps for the deletions first..last-1 together; rows that do not settle come back NaN."""
-    p = coef.shape[1]
-    settled = np.zeros(len(coef), dtype=bool)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for _ in range(12):
-            gradient = -target
-            hessian = np.zeros((len(coef), p, p))
-            for sample, (pairs, places) in zip(members, products, strict=True):
-                index, own = index_without(sample, coef, first, last)
-                fitted = inverse_logit(index) if kind == "logit" else odds(index)
-                fitted *= sample.w
-                fitted[own] = 0.0
-                gradient = gradient + fitted @ sample.x.T
-                if kind == "logit":
-                    fitted *= 1.0 - inverse_logit(index)
-                hessian += symmetric(fitted @ pairs.T, places, p)
-            good = invertible(hessian)
-            step = np.zeros_like(coef)
-            step[good] = np.linalg.solve(hessian[good], gradient[good][..., None])[..., 0]
-            coef = coef - step
-            settled = good & (np.abs(step).max(axis=1) < STEP)
-            if (settled | ~good).all():
-                break
-    coef[~settled] = np.nan
-    return coef

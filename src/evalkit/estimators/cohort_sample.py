@@ -131,7 +131,9 @@ def _weights(panel: Panel, name: str | None) -> Floats:
     return weights
 
 
-def _seen(panel: Panel, design: Design, weights: Floats, layers: list[tuple[str, Floats]]) -> NDArray[np.bool_]:
+def _seen(
+    panel: Panel, design: Design, weights: Floats, layers: list[tuple[str, Floats]]
+) -> NDArray[np.bool_]:
     """Rows without a missing value  # (N, T)"""
     outcome = panel.values(design.outcome)
     seen = ~np.isnan(outcome)
@@ -175,9 +177,15 @@ def _cohorts_and_periods(
         notes.append(f"{last - ahead:g} 이후의 기간은 비교할 단위가 없어 쓰지 않음")
         if len(columns) < 2:
             raise DesignError(
-                f"모든 단위가 {last:g} 까지 지원받아 비교할 기간이 남지 않음",
+                f"지원받지 않은 단위가 없고 모든 단위가 {last:g} 까지 지원받아 비교할 기간이 남지 않음",
+                where=(f"결과 {design.outcome}",),
                 remedy="지원받지 않은 단위를 더하거나 더 이른 기간의 자료를 넣을 것",
             )
+    if len(columns) < 2:
+        raise DesignError(
+            f"결과 변수 {design.outcome} 이(가) 관측된 기간이 {len(columns)}개뿐임",
+            remedy="둘 이상의 기간이 있는 자료를 넣을 것",
+        )
     return codes, columns, last_target
 
 
@@ -233,7 +241,9 @@ def _standardise(x: Floats, seen: NDArray[np.bool_] | None, names: tuple[str, ..
             )
         x[:, j] = np.where(mask if len(x) > 1 else True, (x[:, j] - mean) / spread, 0.0)
     p = x.shape[1]
-    layers = [gram(layer, np.ones(x.shape[2]) if len(x) == 1 else mask[i % len(mask)]) for i, layer in enumerate(x)]
+    layers = [
+        gram(layer, np.ones(x.shape[2]) if len(x) == 1 else mask[i % len(mask)]) for i, layer in enumerate(x)
+    ]
     matrix = np.asarray(sum(layers)) / max(1.0, float(sum(layer[0, 0] for layer in layers)))
     for j in range(1, p):
         inner = matrix[:j, :j]
@@ -246,7 +256,55 @@ def _standardise(x: Floats, seen: NDArray[np.bool_] | None, names: tuple[str, ..
             )
 
 
-def build_sample(panel: Panel, design: Design, *, unbalanced: bool, by_cluster: bool = True) -> CohortSample:
+def _complete(
+    codes: Floats, seen: NDArray[np.bool_], unbalanced: bool, design: Design, dropped: dict[str, int]
+) -> Floats:
+    """Codes with NaN for units that miss a period (panel), or every period (rows)."""
+    stays = ~np.isnan(codes)
+    enough = seen.any(axis=1) if unbalanced else seen.all(axis=1)
+    dropped["incomplete"] = int((stays & ~enough).sum())
+    if not (stays & enough).any():
+        raise DesignError(
+            "모든 기간이 관측된 단위가 없음",
+            where=(f"결과 {design.outcome}",),
+            remedy="unbalanced=True 로 계산하거나 기간을 줄일 것",
+        )
+    return np.where(stays & enough, codes, np.nan)
+
+
+def _targets(cohorts: Floats, last_target: float, design: Design) -> NDArray[np.int64]:
+    targets = np.flatnonzero(np.isfinite(cohorts) & (cohorts < last_target))
+    if not len(targets):
+        raise DesignError(
+            "효과를 추정할 수 있는 코호트가 없음",
+            where=(f"결과 {design.outcome}",),
+            remedy="지원받은 단위와 지원 전 기간이 자료에 있는지, 다른 시점에 지원받은 단위가 있는지 확인할 것",
+        )
+    if len(cohorts) == 1:
+        raise DesignError(
+            "비교할 단위가 없음", where=(f"결과 {design.outcome}",), remedy="지원받지 않은 단위를 더할 것"
+        )
+    return targets
+
+
+def _outcomes(
+    outcome: Floats,
+    w: Floats,
+    order: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    rows: NDArray[np.bool_] | None,
+) -> tuple[Floats, Floats]:
+    """Outcomes (T, n) less a constant, and the weight of each unit in cohort shares (n,)."""
+    chosen = outcome[order]
+    y = np.ascontiguousarray((chosen if len(columns) == outcome.shape[1] else chosen[:, columns]).T)
+    if rows is None:
+        y -= y[0].copy()
+        return y, w[0]
+    held = np.where(rows, np.broadcast_to(w, rows.shape), 0.0)
+    return np.where(rows, y - y[rows].mean(), 0.0), held.sum(axis=0) / rows.sum(axis=0)
+
+
+def build_sample(panel: Panel, design: Design, *, unbalanced: bool) -> CohortSample:
     """The sample of a design, units in order of cohort.
 
     Raises
@@ -262,73 +320,35 @@ def build_sample(panel: Panel, design: Design, *, unbalanced: bool, by_cluster: 
     notes: list[str] = []
     dropped = {"unobserved": int((~seen.any(axis=1)).sum())}
     codes, columns, last_target = _cohorts_and_periods(codes, seen, panel.periods, design, notes)
-    if len(columns) < 2:
-        raise DesignError(
-            f"결과 변수 {design.outcome} 이(가) 관측된 기간이 {len(columns)}개뿐임",
-            remedy="둘 이상의 기간이 있는 자료를 넣을 것",
-        )
     codes = _drop_already_treated(codes, int(panel.periods[columns[0]]), design, dropped, notes)
     seen = seen[:, columns] if len(columns) < seen.shape[1] else seen
-    stays = ~np.isnan(codes)
-    if not unbalanced:
-        whole = seen.all(axis=1)
-        dropped["incomplete"] = int((stays & ~whole).sum())
-        stays &= whole
-        if not stays.any():
-            raise DesignError(
-                "모든 기간이 관측된 단위가 없음",
-                where=(f"결과 {design.outcome}",),
-                remedy="unbalanced=True 로 계산하거나 기간을 줄일 것",
-            )
-    else:
-        stays &= seen.any(axis=1)
-        dropped["incomplete"] = 0
-    codes = np.where(stays, codes, np.nan)
-    cohorts, of = np.unique(codes[stays], return_inverse=True)
-    targets = np.flatnonzero(np.isfinite(cohorts) & (cohorts < last_target))
-    if not len(targets):
-        raise DesignError(
-            "효과를 추정할 수 있는 코호트가 없음",
-            where=(f"결과 {design.outcome}",),
-            remedy="지원받은 단위와 지원 전 기간이 자료에 있는지 확인할 것",
-        )
-    if len(cohorts) == 1:
-        raise DesignError(
-            "비교할 단위가 없음", where=(f"결과 {design.outcome}",), remedy="지원받지 않은 단위를 더할 것"
-        )
-    members = np.flatnonzero(stays)
+    codes = _complete(codes, seen, unbalanced, design, dropped)
+    members = np.flatnonzero(~np.isnan(codes))
+    cohorts, of = np.unique(codes[members], return_inverse=True)
+    targets = _targets(cohorts, last_target, design)
     key = of.astype(np.int64)
     if design.cluster is not None:
         key = key * (int(cluster.max()) + 1) + cluster[members]
-    key = key.astype(np.int16) if key.max() < 2**15 else key
-    order = members[np.argsort(key, kind="stable")]
-    starts = np.concatenate([[0], np.cumsum(np.bincount(of, minlength=len(cohorts)))]).astype(np.int64)
+    # short codes are sorted by radix
+    order = members[np.argsort(key.astype(np.int16) if key.max() < 2**15 else key, kind="stable")]
+    rows = np.ascontiguousarray(seen[order].T) if unbalanced else None
     names = tuple(name for name, _ in layers)
-    rows = None if not unbalanced else np.ascontiguousarray(seen[order].T)
     x = _stack(layers, order, columns, x_varies)
     _standardise(x, rows, names, design.outcome)
-    w = (weights[order][:, columns] if weights.shape[1] > 1 else weights[order]).T
-    outcome = panel.values(design.outcome)
-    y = np.ascontiguousarray((outcome[order][:, columns] if len(columns) < outcome.shape[1] else outcome[order]).T)
-    if rows is None:
-        y -= y[0].copy()
-        unit_share = w[0]
-    else:
-        y = np.where(rows, y - y[rows].mean(), 0.0)
-        w_rows = np.where(rows, np.broadcast_to(w, rows.shape), 0.0)
-        unit_share = w_rows.sum(axis=0) / rows.sum(axis=0)
+    w = np.ascontiguousarray((weights[order][:, columns] if weights.shape[1] > 1 else weights[order]).T)
+    y, unit_share = _outcomes(panel.values(design.outcome), w, order, columns, rows)
     share = np.zeros(len(panel.units))
     share[order] = unit_share
     return CohortSample(
         order=order,
         cohorts=cohorts,
-        starts=starts,
+        starts=np.concatenate([[0], np.cumsum(np.bincount(of, minlength=len(cohorts)))]),
         targets=targets,
         periods=panel.periods[columns],
         y=y,
         observed=rows,
         x=x,
-        w=np.ascontiguousarray(w),
+        w=w,
         cluster=cluster[order],
         cohort_of=codes,
         share=share,

@@ -25,16 +25,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evalkit.arrays.cluster import sandwich
 from evalkit.arrays.doubly_robust import (
     Comparison,
     ComparisonFit,
     Method,
-    delete_one,
     fit_comparison,
     write_influence,
 )
-from evalkit.arrays.doubly_robust_rows import RowComparison, RowFit, Rows, delete_one_rows, fit_rows
-from evalkit.arrays.propensity import Sample, cluster_totals
+from evalkit.arrays.doubly_robust_deletion import delete_one
+from evalkit.arrays.doubly_robust_rows import RowComparison, RowFit, Rows, fit_rows
+from evalkit.arrays.doubly_robust_rows_deletion import delete_one_rows
+from evalkit.arrays.propensity import Sample
+from evalkit.arrays.propensity_deletion import cluster_totals
 from evalkit.design import Design
 from evalkit.errors import DesignError, RefusalError, nearest
 from evalkit.estimate import Estimate
@@ -315,14 +318,6 @@ def _nothing(sample: CohortSample, cells: list[Cell], results: Results) -> None:
     )
 
 
-def _covariance(psi: Floats, cluster: NDArray[np.int64] | None, count: int) -> Floats:
-    """sum over clusters of S S' / N²; psi is in the sample's order  # (k, k)"""
-    n = psi.shape[1]
-    if cluster is not None:
-        psi = cluster_totals(psi[:, : len(cluster)], cluster, count).T
-    return np.asarray(psi @ psi.T) / float(n) ** 2
-
-
 def _unsorted(psi: Floats, order: NDArray[np.int64]) -> Floats:
     """Columns from the sample's order into the panel's, in place; unused units are 0."""
     n = len(order)
@@ -349,10 +344,9 @@ def _assemble(
     cohorts = np.array([sample.cohorts[cell.cohort] for cell in cells]).astype(np.int64)
     periods = np.array([sample.periods[cell.period] for cell in cells])
     lost = np.array([bool(reason) for reason in results.failures])
-    covariance = _covariance(results.psi, None if design.cluster is None else sample.cluster, len(labels))
-    covariance[lost], covariance[:, lost] = np.nan, np.nan
     psi = _unsorted(results.psi, sample.order)
     psi[lost] = np.nan
+    covariance = sandwich(psi.T, codes, len(labels))
     if results.replicates is not None:
         results.replicates[:, lost] = np.nan
     failed = [
