@@ -3,7 +3,7 @@
 
     python3 run.py report [계획.yml] [선택지…]   보고서를 만든다 (기본 계획: plans/nic_phase1_vs_phase3.yml)
     python3 run.py test [pytest 인자…]           전체 시험: ruff, mypy, import-linter, pytest, coverage
-    python3 run.py check [이름…]                 시험 가운데 정적 검사만: ruff, mypy, import-linter, 노트북
+    python3 run.py check [이름…]                 시험 가운데 정적 검사만: ruff, mypy, import-linter, 공책
     python3 run.py lab [JupyterLab 인자…]        JupyterLab 을 notebooks/ 에서 연다 (커널 이름: evalkit)
     python3 run.py bench [이름…]                 benchmarks/ 의 속도 측정
     python3 run.py rigour [pytest 인자…]         오래 걸리는 모의실험 시험 (slow)
