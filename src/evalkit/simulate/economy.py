@@ -220,14 +220,14 @@ def _survival(rng: np.random.Generator, p: Parameters, firms: Firms, support: Su
     rate = rate + np.isin(YEARS, (2020, 2021)) * p.covid_exit_rate
     event = YEARS - support.cohort[:, None]
     # a firm first supported in g was there at the end of g − 1; untreated exit depends on size and year only
-    at_risk = (YEARS > firms.entry[:, None]) & ((event >= 0) | np.isinf(event))
+    at_risk = (firms.entry[:, None] < YEARS) & ((event >= 0) | np.isinf(event))
     reduction = np.array([0.0, *(e.exit_reduction for e in p.effects)])[support.phase]
     relief = np.where(event >= 0, reduction[:, None], 0.0)
     draw = rng.random((len(firms.size), len(YEARS)))
     here = firms.entry[:, None] <= YEARS
     rates = [np.where(at_risk, rate, 0.0), np.where(at_risk, rate * (1 - relief), 0.0)]
     alive = [here & ~np.logical_or.accumulate(draw < r, axis=1) for r in rates]
-    chance = [here * np.cumprod(1 - r, axis=1) for r in rates]
+    chance = [np.where(here, np.cumprod(1 - r, axis=1), 0.0) for r in rates]
     return _Exits(alive[0], alive[1], chance[0], chance[1])
 
 

@@ -49,7 +49,9 @@ class Geography:
 
 
 @lru_cache(maxsize=1)
-def _map() -> tuple[NDArray[np.str_], NDArray[np.str_], NDArray[np.str_], NDArray[np.int64], NDArray[np.float64]]:
+def _map() -> tuple[
+    NDArray[np.str_], NDArray[np.str_], NDArray[np.str_], NDArray[np.int64], NDArray[np.float64]
+]:
     table = regions.municipalities("2018-12-31")
     codes, names, sido = (table[column].to_numpy(dtype=str) for column in ("code", "sigungu", "sido"))
     province = np.array([_ORDER.index(short) for short in sido])

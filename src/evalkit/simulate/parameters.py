@@ -92,8 +92,15 @@ class Parameters:
     firms: int = 4000  # firms that ever exist, capital region included
     capital_share: float = 0.22  # share of firms that start in the capital region
     supported_per_4000: tuple[int, int, int] = (14, 6, 16)  # first-time firms per province in phases 1, 2, 3
-    cohort_shares: tuple[tuple[float, ...], ...] = ((0.16, 0.48, 0.36), (0.6, 0.4), (0.34, 0.24, 0.17, 0.14, 0.11))
-    continuing_share: tuple[float, float] = (0.25, 0.15)  # of phase-1 and phase-2 firms: supported again in phase 3
+    cohort_shares: tuple[tuple[float, ...], ...] = (
+        (0.16, 0.48, 0.36),
+        (0.6, 0.4),
+        (0.34, 0.24, 0.17, 0.14, 0.11),
+    )
+    continuing_share: tuple[float, float] = (
+        0.25,
+        0.15,
+    )  # of phase-1 and phase-2 firms: supported again in phase 3
     repeat_share_phase2: float = 0.3  # of phase-1 firms: supported again in phase 2 (no further effect)
     # size
     median_jobs: float = 22.0  # persons
@@ -127,7 +134,9 @@ class Parameters:
     score_target: float = 0.9
     score_near: float = 0.8  # within the ring of a zone
     ring_km: float = 20.0
-    displacement_jobs: float = -0.3  # persons at distance 0, linear to 0 at ring_km + 5; never-supported firms
+    displacement_jobs: float = (
+        -0.3
+    )  # persons at distance 0, linear to 0 at ring_km + 5; never-supported firms
     displacement_sales: float = -40.0
     effects: tuple[PhaseEffect, PhaseEffect, PhaseEffect] = (
         PhaseEffect(1.8, 220.0, (0.35, 0.8, 1.0), (0.2, 0.6, 1.0), 0.04, 0.55),
@@ -157,7 +166,9 @@ class Parameters:
         known = [entry.name for entry in fields(cls)]
         for name in changes:
             if name not in known:
-                raise ParameterError(f"모의 세계에 매개변수 {name!r} 이(가) 없음", remedy=nearest(name, known))
+                raise ParameterError(
+                    f"모의 세계에 매개변수 {name!r} 이(가) 없음", remedy=nearest(name, known)
+                )
         return cls(firms=firms, **changes)
 
     def first_time_firms(self, phase: int) -> int:

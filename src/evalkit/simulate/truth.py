@@ -39,7 +39,13 @@ class Truth:
     relocated: dict[int, int]
 
     def att(
-        self, outcome: str, phase: int, *, cohort: int | None = None, event_time: int | None = None, horizon: int = 2
+        self,
+        outcome: str,
+        phase: int,
+        *,
+        cohort: int | None = None,
+        event_time: int | None = None,
+        horizon: int = 2,
     ) -> float:
         """The true effect per supported firm.
 
@@ -107,11 +113,23 @@ def measure(world: World) -> Truth:
             for cohort in np.unique(world.support.cohort[inside]).astype(int):
                 chosen = inside & (world.support.cohort == cohort)
                 since = np.arange(max(0, int(cohort) - 5 - int(world.years[0])), len(world.years))
-                effect, realised = mean_gap[chosen][:, since].mean(axis=0), np.nanmean(gap[chosen][:, since], axis=0)
+                effect, realised = (
+                    mean_gap[chosen][:, since].mean(axis=0),
+                    np.nanmean(gap[chosen][:, since], axis=0),
+                )
                 base = np.nanmean(untreated[chosen][:, since], axis=0)
                 count = int(chosen.sum())
                 rows.extend(
-                    (outcome, phase, int(cohort), int(world.years[t] - cohort), float(a), float(r), float(b), count)
+                    (
+                        outcome,
+                        phase,
+                        int(cohort),
+                        int(world.years[t] - cohort),
+                        float(a),
+                        float(r),
+                        float(b),
+                        count,
+                    )
                     for t, a, r, b in zip(since, effect, realised, base, strict=True)
                 )
     columns = ["outcome", "phase", "cohort", "event_time", "att", "att_realised", "untreated_mean", "units"]
@@ -125,10 +143,18 @@ def _ring(world: World) -> pd.DataFrame:
     rows = []
     for phase, (_, last) in PHASE_YEARS.items():
         at = last - int(world.years[0])
-        inside = apart & (world.distance_km(phase) <= world.parameters.ring_km) & np.isfinite(world.jobs[:, at])
+        inside = (
+            apart & (world.distance_km(phase) <= world.parameters.ring_km) & np.isfinite(world.jobs[:, at])
+        )
         gaps = {name: a[inside, at] - b[inside, at] for name, (a, b) in potential(world).items()}
         rows.append(
-            (phase, last, int(inside.sum()), *(float(gaps[name].mean()) for name in OUTCOMES), float(gaps["jobs"].sum()))
+            (
+                phase,
+                last,
+                int(inside.sum()),
+                *(float(gaps[name].mean()) for name in OUTCOMES),
+                float(gaps["jobs"].sum()),
+            )
         )
     return pd.DataFrame(rows, columns=["phase", "year", "units", *OUTCOMES, "jobs_total"])
 
