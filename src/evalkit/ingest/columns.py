@@ -36,13 +36,14 @@ class Options:
     ----------
     key : secret under which identifiers are hashed
     invalid_identifier : what a 사업자등록번호 with a wrong check digit does: stop, or stay as a row that links to nothing
-    invalid_region : what an address without 시·도 and 시·군·구, or a code not in use, does: stop, or be missing
+    invalid_region : what an address without 시·도 and 시·군·구, or a code not in use, does: stop, be missing, or ("follow")
+        be followed to the unit that it became, where it was a code once, and be missing where it never was
     units : unit of a money column whose file does not say it, by column name
     """
 
     key: bytes = b""
     invalid_identifier: Literal["error", "unlinked"] = "error"
-    invalid_region: Literal["error", "missing"] = "error"
+    invalid_region: Literal["error", "missing", "follow"] = "error"
     units: tuple[tuple[str, str], ...] = ()
 
 

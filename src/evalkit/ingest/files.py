@@ -11,6 +11,7 @@ import datetime as dt
 import hashlib
 import io
 import re
+import warnings
 import zipfile
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -209,11 +210,12 @@ def _decode(path: Path, content: bytes) -> tuple[str, str]:
             return content.decode("utf-16"), "utf-16"
         except UnicodeDecodeError as error:
             raise _undecodable(path, content, error) from error
+    faults: list[UnicodeDecodeError] = []
     for encoding in ("utf-8-sig", "cp949"):
         try:
             text = content.decode(encoding)
         except UnicodeDecodeError as error:
-            last = error
+            faults.append(error)
             continue
         if "\x00" in text:
             raise FileError(
@@ -229,7 +231,8 @@ def _decode(path: Path, content: bytes) -> tuple[str, str]:
                 remedy="깨지기 전의 원본 파일을 다시 받을 것",
             )
         return text, encoding
-    raise _undecodable(path, content, last)
+    # the encoding that got furthest is the one that was meant
+    raise _undecodable(path, content, max(faults, key=lambda fault: fault.start))
 
 
 def _undecodable(path: Path, content: bytes, error: UnicodeDecodeError) -> FileError:
@@ -256,18 +259,20 @@ def _delimited(path: Path, text: str) -> Sheet:
     head = list(csv.reader(io.StringIO("\n".join(text[:200000].splitlines()[:60])), delimiter=separator))
     width = max((len(row) for row in head), default=1)
     try:
-        frame = pd.read_csv(
-            io.StringIO(text),
-            sep=separator,
-            header=None,
-            names=range(width),
-            index_col=False,
-            dtype=object,
-            keep_default_na=False,
-            na_filter=False,
-            skip_blank_lines=False,
-            engine="c",
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # it would drop cells beyond the width
+            frame = pd.read_csv(
+                io.StringIO(text),
+                sep=separator,
+                header=None,
+                names=range(width),
+                index_col=False,
+                dtype=object,
+                keep_default_na=False,
+                na_filter=False,
+                skip_blank_lines=False,
+                engine="c",
+            )
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
         if found:
@@ -281,7 +286,7 @@ def _delimited(path: Path, text: str) -> Sheet:
             where=(path.name,),
             remedy="엑셀에서 열어 'CSV UTF-8' 로 다시 저장할 것",
         ) from error
-    cells = frame.to_numpy(dtype=object)
+    cells = frame.to_numpy(dtype=object, copy=True)
     cells[pd.isna(cells)] = ""
     return Sheet("", cells, cut_row=_cut_row(cells, text.endswith(("\n", "\r"))))
 

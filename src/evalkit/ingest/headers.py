@@ -227,7 +227,11 @@ def find_header(sheet: Sheet, spec: TableSpec, file: str) -> Header:
                 found = []
                 score = (_names_in(sheet, first, last, aliases), 0, -height)
             else:
-                score = (len(found), sum(bool(m.unit) for m in found), -height)
+                score = (
+                    len({(m.column.name, m.year) for m in found}),
+                    sum(bool(m.unit) for m in found),
+                    -height,
+                )
             if score[0] and (best is None or score > best[0]):
                 best = (score, first, last)
     if best is None:

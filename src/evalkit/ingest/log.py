@@ -53,7 +53,7 @@ class Log:
             row=int(rows[first]),
             count=len(places),
             before=mask(shown) if hide else _short(shown),
-            after=mask(result) if hide else _short(result),
+            after=mask(result) if hide and not isinstance(after, str) else _short(result),
         )
 
     def error(self, problem: str, column: str, row: int, remedy: str, *, others: int = 0) -> ValueProblem:

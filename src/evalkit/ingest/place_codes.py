@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from evalkit.errors import ValueProblem
 from evalkit.ingest.columns import Options, Source
-from evalkit.ingest.regions import Date, address_to_base, is_approximate, to_base
+from evalkit.ingest.regions import Date, address_to_base, is_approximate, retired_base, to_base
 
 _CODE = re.compile(r"(\d{5})(?:\d{5})?(?:\.0+)?")
 
@@ -25,7 +25,7 @@ def read_regions(source: Source, when: NDArray[Any] | Date, options: Options) ->
     labels, era = np.unique(dates, return_inverse=True)
     pairs, inverse = np.unique(source.codes * len(labels) + era, return_inverse=True)
     values = np.full(len(pairs), None, dtype=object)
-    moved, told, wide = (np.zeros(len(pairs), dtype=bool) for _ in range(3))
+    moved, told, wide, followed = (np.zeros(len(pairs), dtype=bool) for _ in range(4))
     faults: dict[int, ValueProblem] = {}
     heads: dict[tuple[str, Any], tuple[str | ValueProblem, bool]] = {}
     for index, pair in enumerate(pairs):
@@ -41,7 +41,15 @@ def read_regions(source: Source, when: NDArray[Any] | Date, options: Options) ->
             heads[head, date] = (_one(head, date, level, bool(found)), crossing)
         known, wide[index] = heads[head, date]
         if isinstance(known, ValueProblem):
-            faults[index] = known
+            past = (
+                retired_base(head, date, level=level)
+                if found and options.invalid_region == "follow"
+                else None
+            )
+            if past is None:
+                faults[index] = known
+            else:
+                values[index], followed[index] = past, True
             continue
         values[index] = known
         told[index] = found is None
@@ -52,6 +60,7 @@ def read_regions(source: Source, when: NDArray[Any] | Date, options: Options) ->
     for kind, hit in (
         ("주소에서 지역 코드를 정함", told),
         ("지역 코드를 2018년 기준으로 바꿈", moved),
+        ("이미 없어진 지역 코드를 그 뒤의 지역으로 읽음", followed),
         ("경계가 2018년과 어긋난 지역: 정해 둔 지역을 따름", wide),
     ):
         source.log.note_rows(kind, source.label, hit[inverse], source.rows, texts, out)

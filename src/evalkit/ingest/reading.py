@@ -32,7 +32,7 @@ def read_table(
     key: bytes = b"",
     year: Date | None = None,
     invalid_identifier: Literal["error", "unlinked"] = "error",
-    invalid_region: Literal["error", "missing"] = "error",
+    invalid_region: Literal["error", "missing", "follow"] = "error",
     units_of: Mapping[str, str] | None = None,
     cut_last_row: Literal["error", "drop"] = "error",
 ) -> Table:
@@ -115,7 +115,9 @@ def choose_sheet(raw: RawFile, spec: TableSpec, wanted: str | None = None) -> Sh
             if page.name == wanted or normal(page.name) == normal(wanted):
                 return page
         raise SchemaError(
-            f"시트 {wanted!r} 이(가) 없음", where=(raw.path.name,), remedy=f"있는 시트: {names}"
+            f"시트 {wanted!r} 이(가) 없음",
+            where=(raw.path.name,),
+            remedy=f"있는 시트 가운데 고를 것 (있는 시트: {names})",
         )
     filled = [page for page in raw.sheets if page.cells.size]
     for same in (True, False):  # the very name first, then a name that contains it

@@ -370,6 +370,14 @@ def city_of(code: str) -> str:
     return _city(str(code), spans[-1].name) if spans else str(code)
 
 
+def retired_base(code: str, date: Date, *, level: Level = "district") -> str | None:
+    """The 2018 code of a code that had gone out of use before `date`; None when it had not, or never was one."""
+    begin, _ = _period(date)
+    spans = _table(level).get(str(code), ())
+    gone = [span for span in spans if span.stop <= begin]
+    return gone[-1].bases[0] if gone and len(gone) == len(spans) else None
+
+
 def _mapped(values: Iterable[Any], one: Any) -> NDArray[Any]:
     """Apply a function of one text to each value, once per distinct value."""
     array = np.asarray(values if isinstance(values, Sequence | np.ndarray) else list(values)).astype(str)

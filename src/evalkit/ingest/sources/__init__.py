@@ -8,11 +8,13 @@ from typing import Any
 
 from evalkit.errors import SchemaError, nearest
 from evalkit.ingest.sources import (
+    deflator,
     employment_insurance,
     firm_financials,
     membership,
     national_pension,
     performance_survey,
+    prices,
     region_panel,
     zones,
 )
@@ -29,6 +31,8 @@ SPECS: dict[str, TableSpec] = {
         zones.DISTANCE,
         region_panel.SPEC,
         membership.SPEC,
+        prices.SPEC,
+        deflator.SPEC,
     )
 }
 """Every declared table by name."""
@@ -41,6 +45,8 @@ READERS: dict[str, Callable[..., list[Table]]] = {
     "zones": zones.read,
     "region_panel": region_panel.read,
     "membership": membership.read,
+    "prices": prices.read,
+    "deflator": deflator.read,
 }
 
 

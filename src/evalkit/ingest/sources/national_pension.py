@@ -117,7 +117,7 @@ def read(path: str | Path, *, key: bytes = b"", **options: Any) -> list[Table]:
             where=(Path(path).name,),
             remedy="key 에 평가자만 아는 열쇠를 줄 것",
         )
-    options.setdefault("invalid_region", "missing")
+    options.setdefault("invalid_region", "follow")  # registers keep codes that went out of use years ago
     table = read_table(path, SPEC, key=key, **options)
     frame = table.frame
     text = pd.Series(normalised_names(frame["firm_name"]), dtype="object")

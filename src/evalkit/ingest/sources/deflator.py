@@ -1,0 +1,33 @@
+"""A price index by year (소비자물가지수, 생산자물가지수, GDP 디플레이터): what turns nominal money into real money."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from evalkit.ingest.reading import read_table
+from evalkit.ingest.table import ColumnSpec, Table, TableSpec
+
+SPEC = TableSpec(
+    name="deflator",
+    title="물가지수",
+    row_meaning="한 해의 지수",
+    key=("year",),
+    columns=(
+        ColumnSpec("year", ("연도", "기준연도", "year", "시점"), "year", "연도", nullable=False),
+        ColumnSpec(
+            "index",
+            ("지수", "지수(2020=100)", "소비자물가지수", "물가지수", "디플레이터", "index"),
+            "number",
+            "물가지수",
+            minimum=1.0,
+            nullable=False,
+        ),
+    ),
+)
+
+
+def read(path: str | Path, *, key: bytes = b"", **options: Any) -> list[Table]:
+    """One index. Frame: ``year, index``."""
+    del key
+    return [read_table(path, SPEC, **options)]
