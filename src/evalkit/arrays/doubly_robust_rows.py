@@ -6,8 +6,8 @@ for comparison rows, no term for the estimated models), outcome regression ("reg
 on the composition of the samples being the same in both periods. Influence functions are in sum form over rows.
 
 Errors of "dr" follow DRDID 1.2.3 (``drdid_rc``), the reference, which gives the terms of the outcome model before
-treatment the sign of those after it; the terms in question (covariate means of treated against reweighted comparison
-rows) vanish as the propensity model fits, and are some tenths of a per cent of the error in the reference cases.
+treatment the sign of those after it. The terms in question (covariate means of treated against reweighted comparison
+rows) vanish as the propensity model fits; in the reference cases they move the errors by up to 3 %.
 "dr_improved" has no such terms, and replicates do not rest on them.
 
 Notation: s = 0 before, 1 after; sign +1 after, -1 before; m_0s, m_1s = models of comparison and treated rows.
