@@ -110,7 +110,7 @@ class BiasReduced:
 
 
 def bias_reduced(gram: Floats, score: Floats, wanted: Codes) -> BiasReduced:
-    """CR2 and Bell–McCaffrey from moments; the working model is Φ = W⁻¹ (Φ = I without weights).
+    """CR2 and Bell–McCaffrey from moments, for equal variances of the rows multiplied by √w.
 
     With A = ΣA_c = R'R and Q = XR⁻¹: Q_c'Q_c = R⁻ᵀA_cR⁻¹ = VΛV', and (I − H_cc)^{-1/2} acts on the columns of Q_c as
     V(1 − Λ)^{-1/2}V', directions with λ = 1 left out. No n_c × n_c matrix is formed.

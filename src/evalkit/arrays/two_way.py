@@ -11,8 +11,8 @@ variables", CSDA 66, section 3: partialling out; here the second factor is small
 Regressors that depend on (cohort, period) only, such as a treatment indicator or event-time dummies, are kept as
 tables E_g (T, K): their moments are E_g' (Σ_{i in g} M_i) E_g, and no units × periods × K array is ever made.
 
-Shapes: N units, T periods, C clusters, J cohorts, V dense variables, P = T + K + V parameters
-(period effects, table regressors, dense regressors, in that order).
+Shapes: N units, T periods, C clusters, J cohorts, R strata with period effects of their own, V dense variables,
+P = R T + K + V parameters (period effects, table regressors, dense regressors, in that order).
 """
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ Codes = NDArray[np.int64]
 
 # cells handled at a time: a few such blocks stay in the second-level cache
 BLOCK_CELLS = 1 << 16
-# 1 − R² below which a column counts as a combination of the columns before it
-COLLINEAR = 1e-10
 # variation within units, relative to the sum of squares, below which a variable counts as constant within units
 ABSORBED = 1e-22
 # up to this many groups, sums of outer products are one matrix product per group
@@ -77,8 +75,8 @@ def demean(values: Floats, effects: Projection) -> Floats:
     if effects.inverse is None or effects.totals is None or w is None:
         within = values - values.mean(axis=1, keepdims=True)
         means: Floats = within.mean(axis=0) if w is None else (w * within).sum(axis=0) / w.sum()
-        within -= means
-        return within
+        centred: Floats = within - means
+        return centred
     seen = w > 0
     safe = np.where(effects.totals > 0, effects.totals, 1.0)
     filled = np.where(seen, values, 0.0)
@@ -102,6 +100,7 @@ class Regression:
     cohort : cohort code of each unit  # (N,)
     dense : regressors given cell by cell, each (N, T)
     weights : (N, T) with 0 = not observed; (N, 1) or None when every cell is observed
+    stratum : cohorts with the same code 0..R−1 share period effects; None = all do  # (J,)
     """
 
     outcome: Floats
@@ -109,6 +108,7 @@ class Regression:
     cohort: Codes
     dense: Sequence[Floats]
     weights: Floats | None
+    stratum: Codes | None = None
 
     @property
     def complete(self) -> bool:
@@ -116,14 +116,27 @@ class Regression:
         return self.weights is None or self.weights.shape[1] == 1
 
     @property
+    def n_period_effects(self) -> int:
+        """Columns of period effects: T for each stratum."""
+        strata = 1 if self.stratum is None else int(self.stratum.max()) + 1
+        return int(self.outcome.shape[1]) * strata
+
+    @property
     def n_parameters(self) -> int:
-        return int(self.outcome.shape[1] + self.tables.shape[2]) + len(self.dense)
+        """Columns of the normal equations, P."""
+        return self.n_period_effects + int(self.tables.shape[2]) + len(self.dense)
 
     def basis(self) -> Floats:
-        """Period dummies beside the tables  # (J, T, T + K)"""
-        cohorts, periods, _ = self.tables.shape
-        eye = np.broadcast_to(np.eye(periods), (cohorts, periods, periods))
-        return np.concatenate([eye, self.tables], axis=2)
+        """Period dummies of the cohort's stratum beside the tables  # (J, T, R T + K)"""
+        cohorts, periods, tables = self.tables.shape
+        first = self.n_period_effects
+        out = np.zeros((cohorts, periods, first + tables))
+        strata = np.zeros(cohorts, dtype=np.int64) if self.stratum is None else self.stratum
+        at = np.arange(periods)
+        for g in range(cohorts):
+            out[g, at, strata[g] * periods + at] = 1.0
+        out[:, :, first:] = self.tables
+        return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +150,7 @@ class Block:
     totals: Floats | None  # (n, 1) when weights are (n, T)
 
     def weigh(self, values: Floats) -> Floats:
+        """Times the weights."""
         return values if self.weights is None else values * self.weights
 
     def centre(self, values: Floats) -> Floats:
@@ -292,34 +306,6 @@ def constant_within(regression: Regression, gram: Floats) -> NDArray[np.bool_]:
             seen = regression.weights > 0
             size = float(np.sum(regression.weights[seen] * values[seen] ** 2))
         out[a] = gram[first + a, first + a] <= ABSORBED * size
-    return out
-
-
-def independent(gram: Floats, tolerance: float = COLLINEAR) -> NDArray[np.bool_]:
-    """Columns that are not combinations of the columns before them, by elimination in order  # (P,)"""
-    size = np.sqrt(np.maximum(np.diag(gram), 0.0))
-    kept = size > 0
-    safe = np.where(kept, size, 1.0)
-    work = gram / safe[:, None] / safe[None, :]
-    for j in range(len(gram)):
-        if not kept[j]:
-            continue
-        if work[j, j] < tolerance:
-            kept[j] = False
-            continue
-        rest = work[j + 1 :, j] / work[j, j]
-        work[j + 1 :, j + 1 :] -= np.outer(rest, work[j, j + 1 :])
-    return kept
-
-
-def scaled_inverse(gram: Floats, kept: NDArray[np.bool_]) -> Floats:
-    """Inverse on the kept columns, 0 elsewhere  # (P, P)"""
-    at = np.flatnonzero(kept)
-    size = np.sqrt(np.diag(gram)[at])
-    part = np.linalg.inv(gram[np.ix_(at, at)] / size[:, None] / size[None, :])
-    part = (part + part.T) / 2 / size[:, None] / size[None, :]
-    out = np.zeros_like(gram)
-    out[np.ix_(at, at)] = part
     return out
 
 

@@ -28,6 +28,7 @@ class Sample:
     cell_weighted : the weights given were not all equal
     adoption : first treated period, +inf = never  # (N,)
     cluster, cluster_labels, units : (N,), (C,), (N,)
+    stratum : code of the group of units with period effects of its own; None = one group  # (N,)
     n_missing, n_singletons : cells not observed, and cells left out because their unit or period had only one
     """
 
@@ -41,6 +42,7 @@ class Sample:
     cluster_labels: NDArray[np.generic]
     units: NDArray[np.generic]
     periods: NDArray[np.int64]
+    stratum: Codes | None
     n_missing: int
     n_singletons: int
     notes: tuple[str, ...]
@@ -65,6 +67,21 @@ class Sample:
     def n_periods_used(self) -> int:
         used = self.used
         return len(self.periods) if used is None else int(used.any(axis=0).sum())
+
+    @property
+    def n_period_effects(self) -> int:
+        """Levels of the period effect with an observation."""
+        if self.stratum is None:
+            return self.n_periods_used
+        return int((self.counts(self.stratum, int(self.stratum.max()) + 1) > 0).sum())
+
+    @property
+    def periods_nested(self) -> bool:
+        """Every level of the period effect lies in one cluster."""
+        if self.stratum is None:
+            return False
+        pairs = len(np.unique(self.stratum * len(self.cluster_labels) + self.cluster))
+        return pairs == int(self.stratum.max()) + 1
 
     def counts(self, cohort: Codes, cohorts: int) -> Floats:
         """Observations used by cohort and period  # (J, T)"""
@@ -93,7 +110,7 @@ class Sample:
         return out
 
 
-def draw(panel: Panel, design: Design, *, treatment: str | None = None) -> Sample:
+def draw(panel: Panel, design: Design, *, treatment: str | None = None, within: str | None = None) -> Sample:
     """Read the design's variables from the panel and settle which cells are used.
 
     Raises
@@ -118,9 +135,12 @@ def draw(panel: Panel, design: Design, *, treatment: str | None = None) -> Sampl
         used = ~early if used is None else used & ~early
     weights, used = _weights(panel, design.weight, used)
     missing = 0 if used is None else int(used.size - used.sum())
+    stratum = None if within is None else panel.clusters(within)[0]
     single = 0
-    if used is not None:
-        used, single = _without_singletons(used)
+    if used is not None or stratum is not None:
+        seen = np.ones(panel.shape, dtype=bool) if used is None else used
+        seen, single = _without_singletons(seen, stratum)
+        used = seen if used is not None or single else None
     codes, labels = panel.clusters(design.cluster)
     units = panel.units
     if used is not None:
@@ -131,6 +151,8 @@ def draw(panel: Panel, design: Design, *, treatment: str | None = None) -> Sampl
             weights, adoption, units, codes = weights[rows], adoption[rows], units[rows], codes[rows]
             present = np.bincount(codes, minlength=len(labels)) > 0
             codes, labels = (np.cumsum(present) - 1)[codes], labels[present]
+            if stratum is not None:
+                stratum = np.unique(stratum[rows], return_inverse=True)[1].astype(np.int64)
     _require(units, panel.periods, labels, used, design.cluster)
     return Sample(
         outcome=arrays[0],
@@ -143,6 +165,7 @@ def draw(panel: Panel, design: Design, *, treatment: str | None = None) -> Sampl
         cluster_labels=labels,
         units=units,
         periods=panel.periods,
+        stratum=stratum,
         n_missing=missing,
         n_singletons=single,
         notes=notes,
@@ -212,16 +235,19 @@ def _weights(
     return np.where(good, given, 0.0), used
 
 
-def _without_singletons(used: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int]:
-    """Leave out units, then periods, with one observation, until none is left; and how many cells went."""
+def _without_singletons(used: NDArray[np.bool_], stratum: Codes | None) -> tuple[NDArray[np.bool_], int]:
+    """Leave out units, then periods (of a stratum), with one observation, until none is left; and how many went."""
     before = int(used.sum())
     used = used.copy()
+    group = np.zeros(len(used), dtype=np.int64) if stratum is None else stratum
+    indicator = group_matrix(group, int(group.max()) + 1)
     while True:
-        rows, columns = used.sum(axis=1) == 1, used.sum(axis=0) == 1
+        rows = used.sum(axis=1) == 1
+        columns = indicator @ used.astype(np.float64) == 1  # (R, T)
         if not rows.any() and not columns.any():
             return used, before - int(used.sum())
         used[rows] = False
-        used[:, columns] = False
+        used &= ~columns[group]
 
 
 def _require(

@@ -34,8 +34,9 @@ def bias_reduced(est: Estimate, working: Working | None = None) -> Estimate:
     est : a two-way estimate as fitted (before `Estimate.select` or `Estimate.combine`, which keep CR2 correct)
     working : working model of the errors, the same thing without weights. "identity": equal variances in spite of
         the weights, as clubSandwich does for a weighted `lm`, which needs the rows of the fit; "inverse": variance
-        1/weight, from moments alone. None: "identity" where the rows were kept, else "inverse"; which one it was
-        stands in ``detail["working"]``.
+        1/weight, that is CR2 of the rows multiplied by √weight, from moments alone (clubSandwich with a target of
+        1/weight takes another square root where weights differ inside a cluster). None: "identity" where the rows
+        were kept, else "inverse"; which one it was stands in ``detail["working"]``.
 
     Raises
     ------

@@ -96,12 +96,12 @@ def _parameters(
     """K: regressors and the fixed effects that count; None where the estimate is no regression."""
     if "n_regressors" not in est.detail or "n_obs" not in est.detail:
         return None
-    own, units, periods = (int(est.detail[name]) for name in ("n_regressors", "n_units", "n_periods"))
+    own, units, periods = (int(est.detail[name]) for name in ("n_regressors", "n_units", "n_period_effects"))
     if ssc.k_fixef == "none":
         return own
     if ssc.k_fixef == "full" or not units_nested:
         return own + units + (int(est.detail["period_rank"]) if ssc.k_exact else periods - 1)
-    return own + (1 if periods_nested else periods)
+    return own + (1 if periods_nested or est.detail["periods_nested"] else periods)
 
 
 def _k_factor(est: Estimate, ssc: SmallSample, parameters: int | None) -> float:
