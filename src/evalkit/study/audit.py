@@ -42,7 +42,8 @@ def describe_panel(panel: Panel) -> dict[str, Any]:
         "units": len(panel.units),
         "periods": [int(p) for p in panel.periods],
         "observed": {
-            name: [int(n) for n in np.isfinite(values).sum(axis=0)] for name, values in sorted(panel.varying.items())
+            name: [int(n) for n in np.isfinite(values).sum(axis=0)]
+            for name, values in sorted(panel.varying.items())
         },
         "row": str(panel.notes.get("row", "")),
     }

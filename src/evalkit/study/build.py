@@ -49,5 +49,4 @@ def build(
     return panels, audit
 
 
-
 __all__ = ["BUILDERS", "build"]

@@ -25,8 +25,9 @@ from evalkit.inference import (
     Band,
     ClusterCounts,
     Headline,
+    SmallSample,
     cluster_counts,
-    cluster_jackknife,
+    cluster_robust,
     headline,
     uniform_band,
 )
@@ -45,14 +46,14 @@ class Effect:
     sample : the units and the flow to them
     cells : group-time effects (cohort, period) of the phase's cohorts
     event : event study with the headline covariance (terms: event_time)
-    band : uniform band of `event`
+    band : uniform band of `event`; None where no term has a variance
     average : mean effect over event times 0..horizon that exist; one term
     headline : the inference that leads on `average`, its companions and the reasons
     counts : clusters treated, comparison, mixed
     mde : smallest detectable effect of `average`, in its unit
     two_way : event study by two-way fixed effects, for contrast; None where it cannot be fitted
     paths : mean outcome by period of treated and comparison units
-    companion_errors : standard errors of `event` with the companion clusters (k,)
+    companion_errors : of the two-way regression by companion cluster, where the plan knows figures to compare  # (k,)
     counterfactual_mean : mean outcome of the treated without support over 0..horizon (observed mean − effect)
     total : effect × treated units × factor of the plan: estimate, conf_low, conf_high; None where the plan asks for none
     """
@@ -62,7 +63,7 @@ class Effect:
     sample: AnalysisSample
     cells: Estimate
     event: Estimate
-    band: Band
+    band: Band | None
     average: Estimate
     headline: Headline
     by_cohort: Estimate
@@ -128,22 +129,23 @@ def estimate_effect(plan: Plan, panel: Panel, outcome: str, phase: int) -> Effec
     sample = draw_sample(plan, panel, outcome, phase)
     asked = plan.outcomes[outcome]
     description = asked.reading == "description"
-    lo, hi = (sample.baseline + 1 + plan.design.anticipation,) * 2 if description else plan.phases[phase].cohorts
+    lo, hi = (
+        (sample.baseline + 1 + plan.design.anticipation,) * 2 if description else plan.phases[phase].cohorts
+    )
     cells = _cells(plan, sample, sample.design, lo, hi)
-    jackknifed = cluster_jackknife(cells)
-    event = aggregate.event_study(jackknifed)
-    times = _post_times(event, plan.horizon)
-    average_if = aggregate.average(aggregate.event_study(cells), times)
-    average = cluster_jackknife(average_if)
     counts = cluster_counts(cells, sample.treated)
+    plain = aggregate.event_study(cells)
+    times = _post_times(plain, plan.horizon)
+    average_if = aggregate.average(plain, times)
     lead = headline(average_if, counts, rule=plan.inference.rule)
+    average = replace(lead.estimate, replicates=average_if.replicates)
     companions = dict(lead.companions)
     companion = _companion(plan, sample, lo, hi)
     if companion is not None:
         companions[f"IF:{plan.inference.companion_cluster}"] = aggregate.average(companion, times)
     lead = replace(lead, companions=companions)
-    event = cluster_jackknife(aggregate.event_study(cells))
-    band = uniform_band(event, level=plan.inference.level)
+    event = headline(plain, counts, rule=plan.inference.rule).estimate
+    band = _band(event, plan.inference.level)
     effect_size = float(average.values[0])
     table = _balance_table(sample)
     checks = (
@@ -162,7 +164,7 @@ def estimate_effect(plan: Plan, panel: Panel, outcome: str, phase: int) -> Effec
         band=band,
         average=average,
         headline=lead,
-        by_cohort=cluster_jackknife(aggregate.by_cohort(cells)),
+        by_cohort=headline(aggregate.by_cohort(cells), counts, rule=plan.inference.rule).estimate,
         counts=counts,
         checks=checks,
         grade=maryland(checks, description=description),
@@ -174,7 +176,7 @@ def estimate_effect(plan: Plan, panel: Panel, outcome: str, phase: int) -> Effec
         horizon=times,
         description=description,
         scale=asked.scale,
-        companion_errors=None if companion is None else companion.std_errors,
+        companion_errors=_regression_errors(plan, sample, event),
     )
 
 
@@ -185,10 +187,15 @@ def _cells(
         sample.panel,
         design,
         method=plan.design.method if design.covariates else "reg",
-        missing="pairs" if plan.design.unbalanced else "drop",
         replicates=replicates,
     )
     return aggregate.select_cohorts(estimated, lo, hi)
+
+
+def _band(event: Estimate, level: float) -> Band | None:
+    with np.errstate(invalid="ignore"):
+        known = np.diag(event.covariance) > 0
+    return uniform_band(event, level=level) if known.any() else None
 
 
 def _companion(plan: Plan, sample: AnalysisSample, lo: int, hi: int) -> Estimate | None:
@@ -204,7 +211,8 @@ def _post_times(event: Estimate, horizon: int) -> tuple[int, ...]:
     times = tuple(int(e) for e in known if 0 <= e <= horizon)
     if not times:
         raise DesignError(
-            f"지원 후 0–{horizon}년의 효과를 하나도 추정할 수 없음", remedy="periods 와 cohorts 의 범위를 확인할 것"
+            f"지원 후 0–{horizon}년의 효과를 하나도 추정할 수 없음",
+            remedy="periods 와 cohorts 의 범위를 확인할 것",
         )
     return times
 
@@ -216,6 +224,23 @@ def _two_way(sample: AnalysisSample, event: Estimate) -> Estimate | None:
         return two_way_event_study(sample.panel, design, window=(int(times.min()), int(times.max())))
     except DesignError:
         return None
+
+
+def _regression_errors(plan: Plan, sample: AnalysisSample, event: Estimate) -> NDArray[np.float64] | None:
+    """Errors of the two-way regression by companion cluster, absorbed effects counted in the degrees of freedom.
+
+    The convention of most published tables; only for comparing with such figures, never for the headline.
+    """
+    if not plan.known or plan.inference.companion_cluster is None:
+        return None
+    fitted = _two_way(
+        replace(sample, design=replace(sample.design, cluster=plan.inference.companion_cluster)), event
+    )
+    if fitted is None:
+        return None
+    plain = cluster_robust(fitted, "CV1", SmallSample(k_fixef="full"))
+    at = dict(zip(plain.terms.get_level_values("event_time"), plain.std_errors, strict=True))
+    return np.array([at.get(e, np.nan) for e in event.terms.get_level_values("event_time")])
 
 
 def _balance_table(sample: AnalysisSample) -> pd.DataFrame:
@@ -240,7 +265,12 @@ def _few_clusters(counts: ClusterCounts, lead: Headline) -> Check:
         verdict,  # type: ignore[arg-type]
         lead.reasons[0] if lead.reasons else "",
         p_value=counts.min_p_permutation,
-        detail={"total": counts.total, "treated": counts.treated, "comparison": counts.comparison, "mixed": counts.mixed},
+        detail={
+            "total": counts.total,
+            "treated": counts.treated,
+            "comparison": counts.comparison,
+            "mixed": counts.mixed,
+        },
     )
 
 
@@ -268,5 +298,8 @@ def _treated_mean(sample: AnalysisSample, times: tuple[int, ...], lo: int, hi: i
 
 def companions_table(effect: Effect, level: float) -> pd.DataFrame:
     """The headline and its companions, one row each."""
-    rows: Mapping[str, Estimate] = {effect.headline.estimate.inference: effect.headline.estimate, **effect.headline.companions}
+    rows: Mapping[str, Estimate] = {
+        effect.headline.estimate.inference: effect.headline.estimate,
+        **effect.headline.companions,
+    }
     return pd.DataFrame({name: estimate.table(level).iloc[0] for name, estimate in rows.items()}).T

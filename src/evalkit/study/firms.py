@@ -15,13 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evalkit.errors import DataError, PlanError, nearest
-from evalkit.ingest.regions import is_capital, municipalities, sido_short
+from evalkit.ingest.regions import municipalities
 from evalkit.ingest.table import Table
 from evalkit.panel import Panel
+from evalkit.study.places import capital_mask, provinces_of
 from evalkit.study.programme_files import reported_totals, support
 
 RING_KM = 20.0
-OPTIONS = {"region_base_year": 2018, "price_base_year": 2020, "late_start_month": 10, "ring_km": RING_KM}
+OPTIONS: dict[str, Any] = {"price_base_year": 2020, "ring_km": RING_KM, "industry_groups": {}}
 
 
 def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str, Panel], dict[str, Any]]:
@@ -30,20 +31,24 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
     unknown = set(options) - set(OPTIONS)
     if unknown:
         name = sorted(unknown)[0]
-        raise PlanError(f"모르는 옵션 {name!r}", where=(plan.id, "units.options"), remedy=nearest(name, OPTIONS))
+        raise PlanError(
+            f"모르는 옵션 {name!r}", where=(plan.id, "units.options"), remedy=nearest(name, OPTIONS)
+        )
     insured = pd.concat([table.frame for table in tables["employment_insurance"]], ignore_index=True)
     years = np.arange(int(insured["year"].min()), int(insured["year"].max()) + 1)
     missing = sorted(set(years.tolist()) - set(insured["year"].astype(int)))
     if missing:
         raise DataError(
-            f"고용보험 자료에 {missing[0]}년 파일이 없음", where=("고용보험",), remedy="그 해의 연말 파일을 넣거나 기간을 줄일 것"
+            f"고용보험 자료에 {missing[0]}년 파일이 없음",
+            where=("고용보험",),
+            remedy="그 해의 연말 파일을 넣거나 기간을 줄일 것",
         )
     firms = _firm_years(insured)
     units = pd.Index(np.unique(firms["firm_id"].to_numpy(dtype=str)), name="firm_id")
     jobs, alive = _jobs(firms, units, years)
     region, region_by_year = _regions(firms, units, years)
     sector = _first(firms, units, "industry").str[:2].fillna("").to_numpy(dtype=str)
-    started = support(tables["performance_survey"], late_start_month=int(options["late_start_month"]))
+    started = support(tables["performance_survey"])
     adoption = started["adoption"].reindex(units).to_numpy(dtype=float, na_value=np.inf)
     phase = started["phase"].reindex(units).to_numpy(dtype=float, na_value=0.0)
     deflator = _deflator(tables["deflator"], years, int(options["price_base_year"]))
@@ -64,10 +69,11 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
         fixed={
             "adoption": adoption,
             "phase_first": phase,
-            "sido": sido_short(region).astype(str),
+            "sido": provinces_of(region),
             "sigungu": region,
-            "capital_region": np.where(is_capital(region), "1", "0"),
+            "capital_region": np.where(capital_mask(region), "1", "0"),
             "sector": sector,
+            "sector_group": _grouped(sector, options["industry_groups"], plan.id),
             "ring": np.where((firm_distance <= float(options["ring_km"])) & ~treated, "1", "0"),
         },
         notes={"row": "기업", "price_base_year": int(options["price_base_year"])},
@@ -87,16 +93,35 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
     return {"units": panel, "regions": regions}, facts
 
 
+def _grouped(sector: NDArray[np.str_], groups: Mapping[str, Any], plan: str) -> NDArray[np.str_]:
+    """Industry groups of the plan; without groups the KSIC 2-digit industry itself."""
+    if not groups:
+        return sector
+    of = {str(code): str(name) for name, codes in groups.items() for code in codes}
+    strangers = sorted(set(sector.tolist()) - set(of) - {""})
+    if strangers:
+        raise PlanError(
+            f"업종 {strangers[0]!r} 이(가) 어느 업종 묶음에도 없음 (모두 {len(strangers)}개)",
+            where=(plan, "units.options.industry_groups"),
+            remedy="그 업종 코드를 묶음 하나에 넣을 것",
+        )
+    return np.array([of.get(code, "") for code in sector.tolist()])
+
+
 def _firm_years(insured: pd.DataFrame) -> pd.DataFrame:
     """One row a firm and year: jobs summed over workplaces, region and industry of the largest."""
-    ordered = insured.sort_values(["firm_id", "year", "employees"], ascending=[True, True, False], kind="stable")
+    ordered = insured.sort_values(
+        ["firm_id", "year", "employees"], ascending=[True, True, False], kind="stable"
+    )
     groups = ordered.groupby(["firm_id", "year"], sort=False, observed=True)
     out = groups.first()
     out["employees"] = groups["employees"].sum()
     return out.reset_index()
 
 
-def _cells(frame: pd.DataFrame, units: pd.Index, years: NDArray[np.int64], column: str) -> NDArray[np.float64]:
+def _cells(
+    frame: pd.DataFrame, units: pd.Index, years: NDArray[np.int64], column: str
+) -> NDArray[np.float64]:
     wide = np.full((len(units), len(years)), np.nan)
     row = units.get_indexer(frame["firm_id"].to_numpy(dtype=str))
     at = np.searchsorted(years, frame["year"].to_numpy(dtype=np.int64))
@@ -120,7 +145,9 @@ def _jobs(
 
 
 def _first(firms: pd.DataFrame, units: pd.Index, column: str) -> pd.Series:
-    return firms.sort_values("year", kind="stable").groupby("firm_id", sort=False)[column].first().reindex(units)
+    return (
+        firms.sort_values("year", kind="stable").groupby("firm_id", sort=False)[column].first().reindex(units)
+    )
 
 
 def _regions(
@@ -142,7 +169,9 @@ def _deflator(tables: list[Table], years: NDArray[np.int64], base: int) -> NDArr
     missing = [int(y) for y in (*years, base) if y not in series.index]
     if missing:
         raise DataError(
-            f"물가지수에 {missing[0]}년 값이 없음", where=("물가",), remedy="그 해의 지수를 더하거나 기간을 줄일 것"
+            f"물가지수에 {missing[0]}년 값이 없음",
+            where=("물가",),
+            remedy="그 해의 지수를 더하거나 기간을 줄일 것",
         )
     return np.asarray(series.loc[years].to_numpy() / series.loc[base])
 
@@ -175,7 +204,7 @@ def _moves(region_by_year: NDArray[np.str_]) -> NDArray[np.int64]:
     counts = np.zeros((len(codes), region_by_year.shape[1]), dtype=np.int64)
     capital = np.zeros(region_by_year.shape, dtype=bool)
     observed = region_by_year != ""
-    capital[observed] = is_capital(region_by_year[observed])
+    capital[observed] = capital_mask(region_by_year[observed])
     for t in range(1, region_by_year.shape[1]):
         moved = observed[:, t - 1] & observed[:, t] & capital[:, t - 1] & ~capital[:, t]
         np.add.at(counts[:, t], np.searchsorted(codes, region_by_year[moved, t]), 1)
@@ -183,7 +212,11 @@ def _moves(region_by_year: NDArray[np.str_]) -> NDArray[np.int64]:
 
 
 def _region_panel(
-    moves: NDArray[np.int64], years: NDArray[np.int64], zones: list[Table], distance: pd.Series, ring_km: float
+    moves: NDArray[np.int64],
+    years: NDArray[np.int64],
+    zones: list[Table],
+    distance: pd.Series,
+    ring_km: float,
 ) -> Panel:
     """Municipalities: firms moving in from the capital region; adoption = first designation of a zone.
 
@@ -201,9 +234,9 @@ def _region_panel(
         varying={"moved_in": moves[:, 1:].astype(np.float64)},
         fixed={
             "adoption": adoption,
-            "sido": sido_short(codes).astype(str),
+            "sido": provinces_of(codes),
             "sigungu": codes,
-            "capital_region": np.where(is_capital(codes), "1", "0"),
+            "capital_region": np.where(capital_mask(codes), "1", "0"),
             "ring": np.where(near & ~np.isfinite(adoption), "1", "0"),
         },
         notes={"row": "시군구"},
@@ -216,7 +249,10 @@ def _linkage(units: pd.Index, started: pd.DataFrame) -> dict[str, Any]:
         "supported_firms": len(started),
         "linked": int(found.sum()),
         "by_phase": {
-            str(int(p)): {"supported": int((started["phase"] == p).sum()), "linked": int(((started["phase"] == p) & found).sum())}
+            str(int(p)): {
+                "supported": int((started["phase"] == p).sum()),
+                "linked": int(((started["phase"] == p) & found).sum()),
+            }
             for p in np.unique(started["phase"])
         },
     }
@@ -228,16 +264,21 @@ def _reconcile(tables: Mapping[str, list[Table]], insured: pd.DataFrame) -> list
     if not pension:
         return []
     members = pd.concat([table.frame for table in pension], ignore_index=True)
-    members = members[~is_capital(members["region"].to_numpy(dtype=str))]
+    members = members[~capital_mask(members["region"].to_numpy(dtype=str))]
     by_month = members.groupby(members["month"].astype(str))["members"].sum()
-    outside = insured[~is_capital(insured["region"].to_numpy(dtype=str))]
+    outside = insured[~capital_mask(insured["region"].to_numpy(dtype=str))]
     by_year = outside.groupby(outside["year"].astype(int))["employees"].sum()
     rows = []
     for month, total in by_month.items():
         year = int(str(month)[:4])
         if year in by_year.index:
             rows.append(
-                {"year": year, "month": str(month)[:7], "pension": float(total), "insurance": float(by_year[year])}
+                {
+                    "year": year,
+                    "month": str(month)[:7],
+                    "pension": float(total),
+                    "insurance": float(by_year[year]),
+                }
             )
     return rows
 

@@ -80,10 +80,18 @@ class Exclusion(_Strict):
         return self
 
 
+class Groups(_Strict):
+    """What the two groups of a panel are called."""
+
+    treated: Text
+    comparison: Text
+
+
 class Units(_Strict):
     """How raw tables become a panel."""
 
     builder: Literal["firms", "regions"]
+    groups: dict[Slug, Groups] = Field(min_length=1, description="패널마다 두 집단의 이름")
     options: Mapping[str, Any] = Field(default_factory=dict)
     exclude: tuple[Exclusion, ...] = ()
 
@@ -215,6 +223,10 @@ class Plan(_Strict):
     @model_validator(mode="after")
     def _phases_known(self) -> Plan:
         for name, outcome in self.outcomes.items():
+            if outcome.panel not in self.units.groups:
+                raise ValueError(
+                    f"결과 {name} 의 패널 {outcome.panel!r} 에 집단의 이름이 없음 (units.groups)"
+                )
             for phase in outcome.phases or ():
                 if phase not in self.phases:
                     raise ValueError(

@@ -11,6 +11,7 @@ import pandas as pd
 from evalkit.errors import DataError, PlanError, nearest
 from evalkit.ingest.table import Table
 from evalkit.panel import Panel
+from evalkit.study.places import capital_mask
 
 
 def build_regions(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str, Panel], dict[str, Any]]:
@@ -18,7 +19,9 @@ def build_regions(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[st
     known = {"variables"}
     unknown = sorted(set(plan.units.options) - known)
     if unknown:
-        raise PlanError(f"모르는 옵션 {unknown[0]!r}", where=(plan.id, "units.options"), remedy=nearest(unknown[0], known))
+        raise PlanError(
+            f"모르는 옵션 {unknown[0]!r}", where=(plan.id, "units.options"), remedy=nearest(unknown[0], known)
+        )
     variables = list(plan.units.options.get("variables", [o.variable for o in plan.outcomes.values()]))
     frame = pd.concat([table.frame for table in tables["panel"]], ignore_index=True)
     for variable in variables:
@@ -30,27 +33,30 @@ def build_regions(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[st
             )
     members = pd.concat([table.frame for table in tables["members"]], ignore_index=True)
     members = members[members["status"].astype(str) == "treated"]
-    strangers = sorted(set(members["code"].astype(str)) - set(frame["code"].astype(str)))
+    strangers = sorted(set(members["region"].astype(str)) - set(frame["region"].astype(str)))
     if strangers:
         raise DataError(
             f"처치 목록의 시군구 코드 {strangers[0]} 이(가) 패널에 없음",
-            where=(tables["members"][0].source,),
+            where=(tables["members"][0].file,),
             remedy="두 자료의 행정구역 기준 연도를 맞출 것",
         )
-    adoption = members.groupby(members["code"].astype(str))["event_year"].min()
-    frame = frame.assign(unit=frame["code"].astype(str), code=frame["code"].astype(str))
-    frame["capital_region"] = frame["capital_region"].astype(int).astype(str)
+    adoption = members.groupby(members["region"].astype(str))["adoption"].min()
+    region = frame["region"].astype(str)
+    frame = frame.assign(
+        unit=region,
+        sido=frame["sido_2018"].astype(str),
+        capital_region=np.where(capital_mask(region), "1", "0"),
+        name=frame["sigungu"].astype(str),
+    )
     panel = Panel.from_long(
-        frame, unit="unit", period="year", varying=variables, fixed=("sido", "sigungu", "capital_region", "code")
+        frame, unit="unit", period="year", varying=variables, fixed=("sido", "name", "capital_region")
     )
     started = adoption.reindex(panel.units.astype(str)).to_numpy(dtype=float, na_value=np.inf)
-    panel = panel.with_fixed(adoption=started, unit=panel.units.astype(str))
+    panel = panel.with_fixed(adoption=started, sigungu=panel.units.astype(str))
     return {"units": panel}, {
         "treated": [
             {"code": str(c), "sido": str(s), "sigungu": str(g), "year": int(y)}
-            for c, s, g, y in zip(
-                panel.units, panel.fixed["sido"], panel.fixed["sigungu"], started, strict=True
-            )
+            for c, s, g, y in zip(panel.units, panel.fixed["sido"], panel.fixed["name"], started, strict=True)
             if np.isfinite(y)
         ]
     }

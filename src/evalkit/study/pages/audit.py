@@ -52,7 +52,11 @@ def sources(study: Study) -> None:
     rows = []
     for (title, sheet), group in _by_source(study).items():
         names = sorted({t["file"] for t in group})
-        files = names[0] if len(names) == 1 else say("study.audit.files", lang, first=names[0], more=len(names) - 1)
+        files = (
+            names[0]
+            if len(names) == 1
+            else say("study.audit.files", lang, first=names[0], more=len(names) - 1)
+        )
         digest = group[0]["sha256"][:12] if len(names) == 1 else "–"
         rows.append((title, sheet or "–", files, len(names), sum(t["rows"] for t in group), digest))
     table = Tabulation(
@@ -109,12 +113,16 @@ def repairs(study: Study) -> None:
     for t in study.audit["tables"]:
         name = f"{t['title']} · {t['sheet']}" if t["sheet"] else t["title"]
         for r in t["repairs"]:
-            entry = merged.setdefault((name, r["column"], r["kind"]), [0, r["before"], r["after"], t["file"], r["row"]])
+            entry = merged.setdefault(
+                (name, r["column"], r["kind"]), [0, r["before"], r["after"], t["file"], r["row"]]
+            )
             entry[0] += r["count"]
     rows = []
     for (name, column, kind), (count, before, after, file, row) in merged.items():
         place = f"{file} {row}{say('study.audit.row_word', lang)}" if row else file
-        rows.append((name, column or "–", kind, count, f"{before} → {after}" if before or after else "–", place))
+        rows.append(
+            (name, column or "–", kind, count, f"{before} → {after}" if before or after else "–", place)
+        )
     table = Tabulation(
         name="repairs",
         title=say("study.table.repairs", lang),
@@ -140,7 +148,12 @@ def linkage(study: Study) -> None:
     release = release_of(study)
     if "linkage" in facts:
         rows = [
-            (say("study.audit.phase_n", lang, phase=phase), n["supported"], n["linked"], n["linked"] / max(n["supported"], 1))
+            (
+                say("study.audit.phase_n", lang, phase=phase),
+                n["supported"],
+                n["linked"],
+                n["linked"] / max(n["supported"], 1),
+            )
             for phase, n in sorted(facts["linkage"]["by_phase"].items())
         ]
         table = Tabulation(
@@ -221,7 +234,12 @@ def coverage(study: Study) -> None:
         variables = [(key, values) for key, values in panel["observed"].items() if not key.startswith("log_")]
         table = Tabulation(
             name=f"coverage_{name}",
-            title=say("study.table.coverage", lang, units=number(panel["units"]), row=say(f"study.panel.{name}", lang)),
+            title=say(
+                "study.table.coverage",
+                lang,
+                units=number(panel["units"]),
+                row=say(f"study.panel.{name}", lang),
+            ),
             columns=(
                 Column("period", say("table.period", lang), "code"),
                 *(Column(key, variable_words(key, lang), "integer") for key, _ in variables),
@@ -247,14 +265,20 @@ def reconciliation(study: Study) -> None:
     frame = pd.DataFrame(rows).set_index("year")
     base = frame.iloc[0]
     indexed = pd.DataFrame(
-        {"treated": 100 * frame["insurance"] / base["insurance"], "comparison": 100 * frame["pension"] / base["pension"]}
+        {
+            "treated": 100 * frame["insurance"] / base["insurance"],
+            "comparison": 100 * frame["pension"] / base["pension"],
+        }
     )
     ratio = frame["pension"] / frame["insurance"]
     drawing = figures.paths(
         indexed,
         title=say("study.title.reconciliation", lang),
         ylabel=say("study.audit.index", lang, year=frame.index[0]),
-        labels=(say("study.audit.insurance", lang), say("study.audit.pension", lang)),
+        labels={
+            "treated": say("study.audit.insurance", lang),
+            "comparison": say("study.audit.pension", lang),
+        },
         name="reconciliation",
         lang=lang,
     )
@@ -263,7 +287,11 @@ def reconciliation(study: Study) -> None:
         lang,
         low=number(100 * float(ratio.min()), 1),
         high=number(100 * float(ratio.max()), 1),
-        correlation=number(float(np.corrcoef(np.diff(frame["pension"]), np.diff(frame["insurance"]))[0, 1]), 2) if len(frame) > 2 else "–",
+        correlation=number(
+            float(np.corrcoef(np.diff(frame["pension"]), np.diff(frame["insurance"]))[0, 1]), 2
+        )
+        if len(frame) > 2
+        else "–",
     )
     show(release.figure(drawing), release.text(text))
 
@@ -282,8 +310,14 @@ def samples(study: Study) -> None:
                 continue
             before: int | None = None
             for step in effect.sample.flow:
-                words = step.text if step.reason == "excluded" else say(f"study.flow.{step.reason}", lang, name=step.text)
-                rows.append((label, words, None if before is None else before - step.units, step.units, step.treated))
+                words = (
+                    step.text
+                    if step.reason == "excluded"
+                    else say(f"study.flow.{step.reason}", lang, name=step.text)
+                )
+                rows.append(
+                    (label, words, None if before is None else before - step.units, step.units, step.treated)
+                )
                 before = step.units
     table = Tabulation(
         name="samples",
@@ -316,7 +350,7 @@ LIMITS: tuple[tuple[str, str], ...] = (
     ("pension", "national_pension"),
     ("insurance", "employment_insurance"),
     ("financials", "firm_financials"),
-    ("survey", "survey_projects"),
+    ("survey", "performance_projects"),
     ("panel_months", "region_panel"),
     ("membership", "membership"),
 )

@@ -82,7 +82,13 @@ def answer(study: Study) -> None:
         counts.append(int(found.averages.n_treated.min()))
         years = say("study.horizon", lang, years=number(len(found.horizon)))
         notes.append(
-            say("study.comparison.note_horizon", lang, outcome=outcome_label(study, name), years=years, shared=number(found.shared_units))
+            say(
+                "study.comparison.note_horizon",
+                lang,
+                outcome=outcome_label(study, name),
+                years=years,
+                shared=number(found.shared_units),
+            )
         )
     first_label, last_label = phase_label(study, first), phase_label(study, last)
     difference = say("study.comparison.difference", lang)
@@ -127,7 +133,12 @@ def sentences(study: Study) -> list[str]:
                 outcome=outcome_label(study, name),
                 first=phase_label(study, first),
                 last=phase_label(study, last),
-                difference=quantity(abs(row["estimate"]) if key != "unclear" else row["estimate"], unit_of(study, name), digits, lang),
+                difference=quantity(
+                    abs(row["estimate"]) if key != "unclear" else row["estimate"],
+                    unit_of(study, name),
+                    digits,
+                    lang,
+                ),
                 interval=interval(row["conf_low"], row["conf_high"], digits),
                 level=level_of(study),
             )
@@ -264,5 +275,3 @@ def claim_sources(study: Study) -> tuple[str, ...]:
         for name, outcome in study.plan.outcomes.items()
         for phase, claim in outcome.claimed.items()
     )
-
-

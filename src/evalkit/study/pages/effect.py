@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -12,6 +14,7 @@ from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.effect import Effect, companions_table
 from evalkit.study.pages.showing import (
     digits_of,
+    group_label,
     horizon_words,
     level_of,
     outcome_label,
@@ -46,16 +49,30 @@ def answer_sentence(study: Study, effect: Effect) -> str:
     label = outcome_label(study, effect.outcome)
     row = effect.row(plan.inference.level)
     if effect.description:
-        reason = plan.outcomes[effect.outcome].reading_reason
         return say(
             "study.effect.description",
             lang,
             outcome=label,
             estimate=written(study, effect),
             since=effect.sample.baseline,
-            reason="" if reason is None else reason[lang],
         )
-    return finding(row, unit_of(study, effect.outcome), plan.inference.level, mde=natural_mde(effect), lang=lang, outcome=label)
+    sentence = finding(
+        row,
+        unit_of(study, effect.outcome),
+        plan.inference.level,
+        mde=natural_mde(effect),
+        lang=lang,
+        outcome=label,
+    )
+    return f"{sentence} {pre_trend_caution(study, effect)}".strip()
+
+
+def pre_trend_caution(study: Study, effect: Effect) -> str:
+    """What a failed pre-trend test takes back from the headline; empty where it does not fail."""
+    check = next(check for check in effect.checks if check.name == "pre_trends")
+    if check.verdict != "fail" or check.p_value is None:
+        return ""
+    return say("study.effect.caution_pre_trend", study.lang, p=p_value(check.p_value))
 
 
 def natural_mde(effect: Effect) -> float:
@@ -65,7 +82,6 @@ def natural_mde(effect: Effect) -> float:
 
 def answer(study: Study, effect: Effect) -> None:
     """The headline, what it is compared with, the total, the grade and what would change it."""
-    lang = study.lang
     release = release_of(study)
     label = f"{outcome_label(study, effect.outcome)} · {phase_label(study, effect.phase)}"
     grade = None if effect.description else str(effect.grade.points)
@@ -83,6 +99,8 @@ def answer_lines(study: Study, effect: Effect) -> list[str]:
         say(
             "study.effect.compared",
             lang,
+            treated_label=group_label(study, effect, "treated"),
+            comparison_label=group_label(study, effect, "comparison"),
             treated=number(effect.n_treated),
             comparison=number(effect.n_comparison),
             base=effect.sample.baseline,
@@ -97,6 +115,7 @@ def answer_lines(study: Study, effect: Effect) -> list[str]:
             say(
                 "study.effect.total",
                 lang,
+                treated_label=group_label(study, effect, "treated"),
                 estimate=quantity(total["estimate"], unit[lang], digits, lang, plus=True),
                 low=number(total["conf_low"], digits),
                 high=number(total["conf_high"], digits),
@@ -117,7 +136,9 @@ def answer_lines(study: Study, effect: Effect) -> list[str]:
                 share=quantity(share, "%", digits_for(share), lang, plus=True),
             )
         )
-    lines.append(say("study.effect.grade", lang, grade=effect.grade.points, reasons=grade_reasons(study, effect)))
+    lines.append(
+        say("study.effect.grade", lang, grade=effect.grade.points, reasons=grade_reasons(study, effect))
+    )
     lines.append(pivotal(study, effect))
     return lines
 
@@ -172,7 +193,12 @@ def event_frame(study: Study, effect: Effect) -> pd.DataFrame:
     level = study.plan.inference.level
     table = effect.event.table(level)
     bands = pd.DataFrame(
-        {"estimate": effect.band.low, "conf_low": effect.band.low, "conf_high": effect.band.high, "std_error": 0.0},
+        {
+            "estimate": effect.band.low,
+            "conf_low": effect.band.low,
+            "conf_high": effect.band.high,
+            "std_error": 0.0,
+        },
         index=table.index,
     )
     frame = effect.natural(table)
@@ -196,6 +222,7 @@ def event_study(study: Study, effect: Effect) -> None:
         ylabel=f"{outcome_label(study, effect.outcome)} ({unit_of(study, effect.outcome)})",
         reference=base,
         level=study.plan.inference.level,
+        unit=unit_of(study, effect.outcome),
         name=f"event_study_{effect.outcome}_{effect.phase}",
         lang=lang,
     )
@@ -216,7 +243,13 @@ def figure_title(study: Study, effect: Effect) -> str:
         key = "study.title.down"
     else:
         key = "study.title.unclear"
-    return say(key, study.lang, outcome=label, estimate=written(study, effect), phase=phase_label(study, effect.phase))
+    return say(
+        key,
+        study.lang,
+        outcome=label,
+        estimate=written(study, effect),
+        phase=phase_label(study, effect.phase),
+    )
 
 
 def event_table(study: Study, effect: Effect) -> None:
@@ -240,7 +273,12 @@ def event_table(study: Study, effect: Effect) -> None:
         )
     table = Tabulation(
         name=f"event_study_{effect.outcome}_{effect.phase}",
-        title=say("study.table.event", lang, outcome=outcome_label(study, effect.outcome), phase=phase_label(study, effect.phase)),
+        title=say(
+            "study.table.event",
+            lang,
+            outcome=outcome_label(study, effect.outcome),
+            phase=phase_label(study, effect.phase),
+        ),
         columns=(
             Column("event_time", say("table.event_time", lang)),
             Column("estimate", say("table.estimate", lang), "number", unit, digits),
@@ -277,7 +315,9 @@ def pre_trend_sentence(study: Study, effect: Effect) -> str:
         study.lang,
         p="" if check.p_value is None else p_value(check.p_value),
         periods=check.detail.get("periods", 0),
-        drift=quantity(drift, unit_of(study, effect.outcome), digits_for(drift), study.lang) if np.isfinite(drift) else "∞",
+        drift=quantity(drift, unit_of(study, effect.outcome), digits_for(drift), study.lang)
+        if np.isfinite(drift)
+        else "∞",
     )
 
 
@@ -286,6 +326,10 @@ def pre_trend_sentence(study: Study, effect: Effect) -> str:
 
 def inference_label(name: str, lang: str) -> str:
     """Words for a rule of inference such as «CV3» or «CV3:sigungu»."""
+    both = re.fullmatch(r"max\((.+),(.+)\)", name)
+    if both:
+        first, second = (inference_label(part, lang) for part in both.groups())
+        return say("study.inference.wider", lang, first=first, second=second)
     rule, _, cluster = name.partition(":")
     label = say(f"study.inference.{rule}", lang)
     return f"{label} — {say(f'study.cluster.{cluster}', lang)}" if cluster else label
@@ -312,7 +356,12 @@ def inference_table(study: Study, effect: Effect) -> None:
         )
     table = Tabulation(
         name=f"inference_{effect.outcome}_{effect.phase}",
-        title=say("study.table.inference", lang, outcome=outcome_label(study, effect.outcome), horizon=horizon_words(study, effect)),
+        title=say(
+            "study.table.inference",
+            lang,
+            outcome=outcome_label(study, effect.outcome),
+            horizon=horizon_words(study, effect),
+        ),
         columns=(
             Column("rule", say("table.inference", lang)),
             Column("estimate", say("table.estimate", lang), "number", unit, digits),
@@ -340,7 +389,13 @@ def two_way_note(study: Study, effect: Effect) -> tuple[str, ...]:
     value = float(np.nanmean(effect.two_way.values[at]))
     value = 100 * float(np.expm1(value)) if effect.scale == "log" else value
     unit = unit_of(study, effect.outcome)
-    return (say("study.note.two_way", study.lang, estimate=quantity(value, unit, digits_for(value), study.lang, plus=True)),)
+    return (
+        say(
+            "study.note.two_way",
+            study.lang,
+            estimate=quantity(value, unit, digits_for(value), study.lang, plus=True),
+        ),
+    )
 
 
 def clusters(study: Study, effect: Effect) -> None:
@@ -358,7 +413,9 @@ def sample_flow(study: Study, effect: Effect) -> None:
     rows: list[tuple[str, int, int, int]] = []
     before: int | None = None
     for step in effect.sample.flow:
-        label = step.text if step.reason == "excluded" else say(f"study.flow.{step.reason}", lang, name=step.text)
+        label = (
+            step.text if step.reason == "excluded" else say(f"study.flow.{step.reason}", lang, name=step.text)
+        )
         rows.append((label, 0 if before is None else before - step.units, step.units, step.treated))
         before = step.units
     table = Tabulation(
@@ -407,7 +464,12 @@ def balance_table(study: Study, effect: Effect) -> None:
         marks=marks,
         notes=(
             say("table.balance_note", lang, mark="†", threshold="0.1"),
-            say("study.note.balance", lang, treated=number(effect.n_treated), comparison=number(effect.n_comparison)),
+            say(
+                "study.note.balance",
+                lang,
+                treated=number(effect.n_treated),
+                comparison=number(effect.n_comparison),
+            ),
         ),
         counts=(min(effect.n_treated, effect.n_comparison),) * len(rows),
         lang=lang,
@@ -436,9 +498,11 @@ def paths(study: Study, effect: Effect) -> None:
         frame,
         title=say("study.title.paths", lang, outcome=outcome_label(study, effect.outcome)),
         ylabel=f"{scale}{outcome_label(study, effect.outcome)}{unit}",
+        labels={side: group_label(study, effect, side) for side in ("treated", "comparison")},
         adoption=effect.sample.baseline + 1,
         name=f"paths_{effect.outcome}_{effect.phase}",
-        counts=effect.paths[["n_treated", "n_comparison"]],
+        unit="" if effect.scale == "log" else unit_of(study, effect.outcome),
+        counts={"treated": effect.n_treated, "comparison": effect.n_comparison},
         lang=lang,
     )
     show(release_of(study).figure(drawing))
@@ -467,7 +531,11 @@ def leave_one_out(study: Study, effect: Effect) -> None:
     row = effect.row(study.plan.inference.level)
     drawing = figures.forest(
         values,
-        title=say("study.title.leave_one_out", lang, cluster=say(f"study.cluster.{study.plan.inference.cluster}", lang)),
+        title=say(
+            "study.title.leave_one_out",
+            lang,
+            cluster=say(f"study.cluster.{study.plan.inference.cluster}", lang),
+        ),
         xlabel=f"{outcome_label(study, effect.outcome)} ({unit_of(study, effect.outcome)})",
         overall=row,
         name=f"leave_one_out_{effect.outcome}_{effect.phase}",
@@ -564,8 +632,18 @@ def known(study: Study, effect: Effect) -> None:
             Column("known", say("table.estimate", lang), "number", group=asked[0].source[lang]),
             Column("known_error", say("table.std_error", lang), "number", group=asked[0].source[lang]),
             Column("found", say("table.estimate", lang), "number", group=say("study.known.here", lang)),
-            Column("unit_error", say("study.known.unit_error", lang), "number", group=say("study.known.here", lang)),
-            Column("lead_error", say("study.known.lead_error", lang), "number", group=say("study.known.here", lang)),
+            Column(
+                "unit_error",
+                say("study.known.unit_error", lang),
+                "number",
+                group=say("study.known.here", lang),
+            ),
+            Column(
+                "lead_error",
+                say("study.known.lead_error", lang),
+                "number",
+                group=say("study.known.here", lang),
+            ),
         ),
         rows=tuple(rows),
         notes=(say("study.known.note", lang),),
@@ -584,5 +662,7 @@ def cautions(study: Study, effect: Effect) -> None:
             lines.insert(0, reason[lang])
     lines.append(say(f"study.caution.{study.plan.outcomes[effect.outcome].scale}", lang))
     if len(effect.horizon) <= study.plan.horizon:
-        lines.append(say("study.caution.short_horizon", lang, asked=study.plan.horizon + 1, found=len(effect.horizon)))
+        lines.append(
+            say("study.caution.short_horizon", lang, asked=study.plan.horizon + 1, found=len(effect.horizon))
+        )
     show(release_of(study).text("\n".join(f"- {line}" for line in lines)))

@@ -45,7 +45,9 @@ def unit_of(study: Study, outcome: str) -> str:
 def digits_of(row: pd.Series | dict[str, float]) -> int:
     """Decimals that suit an interval."""
     half = (row["conf_high"] - row["conf_low"]) / 2
-    return digits_for(half, row["conf_low"], row["conf_high"]) if half == half else digits_for(row["estimate"])
+    return (
+        digits_for(half, row["conf_low"], row["conf_high"]) if half == half else digits_for(row["estimate"])
+    )
 
 
 def written(study: Study, effect: Effect) -> str:
@@ -64,3 +66,9 @@ def horizon_words(study: Study, effect: Effect) -> str:
 def level_of(study: Study) -> str:
     """Confidence level as written."""
     return level_text(study.plan.inference.level)
+
+
+def group_label(study: Study, effect: Effect, side: str) -> str:
+    """What the plan calls the treated or the comparison units of this effect's panel."""
+    groups = study.plan.units.groups[study.plan.outcomes[effect.outcome].panel]
+    return (groups.treated if side == "treated" else groups.comparison)[study.lang]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from evalkit.errors import EvalkitError
 from evalkit.present import figures
@@ -27,7 +26,12 @@ from evalkit.study.study import Study
 
 def opening(study: Study) -> None:
     """The question, and which data answer it."""
-    text = say("study.summary.opening", study.lang, title=study.plan.title[study.lang], question=study.plan.question[study.lang])
+    text = say(
+        "study.summary.opening",
+        study.lang,
+        title=study.plan.title[study.lang],
+        question=study.plan.question[study.lang],
+    )
     show(release_of(study).text(text))
 
 
@@ -111,23 +115,27 @@ def table(study: Study) -> None:
 
 
 def figure(study: Study) -> None:
-    """All estimates relative to their smallest detectable effect, so that different units share one axis."""
-    rows = {}
+    """All estimates with their intervals, each on its own scale."""
+    rows: list[dict[str, object]] = []
     for name, phase, found in results(study):
         if isinstance(found, EvalkitError) or found.description:
             continue
         row = found.row(study.plan.inference.level)
         if not np.isfinite(row["conf_low"]):
             continue
-        rows[f"{outcome_label(study, name)} · {phase_label(study, phase)}"] = {
-            **row,
-            "unit": unit_of(study, name),
-            "digits": digits_of(row),
-        }
+        rows.append(
+            {
+                **row,
+                "label": f"{outcome_label(study, name)} · {phase_label(study, phase)}",
+                "unit": unit_of(study, name),
+                "digits": digits_of(row),
+                "n": found.n_treated,
+            }
+        )
     if not rows:
         return
     drawing = figures.interval_summary(
-        pd.DataFrame.from_dict(rows, orient="index"),
+        rows,
         title=say("study.title.summary", study.lang),
         level=study.plan.inference.level,
         name="summary_intervals",
@@ -144,6 +152,13 @@ def limits(study: Study) -> None:
         lines.insert(0, say("study.simulated", lang))
     if len(study.plan.phases) > 1:
         first, last = phases_of(study)
-        lines.append(say("study.comparison.mixture", lang, first=phase_label(study, first), last=phase_label(study, last)))
+        lines.append(
+            say(
+                "study.comparison.mixture",
+                lang,
+                first=phase_label(study, first),
+                last=phase_label(study, last),
+            )
+        )
     lines.append(say("study.limit.displacement", lang))
     show(release_of(study).text("\n".join(f"- {line}" for line in lines)))
