@@ -216,7 +216,10 @@ def find_header(sheet: Sheet, spec: TableSpec, file: str) -> Header:
     where = place(file, sheet.name)
     aliases = _Aliases(spec)
     best: tuple[tuple[int, int, int], int, int] | None = None
+    required = sum(column.required for column in spec.columns)
     for first in range(min(_SEARCHED_ROWS, sheet.cells.shape[0])):
+        if best is not None and best[0][0] >= required and first > best[2] + 3:
+            break  # a header with every required column stands a few rows above: what follows is data
         for height in (1, 2, 3):
             last = first + height - 1
             if last >= sheet.cells.shape[0]:
