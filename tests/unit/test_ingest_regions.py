@@ -124,6 +124,9 @@ def test_a_year_reads_what_was_valid_on_any_of_its_days():
         ("충남 당진군", 2018, "44270", "44270"),
         ("(06234) 서울특별시 강남구 역삼동", 2018, "11680", "11680"),
         ("강원 고성군", 2018, "42820", "42820"),
+        ("경상남도 창원시 성산구 중앙대로", 2018, "48123", "48123"),
+        ("경남 진해시", 2018, "48129", "48129"),
+        ("충북 청원군 오창읍", 2013, "43710", "43114"),
         ("경남 고성군", 2018, "48820", "48820"),
     ],
 )
@@ -132,7 +135,19 @@ def test_addresses(text, date, code, base):
     assert regions.address_to_base([text], date).tolist() == [base]
 
 
-@pytest.mark.parametrize("text", ["중구 명동", "제주시 연동", "고성군", "경기 수원시 매산로", "", "서울"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "중구 명동",
+        "제주시 연동",
+        "고성군",
+        "경기 수원시 매산로",
+        "경남 창원시",
+        "충북 청원군 오창읍",
+        "",
+        "서울",
+    ],
+)
 def test_a_place_is_never_guessed(text):
     with pytest.raises(ValueProblem):
         regions.parse_address(text, 2018)

@@ -60,6 +60,10 @@ def _only_digits(text: str, count: int) -> str:
 
 def normalise_number(text: Any, count: int = 10) -> str:
     """Digits of a number as written: hyphens, blanks, a float's ``.0`` taken away, zeros lost on the left put back."""
+    if isinstance(text, str):
+        plain = text.replace("-", "")
+        if len(plain) == count and plain.isascii() and plain.isdigit():
+            return plain
     if isinstance(text, float) and text.is_integer():
         text = int(text)
     digits = re.sub(r"[\s\-‐–—.·]", "", re.sub(r"\.0+$", "", str(text).strip()))

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from evalkit.errors import ValueProblem
 from evalkit.ingest.columns import Options, Source
-from evalkit.ingest.regions import Date, address_to_base, is_approximate, retired_base, to_base
+from evalkit.ingest.regions import (
+    Date,
+    address_head,
+    base_of_address,
+    base_of_code,
+    is_approximate,
+    parse_address,
+    retired_base,
+)
 
 _CODE = re.compile(r"(\d{5})(?:\d{5})?(?:\.0+)?")
 
@@ -35,10 +43,9 @@ def read_regions(source: Source, when: NDArray[Any] | Date, options: Options) ->
         text = str(source.texts[text_index])
         date: Date = when if not isinstance(when, np.ndarray) else int(labels[int(pair) % len(labels)])
         found = _CODE.fullmatch(text)
-        head = found.group(1) if found else " ".join(text.split()[:4])
+        head = found.group(1) if found else address_head(text)
         if (head, date) not in heads:
-            crossing = bool(found) and bool(is_approximate([head], date, level=level)[0])
-            heads[head, date] = (_one(head, date, level, bool(found)), crossing)
+            heads[head, date] = _one(head, date, level, bool(found))
         known, wide[index] = heads[head, date]
         if isinstance(known, ValueProblem):
             past = (
@@ -67,12 +74,14 @@ def read_regions(source: Source, when: NDArray[Any] | Date, options: Options) ->
     return out
 
 
-def _one(text: str, date: Date, level: Any, is_code: bool) -> str | ValueProblem:
+def _one(text: str, date: Date, level: Any, is_code: bool) -> tuple[str | ValueProblem, bool]:
+    """2018 code of a code or an address, or why there is none; and whether its border crosses those of 2018."""
     try:
-        read = to_base if is_code else address_to_base
-        return str(read([text], date, level=level)[0])
+        base = (base_of_code if is_code else base_of_address)(text, date, level=level)
+        code = text if is_code else parse_address(text, date, level=level)
     except ValueProblem as problem:
-        return problem
+        return problem, False
+    return base, bool(is_approximate([code], date, level=level)[0])
 
 
 def _report_faults(

@@ -308,13 +308,15 @@ def to_base(codes: Iterable[Any], date: Date, *, level: Level = "district") -> N
     ValueProblem : a code is unknown or was not in use at that date; names the change that explains it
     """
 
-    def one(code: str) -> str:
-        span = _valid(code, date, level)
-        if span is None:
-            raise _no_such_code(code, date, level)
-        return span.bases[0]
+    return _mapped(codes, lambda code: base_of_code(code, date, level=level))
 
-    return _mapped(codes, one)
+
+def base_of_code(code: str, date: Date, *, level: Level = "district") -> str:
+    """As `to_base`, of one code."""
+    span = _valid(code, date, level)
+    if span is None:
+        raise _no_such_code(code, date, level)
+    return span.bases[0]
 
 
 def is_approximate(codes: Iterable[Any], date: Date, *, level: Level = "district") -> NDArray[np.bool_]:
@@ -440,7 +442,10 @@ def _locate(text: str, date: Date, level: Level) -> tuple[str, str]:
         live = [span for span in found if span.start <= end < span.stop]
         if live:
             return live[-1].code, live[-1].bases[0]
-        base = found[-1].bases[0]
+        past = {span.bases[0] for span in found if len(span.bases) == 1}
+        if len(past) != 1:
+            continue  # an old name whose area was divided: which part is meant cannot be known
+        base = past.pop()
         return str(code_at([base], date, level=level)[0]), base
     known = next((word for word, _ in _sido_words() if compact.startswith(word)), "")
     problem = f"주소 {text.strip()!r} 에서 " + (
@@ -464,6 +469,20 @@ def parse_address(text: str, date: Date, *, level: Level = "district") -> str:
 
 
 def address_to_base(addresses: Iterable[Any], date: Date, *, level: Level = "district") -> NDArray[np.str_]:
-    """The 2018 code of each address; each distinct beginning (four words) is read once  # (n,)"""
-    heads = [" ".join(str(text).split()[:4]) for text in addresses]
-    return _mapped(heads, lambda text: _locate(text, date, level)[1])
+    """The 2018 code of each address; each distinct beginning is read once  # (n,)"""
+    heads = [address_head(str(text)) for text in addresses]
+    return _mapped(heads, lambda text: base_of_address(text, date, level=level))
+
+
+def base_of_address(text: str, date: Date, *, level: Level = "district") -> str:
+    """As `address_to_base`, of one address."""
+    return _locate(text, date, level)[1]
+
+
+_HEAD = re.compile(r"\s*\S+(?:\s+\S+[시군구](?=\s|$)){1,2}")
+
+
+def address_head(text: str) -> str:
+    """The part of an address that can name a 시·군·구: to its last 시, 군 or 구 in the first words, else four words."""
+    found = _HEAD.match(text)
+    return " ".join((found.group(0) if found else text).split()[:4])
