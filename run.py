@@ -441,7 +441,7 @@ def word_report(arguments: Sequence[str]) -> int:
 
 def checks(python: str) -> dict[str, list[str]]:
     """The tools that read the tree without running the kit, in the order in which they run."""
-    folders = [name for name in ("src", "tests", "benchmarks", "run.py") if (ROOT / name).exists()]
+    folders = [name for name in ("src", "tests", "benchmarks", "run.py", ".github") if (ROOT / name).exists()]
     program = Path(python)
     return {
         "ruff-check": [python, "-m", "ruff", "check", *folders],
