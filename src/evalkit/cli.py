@@ -1,0 +1,313 @@
+"""The command line. Nothing heavy is imported before a command needs it: ``evalkit --help`` must be quick."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from evalkit.errors import EvalkitError, UsageError, nearest
+
+F = TypeVar("F", bound=Callable[..., Any])
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Commands(click.Group):
+    """A group whose errors are one sentence on standard error, with the exit code of their kind."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but a misspelt command names the nearest one."""
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            raise click.UsageError(f"모르는 명령 {args[0]!r} → {nearest(args[0], self.commands)}.", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _sentences(function: F) -> F:
+    """Errors as sentences; the traceback only with ``--debug``."""
+
+    @wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        debug = bool((click.get_current_context().find_root().params or {}).get("debug"))
+        try:
+            return function(*args, **kwargs)
+        except EvalkitError as error:
+            if debug:
+                raise
+            click.echo(f"오류: {error.sentence()}", err=True)
+            sys.exit(error.exit_code)
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            click.echo("사용자가 멈춤.", err=True)
+            sys.exit(130)
+        except Exception as error:
+            if debug:
+                raise
+            click.echo(
+                f"오류: 예상하지 못한 {type(error).__name__}: {error} → --debug 를 붙여 다시 실행할 것.",
+                err=True,
+            )
+            sys.exit(1)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def _consoles() -> None:
+    """Korean on any console: a letter that it cannot show is replaced, never an error."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+
+
+@click.group(cls=Commands, context_settings=_CONTEXT)
+@click.option("--debug", is_flag=True, help="오류의 자세한 기록(traceback)을 보여 준다.")
+@click.version_option(package_name="evalkit", message="evalkit %(version)s")
+def cli(debug: bool) -> None:
+    """지역혁신 사업 평가: 자료 파일에서 보고서까지."""
+
+
+@cli.command()
+@click.argument("plan", type=_FILE)
+@click.option(
+    "--only", multiple=True, metavar="이름", help="이 보고서(또는 공책)만 만든다. 여러 번 적을 수 있다."
+)
+@click.option("--force", is_flag=True, help="바뀐 것이 없어도 다시 만든다.")
+@click.option("--lang", type=click.Choice(["ko", "en"]), help="보고서의 언어 (기본: 계획에 적힌 언어).")
+@click.option("--data", type=_FOLDER, help="자료 폴더 (기본: 계획에 적힌 폴더).")
+@click.option("--out", type=_FOLDER, help="보고서를 둘 폴더 (기본: reports).")
+@click.option("--jobs", type=click.IntRange(1, 64), help="동시에 돌릴 공책 수 (기본: 코어 수).")
+@click.option(
+    "--timeout", type=click.FloatRange(1), default=900.0, show_default=True, help="공책 하나의 제한 시간(초)."
+)
+@_sentences
+def report(
+    plan: Path,
+    only: tuple[str, ...],
+    force: bool,
+    lang: str | None,
+    data: Path | None,
+    out: Path | None,
+    jobs: int | None,
+    timeout: float,
+) -> None:
+    """PLAN 의 보고서를 만든다. 바뀐 것이 없는 보고서는 다시 만들지 않는다."""
+    from evalkit.report.pipeline import render_plan
+    from evalkit.report.task import Options
+
+    outcome = render_plan(plan, Options(only, force, lang, data, out, jobs, timeout))
+    if outcome.made:
+        click.echo(
+            f"보고서 {len(outcome.made)}건을 만듦"
+            + (f", {len(outcome.kept)}건은 그대로" if outcome.kept else "")
+        )
+    else:
+        click.echo(f"바뀐 것이 없어 보고서 {len(outcome.kept)}건을 그대로 둠")
+    click.echo(str(outcome.folder / "index.html"))
+    for name, sentence in outcome.failed:
+        click.echo(f"실패: {name}: {sentence}", err=True)
+    sys.exit(outcome.exit_code)
+
+
+@cli.command()
+@click.argument("notebook", type=_FILE)
+@click.option("-p", "--parameter", "pairs", multiple=True, metavar="이름=값", help="공책의 매개변수.")
+@click.option("--out", type=_FOLDER, default=Path("reports"), show_default=True, help="결과를 둘 폴더.")
+@click.option(
+    "--lang", type=click.Choice(["ko", "en"]), default="ko", show_default=True, help="보고서의 언어."
+)
+@click.option("--timeout", type=click.FloatRange(1), default=900.0, show_default=True, help="제한 시간(초).")
+@_sentences
+def run(notebook: Path, pairs: tuple[str, ...], out: Path, lang: str, timeout: float) -> None:
+    """공책 하나를 실행해 HTML 로 만든다."""
+    from evalkit.report.single import render_notebook
+
+    page, state, sentence = render_notebook(notebook, pairs, out=out, lang=lang, timeout=timeout)
+    click.echo(str(page))
+    if state != "ok":
+        click.echo(f"실패: {sentence}", err=True)
+        sys.exit(5 if state == "refused" else 4)
+
+
+@cli.command()
+@click.argument("notebook", type=_FILE)
+@_sentences
+def params(notebook: Path) -> None:
+    """공책의 매개변수와 형, 기본값, 뜻을 보여 준다."""
+    from evalkit.report.parameters import declared_parameters
+    from evalkit.report.source import read_notebook
+
+    for item in declared_parameters(read_notebook(notebook), notebook=notebook.name).values():
+        click.echo(f"{item.name} = {item.default!r}    [{item.kind.words()}]  {item.comment}".rstrip())
+
+
+@cli.group(cls=Commands)
+def plan() -> None:
+    """평가 계획을 점검하고, 고정하고, 견주어 본다."""
+
+
+@plan.command("check")
+@click.argument("plan", type=_FILE)
+@_sentences
+def plan_check(plan: Path) -> None:
+    """PLAN 과 그 공책의 매개변수가 맞는지 본다. 자료는 읽지 않는다."""
+    from evalkit.report.parameters import declared_parameters, typed_parameters
+    from evalkit.report.source import find_notebook, read_notebook
+    from evalkit.study.plan import load_plan
+    from evalkit.study.prepare import project_root
+
+    loaded = load_plan(plan)
+    root = project_root(plan)
+    jobs = loaded.jobs()
+    for job in jobs:
+        path = find_notebook(job.notebook, plan_path=plan, root=root)
+        declared = declared_parameters(read_notebook(path), notebook=path.name)
+        typed_parameters(job.parameters, declared, notebook=path.name)
+    click.echo(f"{plan.name}: 이상 없음 (보고서 {len(jobs)}건, 해시 {loaded.sha256()[:12]})")
+    for job in jobs:
+        click.echo(f"  {job.name}")
+
+
+@plan.command("freeze")
+@click.argument("plan", type=_FILE)
+@click.option("--again", is_flag=True, help="이미 고정한 계획을 다시 고정한다. 앞의 해시는 기록에 남는다.")
+@_sentences
+def plan_freeze(plan: Path, again: bool) -> None:
+    """PLAN 을 해시와 날짜와 함께 고정한다. 그 뒤에 바뀐 점은 보고서에 적힌다."""
+    from evalkit.report.frozen import freeze, read_frozen
+    from evalkit.study.plan import load_plan
+
+    loaded = load_plan(plan)
+    path = freeze(plan, loaded, again=again)
+    frozen = read_frozen(plan, loaded)
+    assert frozen is not None
+    click.echo(f"{path.name}: {frozen.date} 에 고정 (해시 {frozen.sha256[:12]})")
+
+
+@plan.command("diff")
+@click.argument("plan", type=_FILE)
+@_sentences
+def plan_diff(plan: Path) -> None:
+    """고정한 뒤 PLAN 에서 바뀐 점을 적는다."""
+    from evalkit.report.frozen import deviations, frozen_path, read_frozen
+    from evalkit.study.plan import load_plan
+
+    loaded = load_plan(plan)
+    frozen = read_frozen(plan, loaded)
+    if frozen is None:
+        name = frozen_path(plan, loaded).name
+        raise UsageError(
+            "고정한 계획이 없음", where=(name,), remedy=f"evalkit plan freeze {plan.name} 을 먼저 할 것"
+        )
+    found = deviations(frozen, loaded)
+    click.echo(
+        f"{frozen.date} 에 고정한 뒤 {len(found)}곳이 바뀜" if found else f"{frozen.date} 에 고정한 그대로임"
+    )
+    for item in found:
+        click.echo(f"  {item.key}: {item.before} → {item.after}")
+
+
+@plan.command("schema")
+@click.argument("plan", type=_FILE, required=False)
+@_sentences
+def plan_schema(plan: Path | None) -> None:
+    """편집기가 쓸 수 있는 계획의 JSON Schema 를 적는다."""
+    import json
+
+    from evalkit.study.plan import Plan
+
+    click.echo(json.dumps(Plan.model_json_schema(), ensure_ascii=False, indent=1))
+
+
+@cli.command()
+@click.argument("plan", type=_FILE)
+@click.option("--data", type=_FOLDER, help="자료 폴더 (기본: 계획에 적힌 폴더).")
+@_sentences
+def prepare(plan: Path, data: Path | None) -> None:
+    """PLAN 의 자료를 읽고 점검해 패널로 만든다."""
+    from evalkit.study.plan import load_plan
+    from evalkit.study.prepare import prepare as prepare_data
+
+    done = prepare_data(
+        plan, load_plan(plan), data, progress=lambda step: click.echo(f"자료 준비: {step}", err=True)
+    )
+    click.echo(f"{done.folder} ({'새로 만듦' if done.changed else '바뀐 것 없음'})")
+
+
+@cli.command()
+@click.option("--seed", type=click.IntRange(0), default=20180301, show_default=True, help="난수 씨앗.")
+@click.option("--firms", type=click.IntRange(200, 200_000), default=4000, show_default=True, help="기업 수.")
+@click.option("--out", type=_FOLDER, required=True, help="자료를 둘 새 폴더; 참값은 그 안의 truth 에 둔다.")
+@_sentences
+def simulate(seed: int, firms: int, out: Path) -> None:
+    """참값을 아는 모의 세계의 자료 파일을 쓴다."""
+    from evalkit import simulate as simulation
+
+    if out.exists() and any(out.iterdir()):
+        raise UsageError("폴더가 비어 있지 않음", where=(out.name,), remedy="새 폴더의 이름을 적을 것")
+    simulation.write(simulation.world(seed=seed, firms=firms), out / "raw", out / "truth")
+    click.echo(str(out / "raw"))
+
+
+@cli.command()
+@_sentences
+def doctor() -> None:
+    """이 컴퓨터에서 보고서를 만들 수 있는지 점검한다."""
+    from evalkit.report.doctor import examine
+
+    findings = examine()
+    for item in findings:
+        click.echo(f"{'정상' if item.good else '문제'}  {item.what}: {item.words}")
+    if not all(item.good for item in findings):
+        sys.exit(1)
+
+
+@cli.group(cls=Commands)
+def nb() -> None:
+    """공책 파일을 정리하고 점검한다."""
+
+
+@nb.command("strip")
+@click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True)
+@_sentences
+def nb_strip(paths: tuple[Path, ...]) -> None:
+    """출력과 실행 번호를 지운다."""
+    from evalkit.report.source import notebooks_in, strip_file
+
+    for path in notebooks_in(paths):
+        click.echo(f"{path}: {'정리함' if strip_file(path) else '그대로'}")
+
+
+@nb.command("check")
+@click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True)
+@_sentences
+def nb_check(paths: tuple[Path, ...]) -> None:
+    """판본 관리에 올릴 수 있는 공책인지 본다."""
+    from evalkit.report.source import faults, notebooks_in
+
+    bad = 0
+    for path in notebooks_in(paths):
+        found = faults(path)
+        bad += bool(found)
+        click.echo(f"{path}: {', '.join(found) if found else '이상 없음'}", err=bool(found))
+    if bad:
+        click.echo("→ evalkit nb strip 으로 정리할 것.", err=True)
+        sys.exit(2)
+
+
+def main() -> None:
+    """Entry point."""
+    _consoles()
+    cli(prog_name="evalkit")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The first page of a plan: every report with its state and main result, and the files beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from evalkit.report.frame import make_frame
+from evalkit.report.page import index_environment, template_values, with_fonts
+
+
+def render_index(context: Mapping[str, Any], jobs: Iterable[tuple[str, Mapping[str, Any] | None]]) -> str:
+    """The index as HTML.
+
+    Parameters
+    ----------
+    context : of the plan, as `frame.plan_context` makes it
+    jobs : (name, record of its last run or None), in the order of the plan; durations stay in run.json, since the same
+        inputs must give the same bytes
+    """
+    frame = make_frame(context, title=context["plan"]["title"])
+    reports, files = [], []
+    for name, record in jobs:
+        state = record["state"] if record else "missing"
+        reports.append(
+            {
+                "href": f"{name}.html" if record else "",
+                "title": record["title"] if record else name,
+                "subtitle": record["subtitle"] if record else "",
+                "headline": record["headline"] if record else "",
+                "state": state,
+                "state_text": frame.say(f"index.{state}"),
+                "error": record["sentence"] if record else "",
+            }
+        )
+        files += list(record["files"]) if record else []
+    values = template_values(
+        frame,
+        programme=context["plan"]["id"],
+        question=context["question"],
+        reports=reports,
+        groups=_groups(files, frame),
+        links=[
+            {"href": "disclosure.csv", "label": frame.say("index.disclosure")},
+            {"href": "run.json", "label": frame.say("index.run")},
+        ],
+    )
+    return with_fonts(index_environment().get_template("index.html.j2").render(page=values))
+
+
+def _groups(files: Iterable[str], frame: Any) -> list[dict[str, Any]]:
+    """Files by folder."""
+    titles = {"tables": "page.table", "figures": "page.figure", "notebooks": "index.notebooks"}
+    found: dict[str, list[dict[str, str]]] = {}
+    for file in sorted(files):
+        path = PurePosixPath(file)
+        if path.parent.name in titles:
+            found.setdefault(path.parent.name, []).append({"href": file, "label": path.name})
+    return [{"title": frame.say(titles[name]), "files": found[name]} for name in titles if name in found]

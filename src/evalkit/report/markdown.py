@@ -1,0 +1,169 @@
+"""Prose of a notebook as HTML: escaped, formulas as MathML, headings in order, no request, translations put in."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import mistune
+from mistune.util import safe_entity
+
+from evalkit.report.source import text_of
+
+_SAFE_LINK = re.compile(r"^(https?://|mailto:|#|(?![A-Za-z][A-Za-z0-9+.\-]*:)(?!//)[\w./#%\-]+$)")
+_TAG = re.compile(r"<[^>]+>")
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading of the page: for the table of contents."""
+
+    level: int
+    id: str
+    text: str
+
+
+@dataclass(slots=True)
+class Outline:
+    """Headings met so far; levels never jump and only the page itself has a first level."""
+
+    headings: list[Heading] = field(default_factory=list)
+    title: str = ""
+
+    def add(self, inner: str, level: int) -> str:
+        """HTML of a heading at the level that fits; the first one of level 1 becomes the title of the page."""
+        text = html.unescape(_TAG.sub("", inner)).strip()
+        if level == 1 and not self.title and not self.headings:
+            self.title = text
+            return ""
+        last = self.headings[-1].level if self.headings else 1
+        level = min(max(level, 2), last + 1)
+        name = f"s{len(self.headings) + 1}"
+        self.headings.append(Heading(level, name, text))
+        return f'<h{level} id="{name}">{inner}</h{level}>\n'
+
+
+class _Renderer(mistune.HTMLRenderer):
+    """HTML with everything from outside escaped and nothing that loads."""
+
+    def __init__(self, outline: Outline) -> None:
+        super().__init__(escape=True)
+        self.outline = outline
+
+    def text(self, text: str) -> str:
+        return safe_entity(text)
+
+    def heading(self, text: str, level: int, **attrs: Any) -> str:
+        return self.outline.add(text, level)
+
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        if not _SAFE_LINK.match(url):
+            return text
+        return f'<a href="{html.escape(url, quote=True)}" rel="noopener noreferrer">{text}</a>'
+
+    def image(self, text: str, url: str, title: str | None = None) -> str:
+        return f"<em>{text}</em>" if text else ""  # figures come from release alone
+
+    def table_cell(self, text: str, align: str | None = None, head: bool = False) -> str:
+        kind = f' class="{align}"' if align in {"left", "center", "right"} else ""
+        return f'<th scope="col"{kind}>{text}</th>\n' if head else f"<td{kind}>{text}</td>\n"
+
+    def table(self, text: str) -> str:
+        return f'<div class="wide" tabindex="0" role="region" aria-label="표"><table>\n{text}</table></div>\n'
+
+    def inline_math(self, text: str) -> str:
+        return mathml(text, display="inline")
+
+    def block_math(self, text: str) -> str:
+        return f'<div class="formula">{mathml(text.strip(), display="block")}</div>\n'
+
+
+def mathml(tex: str, *, display: str) -> str:
+    """A formula as MathML; what cannot be read is shown as it was written."""
+    from latex2mathml.converter import convert
+
+    try:
+        converted: str = convert(html.unescape(tex), display=display)
+    except Exception:  # the library raises many kinds of its own
+        return f"<code>{html.escape(html.unescape(tex))}</code>"
+    return converted
+
+
+def render_markdown(source: str, outline: Outline) -> str:
+    """Markdown to HTML; headings go through ``outline``."""
+    markdown = mistune.Markdown(renderer=_Renderer(outline))
+    for plugin in _plugins():
+        plugin(markdown)
+    rendered = markdown(source)
+    assert isinstance(rendered, str)
+    return rendered
+
+
+@cache
+def _plugins() -> tuple[Any, ...]:
+    from mistune.plugins.footnotes import footnotes
+    from mistune.plugins.formatting import strikethrough
+    from mistune.plugins.math import math
+    from mistune.plugins.table import table
+
+    return (table, math, footnotes, strikethrough)
+
+
+@cache
+def _translations() -> dict[str, dict[str, str]]:
+    from evalkit.present.messages import FOLDER, read_messages
+
+    return read_messages(FOLDER)
+
+
+def translate_markdown(nb: dict[str, Any], stem: str, lang: str) -> dict[str, Any]:
+    """A copy of the notebook with its prose in another language.
+
+    Sources of Markdown cells are replaced by the messages ``notebook.<stem>.<cell id>``. A cell without one keeps its
+    Korean and is marked ``metadata.lang = "ko"``, which the page turns into the attribute of that section.
+
+    Parameters
+    ----------
+    nb : notebook as JSON
+    stem : name of the notebook file without suffix
+    lang : "ko" returns an unchanged copy
+    """
+    translated = deepcopy(nb)
+    if lang == "ko":
+        return translated
+    table = _translations()
+    for cell in translated["cells"]:
+        if cell["cell_type"] != "markdown" or not text_of(cell).strip():
+            continue
+        entry = table.get(f"notebook.{stem}.{cell.get('id', '')}")
+        if entry is None:
+            cell.setdefault("metadata", {})["lang"] = "ko"
+        else:
+            cell["source"] = entry[lang]
+    return translated
+
+
+def first_heading(cells: Iterable[dict[str, Any]]) -> str:
+    """Text of the first heading of a notebook, without marks; '' when there is none."""
+    for cell in cells:
+        if cell["cell_type"] == "markdown":
+            found = re.search(r"^#{1,6}\s+(.+?)\s*#*\s*$", text_of(cell), flags=re.MULTILINE)
+            if found:
+                return re.sub(r"[*_`]", "", found.group(1))
+    return ""
+
+
+def cell_titles(cells: Iterable[dict[str, Any]]) -> dict[int, str]:
+    """For each cell the last heading above it: what a reader would call the place."""
+    titles: dict[int, str] = {}
+    current = ""
+    for index, cell in enumerate(cells):
+        if cell["cell_type"] == "markdown":
+            current = first_heading([cell]) or current
+        titles[index] = current
+    return titles

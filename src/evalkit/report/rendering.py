@@ -1,0 +1,168 @@
+"""The part of `pipeline` that runs only when something must be rendered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from evalkit.report import store
+from evalkit.report.environment import run_folder
+from evalkit.report.frame import plan_context
+from evalkit.report.frozen import Frozen
+from evalkit.report.index import render_index
+from evalkit.report.pool import Pool, cores
+from evalkit.report.progress import Progress
+from evalkit.report.provenance import git_state
+from evalkit.report.task import Options, Task, index_key
+from evalkit.study.plan import Plan
+from evalkit.study.prepare import prepare
+
+_WORDS = {"ok": "완료", "failed": "실패", "refused": "공개 거부"}
+
+
+def render_tasks(
+    *,
+    plan: Plan,
+    plan_path: Path,
+    root: Path,
+    frozen: Frozen | None,
+    folder: Path,
+    tasks: Sequence[Task],
+    todo: Sequence[tuple[Task, str]],
+    before: Mapping[str, Any],
+    options: Options,
+) -> dict[str, Any]:
+    """Prepare the data, render the jobs that must run, write index and record.
+
+    Workers and the kernel host warm up while the data are prepared. A fault in the data ends everything before a file
+    of the report folder is touched.
+
+    Returns
+    -------
+    the record of every job of the plan that has one
+    """
+    started = time.monotonic()
+    lang = options.lang or plan.lang
+    count = min(len(todo), options.jobs or cores())
+    records = {t.job.name: r for t in tasks if (r := before.get("jobs", {}).get(t.job.name))}
+    earlier = before.get("jobs", {})
+    with run_folder() as place, Progress(len(todo)) as progress, Pool(count, place) as pool:
+        prepared = prepare(plan_path, plan, options.data, progress=progress.preparing)
+        preparation = time.monotonic() - started
+        context = plan_context(
+            plan, plan_path, root, prepared.inputs, frozen, lang=lang, data=options.data is not None
+        )
+        with store.staging(folder) as staged:
+            specs = [_spec(task, context, staged, root, options) for task, _ in todo]
+            _run(
+                pool,
+                specs,
+                {t.job.name: (t, why) for t, why in todo},
+                staged,
+                folder,
+                earlier,
+                records,
+                progress,
+            )
+            gone = {f for name, r in earlier.items() if name not in records for f in r["files"]}
+            store.publish(staged, folder, (), gone)
+    page = render_index(context, [(t.job.name, records.get(t.job.name)) for t in tasks])
+    store.write_text(folder / "index.html", page)
+    suppressed = [row for t in tasks if t.job.name in records for row in records[t.job.name]["suppressed"]]
+    store.write_disclosure(folder, suppressed)
+    store.tidy(folder)
+    described = {
+        k: context[k] for k in ("plan", "frozen", "deviations", "simulated", "inputs", "seed", "lang")
+    }
+    store.write_run(
+        folder,
+        {
+            **described,
+            "versions": context["versions"],
+            "code": {"sha256": context["code"], "lock": context["lock"], **git_state(root)},
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - started, 3),
+            "seconds_preparing": round(preparation, 3),
+            "workers": count,
+            "jobs": records,
+            "index": {
+                "index.html": _sha(folder / "index.html"),
+                "disclosure.csv": _sha(folder / "disclosure.csv"),
+            },
+            "index_key": index_key([(t.job.name, t.made_of.as_dict()) for t in tasks], records),
+        },
+    )
+    return records
+
+
+def _sha(path: Path) -> str:
+    from evalkit.study.prepare import sha256_of
+
+    return sha256_of(path)
+
+
+def _spec(
+    task: Task, context: Mapping[str, Any], staged: Path, root: Path, options: Options
+) -> dict[str, Any]:
+    """A job in plain values, for a worker."""
+    return {
+        "name": task.job.name,
+        "notebook": str(task.notebook),
+        "notebook_name": task.notebook.name,
+        "notebook_sha256": task.sha256,
+        "parameters": dict(task.given),
+        "shown_parameters": [row for row in task.shown_parameters() if row["name"] != "data"],
+        "subtitle": task.subtitle,
+        "context": context,
+        "staging": str(staged),
+        "root": str(root),
+        "timeout": options.timeout,
+        "index_href": "index.html",
+    }
+
+
+def _run(
+    pool: Pool,
+    specs: Sequence[Mapping[str, Any]],
+    why: Mapping[str, tuple[Task, str]],
+    staged: Path,
+    folder: Path,
+    earlier: Mapping[str, Any],
+    records: dict[str, Any],
+    progress: Progress,
+) -> None:
+    """Run the jobs; each page is published as soon as it is finished."""
+    for message in pool.run(specs):
+        name = message["job"]
+        task, reason = why[name]
+        if message["event"] == "start":
+            progress.start(name, reason)
+        elif message["event"] == "cell":
+            progress.cell(name, message["index"], message["count"], message["title"])
+        else:
+            old = earlier.get(name, {}).get("files", {})
+            if message["event"] == "error":
+                state = "refused" if message["exit"] == 5 else "failed"
+                message = {
+                    **message,
+                    "state": state,
+                    "title": name,
+                    "headline": "",
+                    "suppressed": [],
+                    "files": [],
+                }
+                old = {}
+            files = store.publish(staged, folder, message["files"], old)
+            kept = ("state", "title", "headline", "sentence", "suppressed")
+            records[name] = {k: message[k] for k in kept} | {
+                "files": files,
+                "seconds": message.get("seconds", 0.0),
+                "subtitle": task.subtitle,
+                "made_of": task.made_of.as_dict(),
+                "why": reason,
+                "parameters": {k: str(v) for k, v in task.given.items() if k != "data"},
+            }
+            progress.finish(name, _WORDS[message["state"]])

@@ -1,0 +1,114 @@
+"""The report folder: what it holds, moved there whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from evalkit.errors import FileError
+
+RUN_FILE = "run.json"
+SCHEMA = 1
+_FOLDERS = ("tables", "figures", "notebooks", "logs")
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """The record of the last run; empty when there is none or it is of another schema."""
+    try:
+        record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) and record.get("schema") == SCHEMA else {}
+
+
+def is_intact(folder: Path, files: Mapping[str, str]) -> bool:
+    """Whether every file is there with the bytes that were written."""
+    for relative, expected in files.items():
+        path = folder / relative
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+            return False
+    return True
+
+
+@contextmanager
+def staging(folder: Path) -> Iterator[Path]:
+    """A private folder beside the final one, so that finished files can be moved in one step."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=".making-", dir=folder))
+    except OSError as error:
+        raise FileError(
+            f"보고서 폴더에 쓸 수 없음 ({error.strerror})",
+            where=(folder.name,),
+            remedy="권한을 확인하거나 --out 으로 다른 폴더를 적을 것",
+        ) from error
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def publish(staged: Path, folder: Path, files: Iterable[str], replaced: Iterable[str]) -> dict[str, str]:
+    """Move finished files to their place and remove those of the earlier run that have no successor.
+
+    Returns
+    -------
+    relative path → SHA-256
+    """
+    moved = {}
+    for relative in files:
+        source, target = staged / relative, folder / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        moved[relative] = hashlib.sha256(source.read_bytes()).hexdigest()
+        try:
+            source.replace(target)
+        except PermissionError as error:
+            raise FileError(
+                "파일을 바꿀 수 없음",
+                where=(folder.name, relative),
+                remedy="그 파일을 연 프로그램(엑셀 등)을 닫고 다시 실행할 것",
+            ) from error
+    for relative in set(replaced) - set(moved):
+        (folder / relative).unlink(missing_ok=True)
+    return moved
+
+
+def write_text(path: Path, text: str, *, encoding: str = "utf-8") -> None:
+    """Write under a temporary name and move."""
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(text, encoding=encoding, newline="")
+    temporary.replace(path)
+
+
+def write_run(folder: Path, record: Mapping[str, Any]) -> None:
+    """The record of a run, readable and sorted."""
+    text = json.dumps({"schema": SCHEMA, **record}, ensure_ascii=False, indent=1, sort_keys=True)
+    write_text(folder / RUN_FILE, text + "\n")
+
+
+def write_disclosure(folder: Path, rows: Iterable[Mapping[str, str]]) -> None:
+    """Every suppressed cell of every report: which table, which cell, which rule."""
+    from evalkit.present.spreadsheets import safe_text
+
+    columns = ("report", "table", "row", "column", "rule")
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\r\n")
+    writer.writerow(columns)
+    writer.writerows([safe_text(str(row.get(name, ""))) for name in columns] for row in rows)
+    write_text(folder / "disclosure.csv", stream.getvalue(), encoding="utf-8-sig")
+
+
+def tidy(folder: Path) -> None:
+    """Remove folders that hold nothing any more."""
+    for name in _FOLDERS:
+        place = folder / name
+        if place.is_dir() and not any(place.iterdir()):
+            place.rmdir()
