@@ -10,7 +10,7 @@ Data-generating process, firm i of sector k in province p, year t = 2013 … 202
 - common     c_kt (COVID by sector, 2020–21, half of it left each year after) + b_pt (AR(.6), sd .02)
 - own        ν_i · u_it,  u AR(.9) with unit variance,  ν_i = 0.10 · 22 · (s_i / 22)^0.8
 - jobs       L_it(0) = s_i + h_i · (0.018 · (t − 2013) + c_kt + b_pt) + ν_i · u_it
-- sales      q_i · { s_i + h_i · (0.022 · (t − 2013) + 1.2 · (c_kt + b_pt)) + 1.2 · ν_i · u'_it }, zero in 1.5 % of the years
+- sales      q_i · { s_i + h_i · (0.022 · (t − 2013) + 1.2 · (c_kt + b_pt)) + 1.2 · ν_i · u'_it }, zero in 4 % of the years
   of firms that started below 12 persons
 - exit       with probability (s_i / 22)^−0.6 · 0.028 (+ 0.008 in 2020–21) a year; zero jobs and sales ever after
 - support    in each province the firms with the largest score_i + Gumbel, a fixed number a phase; score = 0.4 · log s_i +
@@ -38,6 +38,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from evalkit.simulate.direct import firm_panel as firm_panel
 from evalkit.simulate.economy import World as World
 from evalkit.simulate.economy import draw_world
 from evalkit.simulate.files import Files as Files
@@ -45,7 +46,7 @@ from evalkit.simulate.files import write as write
 from evalkit.simulate.parameters import Parameters as Parameters
 from evalkit.simulate.truth import Truth as Truth
 
-__all__ = ["Files", "Parameters", "Truth", "World", "world", "write"]
+__all__ = ["Files", "Parameters", "Truth", "World", "firm_panel", "world", "write"]
 
 
 def world(seed: int, firms: int = 4000, **params: Any) -> World:

@@ -152,14 +152,7 @@ def draw_world(seed: int, p: Parameters) -> World:
 
 def _firms(rng: np.random.Generator, p: Parameters, geography: Geography) -> Firms:
     n = p.firms
-    many = np.bincount(geography.province)
-    weight = np.sqrt(many) + 1.5
-    weight[:_CAPITAL] *= p.capital_share / weight[:_CAPITAL].sum()
-    weight[_CAPITAL:] *= (1 - p.capital_share) / weight[_CAPITAL:].sum()
-    pull = np.exp(0.5 * rng.standard_normal(len(geography.codes)))
-    pull[np.union1d(geography.zones[1], geography.zones[3])] *= 2.0
-    pull /= np.bincount(geography.province, weights=pull)[geography.province]
-    home = rng.choice(len(pull), size=n, p=pull * weight[geography.province])
+    home = _homes(rng, p, geography)
     province = geography.province[home]
     sector = rng.choice(len(SECTORS), size=n, p=[s.share for s in SECTORS])
     low, high = np.log(p.size_range)
@@ -179,6 +172,21 @@ def _firms(rng: np.random.Generator, p: Parameters, geography: Geography) -> Fir
         sector, np.exp(log_size), productivity, home, province, entry, founded, is_target[province, sector],
         _TIERS[province], response,
     )  # fmt: skip
+
+
+def _homes(rng: np.random.Generator, p: Parameters, geography: Geography) -> Ints:
+    """First municipality of each firm: a fixed number per province, more where a zone is or will be  # (N,)"""
+    weight = np.sqrt(np.bincount(geography.province)) + 1.5
+    weight[:_CAPITAL] *= p.capital_share / weight[:_CAPITAL].sum()
+    weight[_CAPITAL:] *= (1 - p.capital_share) / weight[_CAPITAL:].sum()
+    pull = np.exp(0.5 * rng.standard_normal(len(geography.codes)))
+    pull[np.union1d(geography.zones[1], geography.zones[3])] *= 2.0
+    edges = np.round(p.firms * np.concatenate([[0.0], np.cumsum(weight)])).astype(np.int64)
+    parts = []
+    for province, count in enumerate(np.diff(edges)):
+        inside = np.flatnonzero(geography.province == province)
+        parts.append(rng.choice(inside, size=count, p=pull[inside] / pull[inside].sum()))
+    return rng.permutation(np.concatenate(parts))
 
 
 def _support(rng: np.random.Generator, p: Parameters, firms: Firms, geography: Geography) -> Support:

@@ -118,7 +118,7 @@ class Parameters:
     log_sales_per_worker_sd: float = 0.40
     sales_growth: float = 0.022
     sales_shock_factor: float = 1.2  # sales shocks against job shocks
-    zero_sales_probability: float = 0.015  # a year, firms that started below 12 persons
+    zero_sales_probability: float = 0.04  # a year, firms that started below 12 persons
     # entry, exit, moves, filing
     founded_before_share: float = 0.8  # of firms: there in the first year; the others enter until 2024
     exit_rate: float = 0.028  # a year, at the median size

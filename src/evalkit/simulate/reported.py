@@ -174,8 +174,11 @@ def _province_projects(
     local: int,
     rng: np.random.Generator,
 ) -> list[Project]:
-    research = np.arange(len(groups)) % 5 != 0 if len(groups) > 1 else np.array([True] * len(groups))
+    if not groups:  # a very small world
+        return []
+    research = np.arange(len(groups)) % 5 != 0
     if len(groups) == 1:  # a single project carries both budgets
+        research = np.array([True])
         national = (sum(national), 0)
     weight = rng.uniform(0.5, 1.5, size=len(groups)) * np.array([0.5 + len(g[2]) for g in groups])
     money = np.zeros(len(groups), dtype=np.int64)
