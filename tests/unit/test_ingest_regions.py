@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from evalkit.errors import ValueProblem
-from evalkit.ingest import regions
+from evalkit.ingest import addresses, regions
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 
@@ -131,8 +131,8 @@ def test_a_year_reads_what_was_valid_on_any_of_its_days():
     ],
 )
 def test_addresses(text, date, code, base):
-    assert regions.parse_address(text, date) == code
-    assert regions.address_to_base([text], date).tolist() == [base]
+    assert addresses.parse_address(text, date) == code
+    assert addresses.address_to_base([text], date).tolist() == [base]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_addresses(text, date, code, base):
 )
 def test_a_place_is_never_guessed(text):
     with pytest.raises(ValueProblem):
-        regions.parse_address(text, 2018)
+        addresses.parse_address(text, 2018)
 
 
 def test_provinces():

@@ -9,16 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.errors import ValueProblem
+from evalkit.ingest.addresses import address_head, base_of_address, parse_address
 from evalkit.ingest.columns import Options, Source
-from evalkit.ingest.regions import (
-    Date,
-    address_head,
-    base_of_address,
-    base_of_code,
-    is_approximate,
-    parse_address,
-    retired_base,
-)
+from evalkit.ingest.regions import Date, base_of_code, is_approximate, retired_base
 
 _CODE = re.compile(r"(\d{5})(?:\d{5})?(?:\.0+)?")
 
