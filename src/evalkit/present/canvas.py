@@ -213,16 +213,21 @@ def unit_label(axes: Axes, text: str) -> None:
 
 
 def spread(positions: list[float], gap: float) -> list[float]:
-    """Positions moved apart to at least `gap`, in their order, as little as possible around their middle."""
+    """Positions moved apart to at least `gap`, in their order, by the least sum of squares.
+
+    Isotonic regression of position − rank × gap: neighbours that are too close are pooled around their mean.
+    """
     order = sorted(range(len(positions)), key=lambda k: positions[k])
-    placed = [positions[k] for k in order]
-    for _ in range(len(placed)):
-        for k in range(1, len(placed)):
-            short = gap - (placed[k] - placed[k - 1])
-            if short > 1e-12:
-                placed[k] += short / 2
-                placed[k - 1] -= short / 2
-    out = [0.0] * len(placed)
-    for k, value in zip(order, placed, strict=True):
-        out[k] = value
+    blocks: list[tuple[float, int]] = []  # (mean of position − rank × gap, members)
+    for rank, k in enumerate(order):
+        mean, size = positions[k] - rank * gap, 1
+        while blocks and blocks[-1][0] > mean:
+            before, members = blocks.pop()
+            mean = (before * members + mean * size) / (members + size)
+            size += members
+        blocks.append((mean, size))
+    levels = [mean for mean, size in blocks for _ in range(size)]
+    out = [0.0] * len(positions)
+    for rank, k in enumerate(order):
+        out[k] = levels[rank] + rank * gap
     return out

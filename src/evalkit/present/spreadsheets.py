@@ -185,7 +185,7 @@ def _put(
     sheet: Any, row: int, column: int, value: Flat, code: str = "General", *, bold: bool = False
 ) -> None:
     """One cell: a text is stored as text whatever it looks like."""
-    if value is None:
+    if value is None or value == "":
         return
     cell = sheet.cell(row=row, column=column)
     if isinstance(value, str):

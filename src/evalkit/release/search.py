@@ -27,7 +27,43 @@ _LANDLINE = re.compile(
     rf"(?<![\d.,])\(?0(?:2|3[1-3]|4[1-4]|5[1-5]|6[1-4]|70|80|50\d)\)?\s?(?:{_DASH}|\s|\.|(?<=\)))\s?\d{{3,4}}\s?(?:{_DASH}|\s|\.)\s?\d{{4}}(?!\d)"
 )
 _HEADERS = frozenset(
-    ["사업자등록번호", "사업자번호", "법인등록번호", "법인번호", "주민등록번호", "기업명", "업체명", "회사명", "상호", "상호명", "사업장명", "대표자", "대표자명", "성명", "담당자", "담당자명", "주소", "본사주소", "사업장주소", "전화번호", "휴대전화", "연락처", "이메일", "firm_name", "company_name", "business_number", "business_no", "brn", "biz_no", "corporate_number", "corp_no", "resident_number", "address", "phone", "email"]
+    [
+        "사업자등록번호",
+        "사업자번호",
+        "법인등록번호",
+        "법인번호",
+        "주민등록번호",
+        "기업명",
+        "업체명",
+        "회사명",
+        "상호",
+        "상호명",
+        "사업장명",
+        "대표자",
+        "대표자명",
+        "성명",
+        "담당자",
+        "담당자명",
+        "주소",
+        "본사주소",
+        "사업장주소",
+        "전화번호",
+        "휴대전화",
+        "연락처",
+        "이메일",
+        "firm_name",
+        "company_name",
+        "business_number",
+        "business_no",
+        "brn",
+        "biz_no",
+        "corporate_number",
+        "corp_no",
+        "resident_number",
+        "address",
+        "phone",
+        "email",
+    ]
 )
 
 

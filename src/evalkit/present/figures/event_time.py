@@ -109,7 +109,7 @@ def _draw(axes: Axes, frame: pd.DataFrame, limits: pd.DataFrame | None, referenc
     axes.plot([reference], [0], "o", color=INK, markerfacecolor="white", markersize=6.5, zorder=5)
     ticks = sorted({*times.astype(int).tolist(), reference})
     step = 1 if len(ticks) <= 16 else 2
-    shown = [t for k, t in enumerate(ticks) if k % step == 0 or t == reference]
+    shown = [t for t in ticks if t % step == 0 or t == reference]
     words = {reference: f"{number(reference)}\n({say('figure.base', lang)})"}
     axes.set_xticks(shown, [words.get(t, number(t)) for t in shown])
     axes.set_xlim(ticks[0] - 0.6, ticks[-1] + 0.6)
@@ -121,13 +121,17 @@ def _label_sides(axes: Axes, banded: bool, level: float, lang: Lang) -> None:
     """Where support starts, which side is which, and what lines and shading mean."""
     edge = -0.5
     axes.axvline(edge, color=QUIET, linewidth=1, linestyle=(0, (4, 3)), zorder=1.2)
-    top = axes.get_xaxis_transform()
-    axes.text(
-        edge - 0.12, 0.985, say("figure.before", lang), ha="right", va="top", color=QUIET, transform=top
-    )
-    axes.text(
-        edge + 0.12, 0.985, say("figure.after", lang), ha="left", va="top", color=TREATED, transform=top
-    )
+    for key, shift, side, colour in (("before", -5, "right", QUIET), ("after", 5, "left", TREATED)):
+        axes.annotate(
+            say(f"figure.{key}", lang),
+            (edge, 0.985),
+            xycoords=("data", "axes fraction"),
+            xytext=(shift, 0),
+            textcoords="offset points",
+            ha=side,
+            va="top",
+            color=colour,
+        )
     parts = [say("figure.pointwise", lang, level=level_text(level))]
     if banded:
         parts.append(say("figure.uniform", lang, level=level_text(level)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ def interval_summary(
     firms: bool = True,
     lang: Lang = "ko",
 ) -> Drawing:
-    """Estimates in natural units, each on its own scale.
+    """Estimates in natural units; outcomes of the same unit share a scale.
 
     Parameters
     ----------
@@ -41,7 +42,11 @@ def interval_summary(
         axes.set_axis_off()
         axes.set_xlim(0, 10)
         axes.set_ylim(len(records) - 0.42, -0.55)
-        written = [_line(axes, at, record, lang) for at, record in enumerate(records)]
+        reach = _reach(records)
+        written = [
+            _line(axes, at, record, reach.get(str(record.get("unit", ""))), lang)
+            for at, record in enumerate(records)
+        ]
         sizes = [int(r["n"]) for r in records if firms and r.get("n") is not None]
         return finish(
             figure,
@@ -70,7 +75,22 @@ def _places(record: Mapping[str, Any]) -> int:
     return digits_for((high - low) / 2, low, high) if high > low else digits_for(float(record["estimate"]))
 
 
-def _line(axes: Axes, at: int, record: Mapping[str, Any], lang: Lang) -> tuple[str, str]:
+def _reach(records: list[dict[str, Any]]) -> dict[str, tuple[float, float]]:
+    """Ends of the scale of each unit, zero included."""
+    found: dict[str, tuple[float, float]] = {}
+    for record in records:
+        values = [float(record[c]) for c in ("estimate", "conf_low", "conf_high")]
+        known = [v for v in values if math.isfinite(v)]
+        if known:
+            unit = str(record.get("unit", ""))
+            left, right = found.get(unit, (0.0, 0.0))
+            found[unit] = (min(left, *known), max(right, *known))
+    return found
+
+
+def _line(
+    axes: Axes, at: int, record: Mapping[str, Any], reach: tuple[float, float] | None, lang: Lang
+) -> tuple[str, str]:
     """One outcome: label, its own axis from 3.4 to 7.0 with zero marked, the numbers to the right."""
     value, low, high = (float(record[c]) for c in ("estimate", "conf_low", "conf_high"))
     places = _places(record)
@@ -80,12 +100,11 @@ def _line(axes: Axes, at: int, record: Mapping[str, Any], lang: Lang) -> tuple[s
     axes.text(0.0, at - (0.14 if below else 0), str(record["label"]), va="center", fontweight="bold")
     if below:
         axes.text(0.0, at + 0.17, below, va="center", fontsize=8.3, color=QUIET)
-    known = [v for v in (value, low, high) if v == v and abs(v) != float("inf")]
     axes.text(8.55, at, shown, va="center", ha="right", fontweight="bold")
     axes.text(10.0, at, bounds, va="center", ha="right", fontsize=9, color=QUIET)
-    if not known:
+    if reach is None or not math.isfinite(value):
         return shown, bounds
-    left, right = min(0.0, *known), max(0.0, *known)
+    left, right = reach
     margin = 0.06 * (right - left or 1.0)
     left, right = left - margin, right + margin
 

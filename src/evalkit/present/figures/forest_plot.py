@@ -85,10 +85,10 @@ def forest(
 
 
 def _places(rows: pd.DataFrame, overall: Any) -> int:
-    """Decimals from the intervals; points without intervals follow the whole sample's, one figure finer."""
+    """Decimals from the intervals; points without intervals follow the whole sample's."""
     if _has_intervals(rows) or overall is None:
         return digits_for(*half_widths(rows))
-    return digits_for((float(overall["conf_high"]) - float(overall["conf_low"])) / 2, significant=3)
+    return digits_for((float(overall["conf_high"]) - float(overall["conf_low"])) / 2)
 
 
 def _has_intervals(rows: pd.DataFrame) -> bool:

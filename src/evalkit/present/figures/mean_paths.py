@@ -133,7 +133,9 @@ def _lines(axes: Axes, frame: pd.DataFrame) -> None:
             linestyle=style,
             marker=marker,
             markersize=4.5,
-            zorder=3,
+            # hollow markers and dashes let a line under them show where two paths coincide
+            markerfacecolor="white" if str(column) == "comparison" else colour,
+            zorder=4 if str(column) == "comparison" else 3,
         )
 
 
