@@ -26,6 +26,8 @@ class Design:
     covariates : names of variables (fixed, or varying: taken at the base period as in `did`)
     cluster : name of a fixed variable; None = each unit its own cluster
     weight : name of a fixed or varying variable; None = every unit counts once
+    at_risk : name of a varying variable; only units with a positive value in the base period are compared (a firm that
+        has closed is no comparison for one about to be supported); None = all
     link : the scale on which trends are parallel
     """
 
@@ -38,6 +40,7 @@ class Design:
     cluster: str | None = None
     weight: str | None = None
     link: Link = "levels"
+    at_risk: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "covariates", tuple(self.covariates))

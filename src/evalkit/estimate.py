@@ -193,12 +193,15 @@ class Estimate:
             out[(np.isnan(rows).astype(float) @ used.T.astype(float)) > 0] = np.nan
             return out
 
-        clean_cov = np.where(np.isnan(self.covariance), 0.0, self.covariance)
+        unknown = np.isnan(self.covariance)
+        covariance = w @ np.where(unknown, 0.0, self.covariance) @ w.T
+        lost = used.astype(float)
+        covariance[(lost @ unknown.astype(float) @ lost.T) > 0] = np.nan
         return replace(
             self,
             terms=index,
             values=times(self.values[None, :])[0],
-            covariance=w @ clean_cov @ w.T,
+            covariance=covariance,
             influence=None if self.influence is None else times(self.influence),
             replicates=None if self.replicates is None else times(self.replicates),
             dof=np.array([self.dof[row].min(initial=np.inf) for row in used]),

@@ -63,7 +63,7 @@ seeds = st.integers(0, 10_000)
 def run(panel: Panel, question: Design, method: str, rows: bool, **options: Any) -> Estimate:
     if method == "ipw_ht" and rows:
         method = "ipw"
-    return group_time_effects(panel, question, method=method, unbalanced=rows, **options)  # type: ignore[arg-type]
+    return group_time_effects(panel, question, method=method, missing="rows" if rows else "drop", **options)  # type: ignore[arg-type]
 
 
 @few
@@ -267,7 +267,9 @@ def test_influence_errors_match_the_jackknife_of_units() -> None:
             if rows and method in ("ipw_ht", "dr"):
                 continue  # refused; and errors that follow the reference's sign
             question = design(cluster=None, comparison="never", base="varying")
-            est = group_time_effects(panel, question, method=method, unbalanced=rows, replicates=True)
+            est = group_time_effects(
+                panel, question, method=method, missing="rows" if rows else "drop", replicates=True
+            )
             assert est.replicates is not None
             n = est.n_units
             spread = est.replicates - est.replicates.mean(axis=0)

@@ -82,7 +82,7 @@ def estimate_of(call: str, panel: Panel) -> Estimate:
     )
     rows = "panel = FALSE" in call or "allow_unbalanced_panel = TRUE" in call
     method = argument(call, "est_method")
-    return group_time_effects(panel, design, method=method, unbalanced=rows)  # type: ignore[arg-type]
+    return group_time_effects(panel, design, method=method, missing="rows" if rows else "drop")  # type: ignore[arg-type]
 
 
 def numbers(values: Any) -> np.ndarray:

@@ -74,6 +74,18 @@ def test_a_missing_term_poisons_only_what_uses_it() -> None:
     assert np.isnan(out.values[1])
 
 
+def test_an_unknown_variance_stays_unknown_in_a_combination() -> None:
+    from dataclasses import replace
+
+    est = make()
+    covariance = est.covariance.copy()
+    covariance[0, :] = covariance[:, 0] = np.nan
+    out = replace(est, covariance=covariance).combine([[0, 0.5, 0.5], [0.5, 0.5, 0]], ["known", "unknown"])
+    assert np.isfinite(out.covariance[0, 0])
+    assert np.isnan(out.covariance[1]).all()
+    assert np.isnan(out.table()["conf_low"].iloc[1])
+
+
 def test_terms_may_not_repeat_and_shapes_are_checked() -> None:
     from dataclasses import replace
 

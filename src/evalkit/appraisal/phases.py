@@ -20,7 +20,7 @@ from scipy.special import ndtr, stdtr
 
 from evalkit.errors import DesignError
 from evalkit.estimate import Estimate
-from evalkit.inference import cluster_jackknife, wald
+from evalkit.inference import cluster_counts, headline, wald
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +112,15 @@ def stack(estimates: Mapping[int, Estimate], *, level: str = "phase") -> Estimat
     )
 
 
-def compare_phases(events: Mapping[int, Estimate], *, horizon: int) -> PhaseComparison:
+def compare_phases(
+    events: Mapping[int, Estimate], treated: Mapping[int, np.ndarray], *, horizon: int
+) -> PhaseComparison:
     """Two phases' event studies at equal event time.
 
     Parameters
     ----------
-    events : earlier phase -> event study, later phase -> event study; replicates are needed
+    events : earlier phase -> event study, later phase -> event study, with influence functions and replicates
+    treated : phase -> mask of treated units, in the order of the phase's estimate
     horizon : last event time of the average
 
     Raises
@@ -133,7 +136,10 @@ def compare_phases(events: Mapping[int, Estimate], *, horizon: int) -> PhaseComp
             f"{first}단계와 {second}단계가 함께 가진 경과 연수가 없음", remedy="기간이나 horizon 을 넓힐 것"
         )
     a, b = _only(a, times), _only(b, times)
-    stacked = cluster_jackknife(stack({first: a, second: b}))
+    joined = stack({first: a, second: b})
+    names = np.concatenate([np.asarray(events[p].units)[treated[p]].astype(str) for p in (first, second)])
+    flags = np.isin(np.asarray(joined.units).astype(str), names)
+    stacked = headline(joined, cluster_counts(joined, flags)).estimate
     h = len(times)
     difference = np.hstack([-np.eye(h), np.eye(h)])
     differences = stacked.combine(difference, pd.MultiIndex.from_arrays([list(times)], names=["event_time"]))
@@ -143,16 +149,25 @@ def compare_phases(events: Mapping[int, Estimate], *, horizon: int) -> PhaseComp
         np.vstack([np.r_[mean, zero], np.r_[zero, mean], np.r_[-mean, mean]]),
         pd.MultiIndex.from_arrays([[f"phase{first}", f"phase{second}", "difference"]], names=["quantity"]),
     )
-    test = wald(differences)
+    test = _joint(differences)
     return PhaseComparison(
         phases=(first, second),
         horizon=times,
         effects=stacked,
         differences=differences,
         averages=averages,
-        joint_p_value=None if test.p_value is None or not np.isfinite(test.p_value) else float(test.p_value),
+        joint_p_value=test,
         shared_units=len(np.intersect1d(np.asarray(a.units).astype(str), np.asarray(b.units).astype(str))),
     )
+
+
+def _joint(differences: Estimate) -> float | None:
+    """P-value of the joint test; None where no difference has a variance or the clusters are too few."""
+    with np.errstate(invalid="ignore"):
+        if not (np.diag(differences.covariance) > 0).any():
+            return None
+    p_value = float(wald(differences).p_value)
+    return p_value if np.isfinite(p_value) else None
 
 
 def equivalence(estimate: Estimate, margin: float) -> np.ndarray:

@@ -117,6 +117,30 @@ def varying_columns(samples: Sequence[Sample]) -> NDArray[np.int64]:
     return np.flatnonzero(varies)
 
 
+def within_support(comparison: Comparison) -> Comparison:
+    """Without the comparison units of a category that has no treated unit, for calibrated weights.
+
+    Where a dummy is the same for all treated units, the calibration has no minimum: the weights of the comparison units
+    on its other side go to 0. This is that limit. Dummies only; other covariates are left to the fit.
+    """
+    treated = comparison.treated
+    x1 = treated.x[:, treated.w > 0]
+    flat = np.flatnonzero(np.ptp(x1, axis=1) == 0)[1:] if x1.shape[1] else ()
+    outside = [np.zeros(len(sample.w), dtype=bool) for sample in comparison.controls]
+    for j in flat:
+        rows = [sample.x[j] for sample in comparison.controls]
+        kept = np.concatenate([row[s.w > 0] for row, s in zip(rows, comparison.controls, strict=True)])
+        low, high = kept.min(initial=np.inf), kept.max(initial=-np.inf)
+        if low < high and bool(((kept == low) | (kept == high)).all()) and x1[j, 0] in (low, high):
+            outside = [out | (row != x1[j, 0]) for out, row in zip(outside, rows, strict=True)]
+    if not any(out.any() for out in outside):
+        return comparison
+    controls = [
+        replace(s, w=np.where(out, 0.0, s.w)) for s, out in zip(comparison.controls, outside, strict=True)
+    ]
+    return replace(comparison, controls=controls)
+
+
 def fit_comparison(method: Method, comparison: Comparison, start: Floats | None = None) -> ComparisonFit:
     """Fit one comparison by one method.
 
@@ -125,6 +149,8 @@ def fit_comparison(method: Method, comparison: Comparison, start: Floats | None 
     method : see the head of the module
     start : propensity coefficients of a neighbouring comparison, if there is one  # (p,)
     """
+    if method == "dr_improved":
+        comparison = within_support(comparison)
     treated, controls = comparison.treated, comparison.controls
     periods, p = comparison.y_treated.shape[0], treated.x.shape[0]
     total1 = float(treated.w.sum())

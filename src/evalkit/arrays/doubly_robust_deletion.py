@@ -12,6 +12,7 @@ from evalkit.arrays.doubly_robust import (
     ComparisonFit,
     Method,
     fit_comparison,
+    within_support,
 )
 from evalkit.arrays.propensity import Floats, Kind, Sample, fit_propensity, invertible, odds, solve
 from evalkit.arrays.propensity_deletion import (
@@ -35,6 +36,8 @@ def delete_one(method: Method, fit: ComparisonFit, comparison: Comparison, count
     out = np.full((count, periods), np.nan)
     if fit.failure:
         return out
+    if method == "dr_improved":
+        comparison = within_support(comparison)
     if len(fit.columns) != len(comparison.treated.x):
         comparison = comparison.restricted(fit.columns)
     treated = comparison.treated

@@ -22,7 +22,7 @@ CLUSTER_LIMIT = 1_000
 # observations × parameters: below it the rows of a weighted fit are kept for CR2 with an identity working model
 ROW_LIMIT = 300_000
 # observations × terms: below it score sums by period are kept for two-way clustering
-CELL_LIMIT = 1_000_000
+CELL_LIMIT = 100_000
 # period effects (periods × strata) that are still solved densely
 PERIOD_LIMIT = 1_000
 

@@ -267,7 +267,7 @@ def _complete(
         raise DesignError(
             "모든 기간이 관측된 단위가 없음",
             where=(f"결과 {design.outcome}",),
-            remedy="unbalanced=True 로 계산하거나 기간을 줄일 것",
+            remedy='missing="pairs" 로 계산하거나 기간을 줄일 것',
         )
     return np.where(stays & enough, codes, np.nan)
 

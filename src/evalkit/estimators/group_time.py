@@ -19,7 +19,7 @@ balanced at all gives NaN and says so, where DRDID falls back on another model.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -42,9 +42,11 @@ from evalkit.design import Design
 from evalkit.errors import DesignError, RefusalError, nearest
 from evalkit.estimate import Estimate
 from evalkit.estimators.cohort_sample import CohortSample, build_sample
+from evalkit.estimators.group_time_pairs import pairs_effects
 from evalkit.panel import Panel
 
 Floats = NDArray[np.float64]
+Missing = Literal["drop", "pairs", "rows"]
 CLUSTERS_FOR_REPLICATES = 400
 
 REASONS = {
@@ -85,7 +87,7 @@ def group_time_effects(
     design: Design,
     *,
     method: Method = "dr_improved",
-    unbalanced: bool = False,
+    missing: Missing = "drop",
     replicates: bool | None = None,
 ) -> Estimate:
     """Effects of each cohort in each period.
@@ -98,8 +100,9 @@ def group_time_effects(
         taken in the earlier of the two periods, and so is a varying weight
     method : "dr_improved", "dr", "reg", "ipw" (weights that sum to one) or "ipw_ht" (Horvitz-Thompson);
         without covariates all are the same
-    unbalanced : use every observed row, as repeated cross-sections whose influence is summed by unit; repeated
-        cross-sections are the case of units seen once. Otherwise units that miss a period are left out
+    missing : what becomes of units that miss a period: "drop" leaves them out; "pairs" lets them into the cells whose
+        two periods they have (`evalkit.estimators.group_time_pairs`); "rows" uses every observed row as repeated
+        cross-sections whose influence is summed by unit (repeated cross-sections are the case of units seen once)
     replicates : whether to leave out each cluster; None = when the clusters are at most 400 and are not the units
 
     Returns
@@ -107,7 +110,7 @@ def group_time_effects(
     Estimate
         terms (cohort, period); normal inference from the influence function, cluster sums without G/(G-1) ("IF").
         A cell that cannot be estimated is NaN. ``detail`` holds ``cohort`` (N,) first treated period, +inf never,
-        NaN unused; ``weight`` (N,) weight in cohort shares, 0 unused; ``periods``; ``unbalanced``;
+        NaN unused; ``weight`` (N,) weight in cohort shares, 0 unused; ``periods``; ``missing``;
         ``max_propensity`` and ``trimmed`` (k,); ``failed``, a list of cohort, period and reason; ``dropped``, counts
         of units left out (unobserved, already_treated, incomplete); ``covariates``; ``notes``, sentences
 
@@ -125,8 +128,10 @@ def group_time_effects(
     >>> group_time_effects(panel, Design(outcome="y", base="varying")).values
     array([3.])
     """
-    _check(design, method, unbalanced)
-    sample = build_sample(panel, design, unbalanced=unbalanced)
+    _check(design, method, missing)
+    if design.at_risk is not None and missing == "drop":
+        missing = "pairs"  # the same on complete units, with a sample of its own for each cell
+    sample = build_sample(panel, design, unbalanced=missing != "drop")
     codes, labels = panel.clusters(design.cluster)
     if replicates is None:
         replicates = design.cluster is not None and len(labels) <= CLUSTERS_FOR_REPLICATES
@@ -143,14 +148,37 @@ def group_time_effects(
         n_treated=np.zeros(len(cells), dtype=np.int64),
         n_comparison=np.zeros(len(cells), dtype=np.int64),
     )
-    estimate = _rows_effects if unbalanced else _panel_effects
-    estimate(sample, cells, plain, results)
+    if missing == "pairs":
+        risk = _at_risk(panel, design, sample)
+        pairs_effects(sample, cells, _comparison_slices, _base_cell, plain, risk, results)
+    elif missing == "rows":
+        _rows_effects(sample, cells, plain, results)
+    else:
+        _panel_effects(sample, cells, plain, results)
     if not any(r == "" and cell.base != cell.period for r, cell in zip(results.failures, cells, strict=True)):
         _nothing(sample, cells, results)
-    return _assemble(panel, design, sample, cells, results, codes, labels, method, unbalanced)
+    return _assemble(panel, design, sample, cells, results, codes, labels, method, missing)
 
 
-def _check(design: Design, method: str, unbalanced: bool) -> None:
+def _at_risk(panel: Panel, design: Design, sample: CohortSample) -> NDArray[np.bool_] | None:
+    """Who is at risk in each period, in the sample's order  # (T, n)"""
+    if design.at_risk is None:
+        return None
+    columns = np.isin(panel.periods, sample.periods)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((panel.values(design.at_risk)[sample.order][:, columns] > 0).T)
+
+
+def _check(design: Design, method: str, missing: str) -> None:
+    if missing not in get_args(Missing):
+        raise DesignError(
+            f"빠진 칸을 다루는 방법 {missing!r} 을(를) 모름", remedy=nearest(missing, get_args(Missing))
+        )
+    if design.at_risk is not None and missing == "rows":
+        raise RefusalError(
+            "반복 횡단면에서는 기준 시점에 있던 단위만 골라 비교할 수 없음 (at_risk)",
+            remedy='missing="pairs" 로 두거나 at_risk 를 뺄 것',
+        )
     if design.link != "levels":
         raise RefusalError(
             f"집단-시점 효과는 수준 척도에서만 정의됨 (link={design.link})",
@@ -159,7 +187,7 @@ def _check(design: Design, method: str, unbalanced: bool) -> None:
     known = get_args(Method)
     if method not in known:
         raise DesignError(f"추정 방법 {method!r} 을(를) 모름", remedy=nearest(method, known))
-    if method == "ipw_ht" and unbalanced and design.covariates:
+    if method == "ipw_ht" and missing == "rows" and design.covariates:
         raise RefusalError(
             "반복 횡단면에서 Horvitz-Thompson 가중(ipw_ht)은 결과에 상수를 더하면 추정치가 바뀜",
             remedy='method="ipw" 또는 "dr_improved" 를 쓸 것',
@@ -339,7 +367,7 @@ def _assemble(
     codes: NDArray[np.int64],
     labels: NDArray[Any],
     method: Method,
-    unbalanced: bool,
+    missing: Missing,
 ) -> Estimate:
     cohorts = np.array([sample.cohorts[cell.cohort] for cell in cells]).astype(np.int64)
     periods = np.array([sample.periods[cell.period] for cell in cells])
@@ -358,7 +386,7 @@ def _assemble(
         "cohort": sample.cohort_of,
         "weight": sample.share,
         "periods": sample.periods,
-        "unbalanced": unbalanced,
+        "missing": missing,
         "max_propensity": results.max_propensity,
         "trimmed": results.trimmed,
         "failed": failed,

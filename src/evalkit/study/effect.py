@@ -45,7 +45,8 @@ class Effect:
     outcome, phase : which question
     sample : the units and the flow to them
     cells : group-time effects (cohort, period) of the phase's cohorts
-    event : event study with the headline covariance (terms: event_time)
+    plain : event study with influence functions and replicates (terms: event_time), for joining with others
+    event : the same with the headline covariance
     band : uniform band of `event`; None where no term has a variance
     average : mean effect over event times 0..horizon that exist; one term
     headline : the inference that leads on `average`, its companions and the reasons
@@ -62,6 +63,7 @@ class Effect:
     phase: int
     sample: AnalysisSample
     cells: Estimate
+    plain: Estimate
     event: Estimate
     band: Band | None
     average: Estimate
@@ -160,6 +162,7 @@ def estimate_effect(plan: Plan, panel: Panel, outcome: str, phase: int) -> Effec
         phase=phase,
         sample=sample,
         cells=cells,
+        plain=plain,
         event=event,
         band=band,
         average=average,
@@ -187,6 +190,7 @@ def _cells(
         sample.panel,
         design,
         method=plan.design.method if design.covariates else "reg",
+        missing=plan.design.missing,
         replicates=replicates,
     )
     return aggregate.select_cohorts(estimated, lo, hi)

@@ -165,7 +165,11 @@ class DesignPlan(_Strict):
     anticipation: int = Field(0, ge=0, le=5)
     covariates: tuple[str, ...] = ()
     method: Literal["dr", "dr_improved", "reg", "ipw"] = "dr_improved"
-    unbalanced: bool = Field(True, description="관측이 빠진 단위를 반복 횡단면처럼 쓴다")
+    missing: Literal["drop", "pairs", "rows"] = Field(
+        "pairs",
+        description="기간이 빠진 단위: drop 뺀다, pairs 두 시점이 있는 칸에 쓴다, rows 반복 횡단면으로 쓴다",
+    )
+    at_risk: str | None = Field(None, description="기준 시점에 이 변수가 양수인 단위만 비교한다 (예: alive)")
 
 
 class InferencePlan(_Strict):

@@ -120,6 +120,7 @@ def draw_sample(plan: Plan, panel: Panel, name: str, number: int, lang: str = "k
         anticipation=plan.design.anticipation,
         covariates=tuple(frozen),
         cluster=plan.inference.cluster,
+        at_risk=plan.design.at_risk if plan.design.at_risk in prepared.varying else None,
     )
     return AnalysisSample(
         prepared.select(keep, periods), design, tuple(flow), treated[keep], comparison[keep], baseline

@@ -132,6 +132,9 @@ class Study:
 
     def compare(self, outcome: str, phases: tuple[int, int] = (1, 3)) -> PhaseComparison:
         """The effects of two phases on an outcome at equal event time."""
+        effects = {phase: self.effect(outcome, phase) for phase in phases}
         return compare_phases(
-            {phase: self.effect(outcome, phase).event for phase in phases}, horizon=self.plan.horizon
+            {phase: effect.plain for phase, effect in effects.items()},
+            {phase: effect.sample.treated for phase, effect in effects.items()},
+            horizon=self.plan.horizon,
         )

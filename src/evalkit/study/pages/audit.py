@@ -20,14 +20,12 @@ def opening(study: Study) -> None:
     """How much was read, repaired and left out, in one paragraph."""
     audit = study.audit
     read = sum(step["rows"] for t in audit["tables"] for step in t["flow"][:1])
-    used = sum(t["rows"] for t in audit["tables"])
     repairs = sum(r["count"] for t in audit["tables"] for r in t["repairs"])
     text = say(
         "study.audit.opening",
         study.lang,
         files=number(len({t["file"] for t in audit["tables"]})),
         read=number(read),
-        used=number(used),
         repairs=number(repairs),
         units=number(audit["panels"]["units"]["units"]),
         first=audit["panels"]["units"]["periods"][0],
