@@ -118,18 +118,20 @@ class Tabulation:
     totals : rows and columns that are sums of others
     roles : role of each row: body, heading (spans the table) or total
     lang : language of the words
+
+    Whatever sequences are given, tuples are kept: rows of cells without numpy or pandas in them, counts of every cell.
     """
 
     name: str
     title: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell | Entry, ...], ...]
-    notes: tuple[str, ...] = ()
-    counts: Counts | None = None
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Any]]
+    notes: Sequence[str] = ()
+    counts: Sequence[int | None] | Sequence[Sequence[int | None]] | None = None
     stub: int = 1
     marks: Mapping[tuple[int, int], str] = field(default_factory=dict)
-    totals: tuple[Total, ...] = ()
-    roles: tuple[Role, ...] = ()
+    totals: Sequence[Total] = ()
+    roles: Sequence[Role] = ()
     lang: Lang = "ko"
 
     def __post_init__(self) -> None:
@@ -170,6 +172,11 @@ class Tabulation:
     def shape(self) -> tuple[int, int]:
         """(rows, columns)."""
         return len(self.rows), len(self.columns)
+
+    def firms(self, row: int, column: int) -> int | None:
+        """Number of firms behind a cell; None where no firms are behind it."""
+        grid: Any = self.counts
+        return None if grid is None else grid[row][column]
 
     def value(self, row: int, column: int) -> Cell:
         """The bare value of a cell."""
@@ -242,7 +249,9 @@ class Tabulation:
             ],
             "rows": [[_cell_json(cell) for cell in row] for row in self.rows],
             "notes": list(self.notes),
-            "counts": None if self.counts is None else [list(row) for row in self.counts],
+            "counts": None
+            if self.counts is None
+            else [[self.firms(r, c) for c in range(len(self.columns))] for r in range(len(self.rows))],
             "marks": [[r, c, mark] for (r, c), mark in sorted(self.marks.items())],
             "totals": [{"axis": t.axis, "total": t.total, "parts": list(t.parts)} for t in self.totals],
             "roles": list(self.roles),

@@ -21,10 +21,11 @@ _HYPHENATED = re.compile(rf"{_START}\d{{3}}\s?{_DASH}\s?\d{{2}}\s?{_DASH}\s?\d{{
 _TEN = re.compile(rf"{_START}\d{{10}}(?!\d|,\d)")
 _THIRTEEN = re.compile(rf"{_START}\d{{6}}\s?{_DASH}?\s?\d{{7}}(?!\d|,\d)")
 _MOBILE = re.compile(
-    rf"(?<![\d.,])(?:\+?82[\s\-]?)?0?1[016789][\s.]?{_DASH}?\s?\d{{3,4}}[\s.]?{_DASH}?\s?\d{{4}}(?!\d)"
+    rf"(?<![\d.,])(?:\+?82[\s\-]?0?|0)1[016789][\s.]?{_DASH}?\s?\d{{3,4}}[\s.]?{_DASH}?\s?\d{{4}}(?!\d)"
 )
+_AREA = r"0(?:2|3[1-3]|4[1-4]|5[1-5]|6[1-4]|70|80|50\d)"
 _LANDLINE = re.compile(
-    rf"(?<![\d.,])\(?0(?:2|3[1-3]|4[1-4]|5[1-5]|6[1-4]|70|80|50\d)\)?\s?(?:{_DASH}|\s|\.|(?<=\)))\s?\d{{3,4}}\s?(?:{_DASH}|\s|\.)\s?\d{{4}}(?!\d)"
+    rf"(?<![\d.,])(?:{_AREA}\s?(?:{_DASH}|\.)|\({_AREA}\)|{_AREA}\))\s?\d{{3,4}}\s?(?:{_DASH}|\.)\s?\d{{4}}(?!\d)"
 )
 _HEADERS = frozenset(
     [

@@ -49,7 +49,7 @@ def suppress(table: Tabulation, min_firms: int) -> dict[At, str]:
         (r, c): "threshold"
         for r in range(len(table.rows))
         for c in range(table.stub, len(table.columns))
-        if _small(table.counts[r][c], min_firms) and table.value(r, c) is not None
+        if _small(table.firms(r, c), min_firms) and table.value(r, c) is not None
     }
     equations = list(_equations(table))
     while found:
@@ -117,21 +117,18 @@ def _wanted(
 
 def _firms(table: Tabulation, equation: _Equation, hidden: list[At]) -> float:
     """Firms in the hidden parts together; a hidden total hides its parts' sum."""
-    assert table.counts is not None
     total, parts = equation.cells[0], [at for at in hidden if at != equation.cells[0]]
     if total in hidden:
         return math.inf
-    counts = [table.counts[r][c] for r, c in parts]
+    counts = [table.firms(r, c) for r, c in parts]
     return math.inf if any(n is None for n in counts) else float(sum(n or 0 for n in counts))
 
 
 def _next(table: Tabulation, equation: _Equation, found: dict[At, str]) -> At | None:
     """The smallest group still shown; parts before the total, empty groups and unknown ones last."""
-    counts = table.counts
-    assert counts is not None
 
     def order(at: At) -> tuple[int, float, At]:
-        n = counts[at[0]][at[1]]
+        n = table.firms(*at)
         last = at == equation.cells[0]
         return (2 if last else 1 if not n else 0, float(n or 0), at)
 
