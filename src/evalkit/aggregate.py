@@ -70,9 +70,8 @@ def event_study(
     cohorts, periods, kept = _cells(est)
     event = periods - cohorts
     times = np.unique(event[kept])
-    if balance is not None:
-        first, last = int(periods.min()), int(periods.max())
-        first = min(first, int(np.asarray(est.detail.get("periods", [first]))[0]))
+    if balance is not None and kept.any():
+        first, last = int(periods[kept].min()), int(periods[kept].max())
         kept = kept & (last - cohorts >= balance)
         times = times[(times <= balance) & (times >= balance - last + first)]
     times = times[(times >= (-np.inf if min_event_time is None else min_event_time))]
