@@ -315,7 +315,8 @@ def _check_key(frame: pd.DataFrame, spec: TableSpec, log: Log) -> None:
     rows = frame.loc[twice, "source_row"][same].tolist()
     hidden = {c.name for c in spec.columns if c.kind == "business_number"}
     shown = ", ".join(f"{n}={frame[n].iloc[first]}" for n in spec.key if n not in hidden)
-    names = "·".join(spec.column(n).aliases[0] if n != spec.year_column else "연도" for n in spec.key)
+    aliases = {c.name: c.aliases[0] for c in spec.columns}
+    names = "·".join(aliases.get(n, "연도") for n in spec.key)
     pair = frame.duplicated(list(spec.key)).sum()
     raise ValueProblem(
         f"같은 열쇠({names})가 두 번 있음: {', '.join(map(str, rows[:3]))}행"

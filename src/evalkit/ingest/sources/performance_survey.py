@@ -108,8 +108,8 @@ FIRM_YEARS = TableSpec(
         _PROJECT,
         FIRM_ID,
         ColumnSpec("year", ("성과연도", "조사연도", "실적연도", "기준연도", "연도", "성과년도"), "year", "해", required=False),
-        ColumnSpec("total_sales_million_krw", _SALES, "money", "기업 총매출액(명목)", unit="백만원", minimum=0, by_year=True, required=False),
-        ColumnSpec("employees", _STAFF, "integer", "기업 종업원 수", unit="명", minimum=0, by_year=True, required=False),
+        ColumnSpec("total_sales_million_krw", _SALES, "money", "총매출액(명목)", unit="백만원", minimum=0, by_year=True, required=False),
+        ColumnSpec("employees", _STAFF, "integer", "종업원 수", unit="명", minimum=0, by_year=True, required=False),
     ),
 )  # fmt: skip
 
@@ -262,6 +262,39 @@ def deduplicate_firm_totals(
         else ()
     )
     return table.with_frame(out, flow=flow, repairs=tuple(repairs))
+
+
+def deduplicate_attracted(table: Table) -> Table:
+    """Attracted firms reported by more than one body counted once: same firm, kind, month and destination.
+
+    Returns
+    -------
+    Table : the first row of each; the flow and the repairs say how many were repeats
+    """
+    frame = table.frame
+    who = frame["firm_id"].where(frame["firm_id"].notna(), frame["firm_name"])
+    keys = pd.DataFrame(
+        {
+            "who": who,
+            "kind": frame["kind"],
+            "to": frame["to_region"],
+            "month": frame["date"].dt.strftime("%Y-%m"),
+        }
+    )
+    again = keys.duplicated()
+    if not again.any():
+        return table
+    row, count = int(frame.loc[again, "source_row"].iloc[0]), int(again.sum())
+    out = frame[~again].reset_index(drop=True)
+    return table.with_frame(
+        out,
+        flow=(FlowStep("두 번 적힌 유치 건", -count, f"{row}행"), FlowStep("유치 건", len(out))),
+        repairs=(
+            Repair(
+                table.file, table.sheet, row, "기업명", "같은 유치 건이 되풀이됨: 한 번만 셈", "", "", count
+            ),
+        ),
+    )
 
 
 def _rows_of(frame: pd.DataFrame, by: list[str], label: Any, name: str) -> list[tuple[float, float]]:
