@@ -120,6 +120,24 @@ def test_a_selection_no_longer_has_the_fit_s_arrays() -> None:
         bias_reduced(fitted.select([0, 1]))
 
 
+def test_a_combination_under_the_old_names_is_noticed() -> None:
+    fitted = two_way_event_study(panel((0, 1, 2)), Design("y", cluster="region"))
+    turned = fitted.combine(2 * np.eye(len(fitted)), fitted.terms)
+    with pytest.raises(UsageError):
+        cluster_robust(turned, "iid")
+    with pytest.raises(RefusalError):
+        bias_reduced(turned)
+
+
+def test_a_selection_after_CR2_keeps_its_exact_joint_test() -> None:
+    fitted = bias_reduced(two_way_event_study(panel((0, 1, 2)), Design("y", cluster="region")))
+    inside = wald(fitted, [0, 1])
+    assert wald(fitted.select([0, 1])) == inside
+    assert inside.df_denominator != fitted.dof[:2].min() - 1
+    turned = fitted.combine(np.eye(len(fitted))[:2] * 3, fitted.terms[:2])
+    assert wald(turned).df_denominator == pytest.approx(fitted.dof[:2].min() - 1)
+
+
 def test_an_unknown_covariance_is_named() -> None:
     with pytest.raises(UsageError, match="'HC3'"):
         cluster_robust(make(), "HC3")  # type: ignore[arg-type]

@@ -160,7 +160,8 @@ class Block:
 
 def _centre(values: Floats, weights: Floats | None, totals: Floats | None) -> Floats:
     if weights is None or totals is None:
-        values -= values.mean(axis=1, keepdims=True)
+        periods = values.shape[1]
+        values -= (values @ np.full(periods, 1.0 / periods))[:, None]
         return values
     values -= (np.einsum("nt,nt->n", weights, values) / totals[:, 0])[:, None]
     values[weights == 0] = 0.0
@@ -176,7 +177,7 @@ def blocks(regression: Regression) -> Iterator[Block]:
         weights = None if regression.weights is None else regression.weights[rows]
         totals = None
         if not regression.complete and weights is not None:
-            totals = weights.sum(axis=1, keepdims=True)
+            totals = (weights @ np.ones(periods))[:, None]
             totals[totals == 0] = 1.0
 
         def within(

@@ -83,6 +83,7 @@ def solve(sample: Sample, regression: Regression, labels: list[str], shown: int 
     )
     detail["collinear"] = [label for label, bad in zip(labels, lost, strict=True) if bad]
     detail["labels"] = labels[: len(columns)]
+    detail["values"] = values[shown_at]
     if len(columns) < len(terms):
         detail["covariate_names"] = labels[len(columns) :]
         detail["covariate_values"] = values[terms[len(columns) :]]

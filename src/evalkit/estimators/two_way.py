@@ -23,7 +23,8 @@ with a note); a treatment or event time so lost is an error.
     bread : (X̃'WX̃)⁻¹ of the terms  # (k, k)
     collinear : names of the regressors that were dropped; notes : Korean sentences for the reader
     gram, score : moments of each cluster, unit effects taken out, dependent columns left out  # (C, P, P), (C, P)
-    positions, labels : column of each identified term among the P, and its label as text
+    positions : column of each identified term among the P
+    labels, values : of the terms as fitted, so that a later selection or combination is noticed
     weighted : whether weights differ between cells
     by_period, cell_meat, n_cells : score sums for two-way clustering (small problems)
     rows, row_unit, row_weight, row_residual, row_cluster : the fit row by row (small weighted problems)

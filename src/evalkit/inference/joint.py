@@ -16,6 +16,7 @@ from scipy.special import chdtrc, fdtrc
 from evalkit.arrays.cluster import hotelling_dof
 from evalkit.errors import DesignError
 from evalkit.estimate import Estimate
+from evalkit.inference.fitted import places
 
 # eigenvalues of the correlation matrix below this share of the largest count as 0
 RANK = 1e-9
@@ -83,10 +84,10 @@ def _hotelling(est: Estimate) -> float | None:
     """η of HTZ, where the estimate is CR2 with terms as fitted."""
     if est.inference != "CR2" or "products" not in est.detail:
         return None
-    known = list(est.detail["products_labels"])
-    labels = [str(label[0]) if len(label) == 1 else str(label) for label in est.terms]
-    if not set(labels) <= set(known):
+    at = places(est)
+    if at is None:
         return None
-    restriction = np.zeros((len(labels), len(known)))
-    restriction[np.arange(len(labels)), [known.index(label) for label in labels]] = 1.0
+    # products are held for the identified terms, in their order
+    identified = np.flatnonzero(~np.isnan(np.asarray(est.detail["values"])))
+    restriction = (identified[None, :] == np.asarray(at)[:, None]).astype(np.float64)
     return hotelling_dof(np.asarray(est.detail["products"]), restriction)

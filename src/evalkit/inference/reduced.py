@@ -16,14 +16,14 @@ from evalkit.arrays.cluster import bias_reduced as moments_form
 from evalkit.arrays.cluster import bias_reduced_rows as rows_form
 from evalkit.errors import RefusalError, UsageError
 from evalkit.estimate import Estimate
+from evalkit.inference.fitted import as_fitted
 
 Working = Literal["inverse", "identity"]
 
 
 def available(est: Estimate) -> bool:
     """Whether the estimate holds what CR2 needs, for the terms that it was fitted with."""
-    labels = [str(label[0]) if len(label) == 1 else str(label) for label in est.terms]
-    return "gram" in est.detail and list(est.detail.get("labels", ())) == labels
+    return "gram" in est.detail and as_fitted(est)
 
 
 def bias_reduced(est: Estimate, working: Working | None = None) -> Estimate:
@@ -71,7 +71,6 @@ def bias_reduced(est: Estimate, working: Working | None = None) -> Estimate:
     detail = {
         **est.detail,
         "products": result.products,
-        "products_labels": [est.detail["labels"][i] for i in known],
         "working": working,
     }
     return replace(est, covariance=covariance, dof=dof, inference="CR2", detail=detail)

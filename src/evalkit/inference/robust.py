@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from evalkit.arrays.cluster import sandwich
 from evalkit.errors import DesignError, UsageError
 from evalkit.estimate import Estimate
+from evalkit.inference.fitted import as_fitted
 
 Kind = Literal["CV1", "CR0", "iid", "CV1-period"]
 
@@ -113,8 +114,7 @@ def _k_factor(est: Estimate, ssc: SmallSample, parameters: int | None) -> float:
 
 def _kept(est: Estimate, name: str) -> NDArray[np.float64]:
     """A per-term array of the fit, if it still belongs to these terms."""
-    labels = [str(label[0]) if len(label) == 1 else str(label) for label in est.terms]
-    if name not in est.detail or list(est.detail.get("labels", ())) != labels:
+    if name not in est.detail or not as_fitted(est):
         raise UsageError(
             f"이 추정에는 {name} 이(가) 없어 요청한 공분산을 구할 수 없음",
             remedy="이원고정효과 추정을 고르거나 합치기 전에 부를 것 (작은 자료에서만 남김)",
