@@ -375,3 +375,19 @@ def test_importing_present_draws_nothing() -> None:
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_estimates_without_intervals_are_shown_as_such() -> None:
+    frame = events([-2, 0, 1]).assign(conf_low=np.nan, conf_high=np.nan)
+    drawing = figures.event_study(frame, title="가", ylabel="나")
+    assert "신뢰구간은 구할 수 없다" in drawing.alt
+    assert not any("세로선" in word for word in drawing.words)
+    both = figures.phase_comparison(frame, frame, frame, labels=("1단계", "3단계"), title="가", ylabel="나")
+    assert "신뢰구간은 구할 수 없다" in both.alt
+    row = {"label": "고용", "estimate": 1.0, "conf_low": np.nan, "conf_high": np.nan, "unit": "명"}
+    assert "고용 1.0명 (신뢰구간 없음)" in figures.interval_summary([row], title="가").alt
+    points = frame.set_axis(["가", "나", "다"])
+    whole = {"estimate": 1.0, "conf_low": np.nan, "conf_high": np.nan}
+    forest = figures.forest(points, title="가", xlabel="나", overall=whole)
+    assert not any("신뢰구간" in word for word in forest.words)
+    assert "1.00" in forest.words

@@ -85,6 +85,11 @@ def excludes_zero(frame: pd.DataFrame) -> NDArray[np.bool_]:
     return (low > 0) | (high < 0)
 
 
+def has_interval(frame: pd.DataFrame) -> NDArray[np.bool_]:
+    """Rows with an interval  # (k,)"""
+    return frame[["conf_low", "conf_high"]].notna().all(axis=1).to_numpy(dtype=np.bool_)
+
+
 def half_widths(frame: pd.DataFrame) -> list[float]:
     """Median half width first, then nothing else: it decides how many decimals a table shows."""
     half = (frame["conf_high"] - frame["conf_low"]).to_numpy(dtype=np.float64) / 2

@@ -21,7 +21,7 @@ from evalkit.present.canvas import (
 )
 from evalkit.present.messages import say
 from evalkit.present.numerals import Lang, digits_for, level_text, number
-from evalkit.present.readings import by_event_time, excludes_zero, half_widths
+from evalkit.present.readings import by_event_time, excludes_zero, half_widths, has_interval
 from evalkit.present.tabulation import Cell, Column, Tabulation
 
 if TYPE_CHECKING:
@@ -72,13 +72,13 @@ def phase_comparison(
             name=name,
             title=title,
             alt=say(
-                "figure.comparison_alt",
+                "figure.comparison_alt" if has_interval(frames[2]).any() else "figure.comparison_points_alt",
                 lang,
                 earlier=labels[0],
                 later=labels[1],
                 ylabel=ylabel,
                 level=level_text(level),
-                k=len(frames[2]),
+                k=int(has_interval(frames[2]).sum()),
                 out=int(excludes_zero(frames[2]).sum()),
             ),
             data=_data(frames, labels, name, title, unit, level, firms, lang),

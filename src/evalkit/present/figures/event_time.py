@@ -23,7 +23,7 @@ from evalkit.present.canvas import (
 )
 from evalkit.present.messages import say
 from evalkit.present.numerals import Lang, digits_for, interval, level_text, number
-from evalkit.present.readings import band_limits, by_event_time, excludes_zero, half_widths
+from evalkit.present.readings import band_limits, by_event_time, excludes_zero, half_widths, has_interval
 from evalkit.present.tables import event_study_table
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def event_study(
         _draw(axes, frame, limits, reference, lang)
         unit_label(axes, ylabel)
         axes.set_xlabel(xlabel or say("figure.event_time_axis", lang))
-        _label_sides(axes, limits is not None, level, lang)
+        _label_sides(axes, limits is not None, level if has_interval(frame).any() else None, lang)
         sizes = frame["n_treated"] if firms and "n_treated" in frame.columns and len(frame) else None
         return finish(
             figure,
@@ -117,8 +117,8 @@ def _draw(axes: Axes, frame: pd.DataFrame, limits: pd.DataFrame | None, referenc
     axes.set_ylim(bottom, top + 0.16 * (top - bottom))
 
 
-def _label_sides(axes: Axes, banded: bool, level: float, lang: Lang) -> None:
-    """Where support starts, which side is which, and what lines and shading mean."""
+def _label_sides(axes: Axes, banded: bool, level: float | None, lang: Lang) -> None:
+    """Where support starts, which side is which, and what lines and shading mean (where there are any)."""
     edge = -0.5
     axes.axvline(edge, color=QUIET, linewidth=1, linestyle=(0, (4, 3)), zorder=1.2)
     for key, shift, side, colour in (("before", -5, "right", QUIET), ("after", 5, "left", TREATED)):
@@ -132,6 +132,8 @@ def _label_sides(axes: Axes, banded: bool, level: float, lang: Lang) -> None:
             va="top",
             color=colour,
         )
+    if level is None:
+        return
     parts = [say("figure.pointwise", lang, level=level_text(level))]
     if banded:
         parts.append(say("figure.uniform", lang, level=level_text(level)))
@@ -140,12 +142,12 @@ def _label_sides(axes: Axes, banded: bool, level: float, lang: Lang) -> None:
 
 
 def _alt(frame: pd.DataFrame, reference: int, level: float, ylabel: str, lang: Lang) -> str:
-    before = frame[frame.index < 0]
-    after = frame[frame.index >= 0]
+    known = frame[has_interval(frame)]
+    before, after = known[known.index < 0], known[known.index >= 0]
     places = digits_for(*half_widths(frame))
     last = frame.iloc[-1] if len(frame) else {"estimate": np.nan, "conf_low": np.nan, "conf_high": np.nan}
     return say(
-        "figure.event_study_alt",
+        "figure.event_study_alt" if len(known) else "figure.event_study_points_alt",
         lang,
         first=number(min([*frame.index, reference])),
         last=number(max([*frame.index, reference])),

@@ -86,7 +86,11 @@ def forest(
 
 def _places(rows: pd.DataFrame, overall: Any) -> int:
     """Decimals from the intervals; points without intervals follow the whole sample's."""
-    if _has_intervals(rows) or overall is None:
+    if (
+        _has_intervals(rows)
+        or overall is None
+        or not float(overall["conf_high"]) > float(overall["conf_low"])
+    ):
         return digits_for(*half_widths(rows))
     return digits_for((float(overall["conf_high"]) - float(overall["conf_low"])) / 2)
 
@@ -101,7 +105,7 @@ def _written(
     """Header and texts of each column of numbers."""
     records: list[Any] = [*rows.to_dict("records"), *([] if overall is None else [overall])]
     columns = [(say("table.estimate", lang), [number(float(r["estimate"]), places) for r in records])]
-    if _has_intervals(rows) or overall is not None:
+    if _has_intervals(rows) or any(r["conf_low"] == r["conf_low"] for r in records):
         bounds = [interval(float(r["conf_low"]), float(r["conf_high"]), places) for r in records]
         # one point without an interval has nothing to show in its cell
         columns.append(
@@ -160,6 +164,9 @@ def _overall(axes: Axes, overall: Any, at: int) -> None:
     value, low, high = (float(overall[c]) for c in ("estimate", "conf_low", "conf_high"))
     axes.axvline(value, color=QUIET, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1.4)
     axes.axhline(at - 0.5, color=QUIET, linewidth=0.8)
+    if not low <= high:
+        axes.plot([value], [at], "D", color=INK, markersize=6, zorder=4)
+        return
     axes.fill([low, value, high, value], [at, at - 0.26, at, at + 0.26], color=INK, zorder=4, linewidth=0)
 
 

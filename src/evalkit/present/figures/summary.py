@@ -10,7 +10,7 @@ from evalkit.errors import UsageError
 from evalkit.present.canvas import FAINT, INK, QUIET, TREATED, Drawing, canvas, finish
 from evalkit.present.ledgers import records_of
 from evalkit.present.messages import say
-from evalkit.present.numerals import Lang, digits_for, interval, level_text, quantity
+from evalkit.present.numerals import MISSING, Lang, digits_for, interval, level_text, quantity
 from evalkit.present.tabulation import Column as TableColumn
 from evalkit.present.tabulation import Entry, Tabulation
 
@@ -43,6 +43,7 @@ def interval_summary(
         axes.set_xlim(0, 10)
         axes.set_ylim(len(records) - 0.42, -0.55)
         reach = _reach(records)
+        none = say("figure.no_interval", lang)
         written = [
             _line(axes, at, record, reach.get(str(record.get("unit", ""))), lang)
             for at, record in enumerate(records)
@@ -58,7 +59,13 @@ def interval_summary(
                 k=len(records),
                 level=level_text(level),
                 rows=" ".join(
-                    say("figure.summary_row", lang, label=r["label"], estimate=e, interval=i)
+                    say(
+                        "figure.summary_row",
+                        lang,
+                        label=r["label"],
+                        estimate=e,
+                        interval=none if i == MISSING else i,
+                    )
                     for r, (e, i) in zip(records, written, strict=True)
                 ),
             ),
