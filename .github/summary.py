@@ -31,7 +31,7 @@ def summary(name: str, run: Mapping[str, Any]) -> list[str]:
     for job, record in sorted(run.get("jobs", {}).items()):
         state = STATES.get(record.get("state", ""), record.get("state", ""))
         result = record.get("headline") or record.get("sentence") or ""
-        title = record.get("title") or job
+        title = " · ".join(part for part in (record.get("title") or job, record.get("subtitle")) if part)
         lines.append(f"| {cell(title)} | {cell(state)} | {cell(result)} | {record.get('seconds', 0):.1f} |")
     return [*lines, "", f"모두 {run.get('seconds', 0):.0f}초", ""]
 

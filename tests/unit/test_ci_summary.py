@@ -31,6 +31,7 @@ def test_headlines_states_and_the_simulated_world_are_told(tmp_path: Path) -> No
         "02_effect": {
             "state": "failed",
             "title": "효과 추정",
+            "subtitle": "고용 · 1단계",
             "headline": "",
             "sentence": "멈춤",
             "seconds": 1.0,
@@ -41,7 +42,7 @@ def test_headlines_states_and_the_simulated_world_are_told(tmp_path: Path) -> No
     assert "### nic" in shown
     assert "모의 자료" in shown
     assert "| 종합 요약 | 완료 | 고용은 3.1명 늘어난 것으로 추정된다 | 3.2 |" in shown
-    assert "| 효과 추정 | 실행 실패 | 멈춤 | 1.0 |" in shown
+    assert "| 효과 추정 · 고용 · 1단계 | 실행 실패 | 멈춤 | 1.0 |" in shown
     assert "모두 12초" in shown
 
 
