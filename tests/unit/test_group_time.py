@@ -210,6 +210,34 @@ def overlapping(shift: float, *, treated: int = 40, controls: int = 200, seed: i
     return panel_of([3.0] * treated + [INF] * controls, x=x, cluster=np.arange(n) % 6)
 
 
+@pytest.mark.parametrize("method", ["dr", "ipw", "dr_improved"])
+def test_overlap_of_rows_is_guarded(method: str) -> None:
+    design = Design(outcome="y", covariates=("x",), cluster="cluster")
+    fine = group_time_effects(overlapping(0.5), design, method=method, missing="rows")  # type: ignore[arg-type]
+    assert 0 < fine.detail["max_propensity"][fine.terms.get_loc((3, 3))] < 0.995
+    for shift in (3.0, 6.0, 12.0):  # the last ones leave no common region at all
+        with pytest.raises(DesignError, match=r"공통 영역|갈라"):
+            group_time_effects(overlapping(shift), design, method=method, missing="rows")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("missing", ["drop", "rows"])
+@pytest.mark.parametrize("method", ["reg", "dr", "ipw", "dr_improved"])
+def test_a_deletion_that_empties_a_level_is_fitted_without_it(method: str, missing: str) -> None:
+    """The sums cannot settle such a deletion, so it is fitted by itself; the refit drops the level too."""
+    rng = np.random.default_rng(8)
+    n = 120
+    cluster = np.arange(n) % 5
+    kind = np.where((cluster == 2) & (rng.random(n) < 0.7), "b", "a")
+    panel = panel_of([3.0] * 40 + [INF] * 80, kind=kind, cluster=cluster, x=rng.standard_normal(n))
+    design = Design(outcome="y", covariates=("kind", "x"), cluster="cluster")
+    est = group_time_effects(panel, design, method=method, missing=missing)  # type: ignore[arg-type]
+    assert est.replicates is not None
+    left = panel.select(cluster != 2)
+    alone = Design(outcome="y", covariates=("x",), cluster="cluster")
+    refit = group_time_effects(left, alone, method=method, missing=missing, replicates=False)  # type: ignore[arg-type]
+    np.testing.assert_allclose(est.replicates[2], refit.values, atol=1e-9)
+
+
 @pytest.mark.parametrize("method", ["dr", "ipw", "ipw_ht", "dr_improved"])
 def test_overlap_is_guarded_and_recorded(method: str) -> None:
     design = Design(outcome="y", covariates=("x",), cluster="cluster")
@@ -258,18 +286,24 @@ def test_trimmed_comparison_units_get_no_weight_and_replicates_stay_exact() -> N
     assert found == {"dr", "ipw", "ipw_ht", "dr_improved"}
 
 
-def test_a_level_absent_from_a_comparison_is_left_out_of_it() -> None:
+@pytest.mark.parametrize("missing", ["drop", "rows"])
+@pytest.mark.parametrize("method", ["reg", "dr", "ipw", "dr_improved"])
+def test_a_level_absent_from_a_comparison_is_left_out_of_it(method: str, missing: str) -> None:
     rng = np.random.default_rng(2)
     kind = np.array(["a", "b"] * 30)
     kind[:8] = "c"  # only in cohort 4
     panel = panel_of([4.0] * 16 + [3.0] * 14 + [INF] * 30, kind=kind, x=rng.standard_normal(60))
     design = Design(outcome="y", covariates=("kind", "x"), comparison="never")
-    est = group_time_effects(panel, design, method="reg")
-    alone = group_time_effects(panel.select(panel.constant("adoption") != 4), design, method="reg")
+    options = {"method": method, "missing": missing}
+    est = group_time_effects(panel, design, **options)  # type: ignore[arg-type]
+    alone = group_time_effects(panel.select(panel.constant("adoption") != 4), design, **options)  # type: ignore[arg-type]
     assert est.detail["covariates"] == ["kind=b", "kind=c", "x"]
-    assert value(est, 3, 3) == pytest.approx(value(alone, 3, 3), abs=1e-12)
-    assert np.isnan(value(est, 4, 4))
-    assert {f["reason"] for f in est.detail["failed"]} == {REASONS["singular"]}
+    assert value(est, 3, 3) == pytest.approx(value(alone, 3, 3), abs=1e-9)
+    at = est.terms.get_loc((3, 3)), alone.terms.get_loc((3, 3))
+    assert est.std_errors[at[0]] == pytest.approx(alone.std_errors[at[1]], abs=1e-9)
+    assert np.isnan(value(est, 4, 4))  # no comparison unit has the level
+    expected = {"ipw": {REASONS["separated"], REASONS["overlap"]}}.get(method, {REASONS["singular"]})
+    assert {f["reason"] for f in est.detail["failed"]} <= expected
 
 
 def test_deletions_that_remove_a_cohort_or_all_comparison_units_are_missing() -> None:
