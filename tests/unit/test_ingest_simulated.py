@@ -106,5 +106,5 @@ def test_pension_zones_and_prices(made):
     for phase, zones in world.geography.zones.items():
         named = by_name["zone_designation"]
         assert set(named.loc[named["phase"] == phase, "region"]) == set(world.geography.codes[zones])
-    (prices,) = read_source("prices", (raw / "물가").glob("*.csv"))
-    np.testing.assert_allclose(prices.frame["index_2020"], world.parameters.cpi(), atol=0.0005)
+    (prices,) = read_source("deflator", (raw / "물가").glob("*.csv"))
+    np.testing.assert_allclose(prices.frame["index"], world.parameters.cpi(), atol=0.0005)

@@ -161,8 +161,8 @@ def test_membership_and_prices(tmp_path):
     text = "name,sido,sigungu,code,status,common_event_year,provenance\nA,강원,원주시,51130,treated,2014,x\n"
     frame = read_one("membership", write(tmp_path / "m.csv", text)).frame
     assert frame[["region", "status", "adoption"]].values.tolist() == [["42130", "treated", 2014]]
-    frame = read_one("prices", write(tmp_path / "p.csv", "연도,지수(2020=100),비고\n2019,99.466,x\n")).frame
-    assert frame[["year", "index_2020"]].values.tolist() == [[2019, 99.466]]
+    frame = read_one("deflator", write(tmp_path / "p.csv", "연도,지수(2020=100),비고\n2019,99.466,x\n")).frame
+    assert frame[["year", "index"]].values.tolist() == [[2019, 99.466]]
 
 
 # -- 성과조사 -----------------------------------------------------------------------------------------

@@ -9,12 +9,12 @@ from typing import Any
 from evalkit.errors import SchemaError, nearest
 from evalkit.ingest.sources import (
     deflator,
+    deflator,
     employment_insurance,
     firm_financials,
     membership,
     national_pension,
     performance_survey,
-    prices,
     region_panel,
     zones,
 )
@@ -31,7 +31,7 @@ SPECS: dict[str, TableSpec] = {
         zones.DISTANCE,
         region_panel.SPEC,
         membership.SPEC,
-        prices.SPEC,
+        deflator.SPEC,
         deflator.SPEC,
     )
 }
@@ -45,7 +45,7 @@ READERS: dict[str, Callable[..., list[Table]]] = {
     "zones": zones.read,
     "region_panel": region_panel.read,
     "membership": membership.read,
-    "prices": prices.read,
+    "deflator": deflator.read,
     "deflator": deflator.read,
 }
 
