@@ -105,21 +105,21 @@ def _made(source: Path, text: str) -> bytes:
     options.name_IDs = [0, 1, 2, 3, 4, 5, 6, 13, 14]
     options.notdef_outline = True
     options.recalc_timestamp = False
-    font: Any = TTFont(source, lazy=True, recalcTimestamp=False)
-    subsetter = Subsetter(options)
-    subsetter.populate(text=text)
-    subsetter.subset(font)
-    style = "Bold" if "Bold" in source.name else "Regular"
-    names = {1: FAMILY, 2: style, 3: f"{FAMILY}-{style}", 4: f"{FAMILY} {style}", 6: f"{FAMILY}-{style}"}
-    for record in list(font["name"].names):
-        if record.nameID in names:
-            record.string = names[record.nameID]
-    if "CFF " in font:
-        cff = font["CFF "].cff
-        cff.fontNames = [f"{FAMILY}-{style}"]
-        top = cff.topDictIndex[0]
-        top.FullName, top.FamilyName = f"{FAMILY} {style}", FAMILY
-    font.flavor = "woff2"
-    written = io.BytesIO()
-    font.save(written, reorderTables=False)
-    return written.getvalue()
+    with TTFont(source, lazy=True, recalcTimestamp=False) as font:
+        subsetter = Subsetter(options)
+        subsetter.populate(text=text)
+        subsetter.subset(font)
+        style = "Bold" if "Bold" in source.name else "Regular"
+        names = {1: FAMILY, 2: style, 3: f"{FAMILY}-{style}", 4: f"{FAMILY} {style}", 6: f"{FAMILY}-{style}"}
+        for record in list(font["name"].names):
+            if record.nameID in names:
+                record.string = names[record.nameID]
+        if "CFF " in font:
+            cff = font["CFF "].cff
+            cff.fontNames = [f"{FAMILY}-{style}"]
+            top = cff.topDictIndex[0]
+            top.FullName, top.FamilyName = f"{FAMILY} {style}", FAMILY
+        font.flavor = "woff2"
+        written = io.BytesIO()
+        font.save(written, reorderTables=False)
+        return written.getvalue()

@@ -37,7 +37,7 @@ def render_index(context: Mapping[str, Any], jobs: Iterable[tuple[str, Mapping[s
         files += list(record["files"]) if record else []
     values = template_values(
         frame,
-        programme=context["plan"]["id"],
+        programme=frame.say("index.kind"),
         question=context["question"],
         reports=reports,
         groups=_groups(files, frame),

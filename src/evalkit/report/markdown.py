@@ -9,6 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+from xml.etree import ElementTree
 
 import mistune
 from mistune.util import safe_entity
@@ -17,6 +18,72 @@ from evalkit.report.source import text_of
 
 _SAFE_LINK = re.compile(r"^(https?://|mailto:|#|(?![A-Za-z][A-Za-z0-9+.\-]*:)(?!//)[\w./#%\-]+$)")
 _TAG = re.compile(r"<[^>]+>")
+_FORMULA = {
+    "{http://www.w3.org/1998/Math/MathML}" + name
+    for name in (
+        *(
+            "math",
+            "mrow",
+            "mi",
+            "mn",
+            "mo",
+            "mtext",
+            "mspace",
+            "ms",
+            "mfrac",
+            "msqrt",
+            "mroot",
+            "mstyle",
+            "mpadded",
+        ),
+        *(
+            "mphantom",
+            "menclose",
+            "msub",
+            "msup",
+            "msubsup",
+            "munder",
+            "mover",
+            "munderover",
+            "mmultiscripts",
+        ),
+        *("mtable", "mtr", "mtd", "mlabeledtr"),
+    )
+}
+_FORMULA_ATTRIBUTES = {
+    *(
+        "display",
+        "mathvariant",
+        "stretchy",
+        "fence",
+        "form",
+        "separator",
+        "lspace",
+        "rspace",
+        "minsize",
+        "maxsize",
+    ),
+    *(
+        "movablelimits",
+        "accent",
+        "accentunder",
+        "displaystyle",
+        "scriptlevel",
+        "linethickness",
+        "width",
+        "height",
+    ),
+    *(
+        "depth",
+        "notation",
+        "columnalign",
+        "rowspacing",
+        "columnspacing",
+        "columnlines",
+        "rowlines",
+        "symmetric",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +151,23 @@ class _Renderer(mistune.HTMLRenderer):
 
 
 def mathml(tex: str, *, display: str) -> str:
-    """A formula as MathML; what cannot be read is shown as it was written."""
+    """A formula as MathML; what cannot be read, or holds anything but a formula, is shown as it was written.
+
+    latex2mathml does not escape what stands in ``\\text{…}`` and follows ``\\href``, so its result is read back and
+    kept only when every element and attribute is on the list.
+    """
     from latex2mathml.converter import convert
 
+    tex = html.unescape(tex)
     try:
-        converted: str = convert(html.unescape(tex), display=display)
+        converted: str = convert(tex, display=display)
+        root = ElementTree.fromstring(converted)  # noqa: S314 (no document type gets this far: `<!` is refused)
     except Exception:  # the library raises many kinds of its own
-        return f"<code>{html.escape(html.unescape(tex))}</code>"
-    return converted
+        return f"<code>{html.escape(tex)}</code>"
+    safe = "<!" not in converted and all(
+        element.tag in _FORMULA and not set(element.attrib) - _FORMULA_ATTRIBUTES for element in root.iter()
+    )
+    return converted if safe else f"<code>{html.escape(tex)}</code>"
 
 
 def render_markdown(source: str, outline: Outline) -> str:

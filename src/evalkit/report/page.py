@@ -82,6 +82,13 @@ class Content:
     outline: Outline = field(default_factory=Outline)
     released: list[Shown] = field(default_factory=list)
 
+    def add_code(self, title: str, markup: str) -> None:
+        """Code that follows code without an output between shares its fold."""
+        if self.blocks and self.blocks[-1]["kind"] == "code":
+            self.blocks[-1]["html"] += "\n\n" + markup.strip("\n")
+        else:
+            self.blocks.append({"kind": "code", "title": title, "html": markup.strip("\n")})
+
 
 def template_values(frame: Frame, **more: Any) -> dict[str, Any]:
     """What a template sees as ``page``: the frame's fields and words, and the content."""
@@ -116,7 +123,7 @@ def read_content(
             content.blocks.append({"kind": "prose", "html": rendered, "lang": lang})
         elif cell["cell_type"] == "code":
             if not stopped and text_of(dict(cell)).strip() and HIDDEN_TAG not in tags_of(dict(cell)):
-                content.blocks.append({"kind": "code", "title": titles[index], "html": _highlighted(cell)})
+                content.add_code(titles[index], _highlighted(cell))
             for shown in shown_outputs(cell, place=place, folders=folders):
                 content.released.append(shown)
                 block = _block(shown, frame, content.outline, stem)

@@ -1,0 +1,51 @@
+"""The embedded font: the glyphs in use, under another name, the same bytes every time."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from fontTools.ttLib import TTFont
+
+from evalkit.report import fonts
+
+
+@pytest.fixture(autouse=True)
+def fresh_cache(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fonts, "cache_folder", lambda: tmp_path)
+
+
+def test_the_subset_holds_what_is_used_under_its_own_name() -> None:
+    font = TTFont(io.BytesIO(fonts.subset(400, frozenset("효과 추정 0123−<"))))
+    assert set(map(ord, "효과추정0−<")) <= set(font.getBestCmap())
+    assert len(font.getBestCmap()) < 20
+    named = {record.nameID: str(record) for record in font["name"].names}
+    assert named[1] == "EvalkitSans"
+    assert not any("Pretendard" in named[key] for key in (1, 3, 4, 6) if key in named)
+    assert "Open Font License" in named[13]
+    assert "Pretendard" not in str(font["CFF "].cff.fontNames)
+    assert "tnum" in {record.FeatureTag for record in font["GSUB"].table.FeatureList.FeatureRecord}
+
+
+def test_the_same_glyphs_give_the_same_bytes(tmp_path: object) -> None:
+    first = fonts._made(fonts._FOLDER / fonts.FACES[700], "가나다")
+    assert fonts._made(fonts._FOLDER / fonts.FACES[700], "가나다") == first
+    assert fonts.subset(700, frozenset("다나가")) == first
+    assert fonts.subset(700, frozenset("가나다")) == first  # from the cache
+
+
+def test_glyphs_are_read_from_the_page_and_bold_apart() -> None:
+    glyphs = fonts._Glyphs()
+    glyphs.feed(
+        "<head><title>숨</title></head><style>css</style><p>본문 &lt;</p><h2>제<em>목</em></h2><td>끝</td>"
+    )
+    assert set("본문<제목끝") <= glyphs.regular
+    assert set("제목") <= glyphs.bold
+    assert not set("본문끝") & glyphs.bold
+    assert not set("숨") & glyphs.regular
+
+
+def test_both_weights_are_embedded() -> None:
+    rules = fonts.font_faces("<p>가</p><h2>나</h2>")
+    assert rules.count("@font-face") == rules.count("data:font/woff2;base64,") == 2
+    assert "http" not in rules
