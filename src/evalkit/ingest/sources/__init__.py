@@ -9,7 +9,6 @@ from typing import Any
 from evalkit.errors import SchemaError, nearest
 from evalkit.ingest.sources import (
     deflator,
-    deflator,
     employment_insurance,
     firm_financials,
     membership,
@@ -32,7 +31,6 @@ SPECS: dict[str, TableSpec] = {
         region_panel.SPEC,
         membership.SPEC,
         deflator.SPEC,
-        deflator.SPEC,
     )
 }
 """Every declared table by name."""
@@ -45,7 +43,6 @@ READERS: dict[str, Callable[..., list[Table]]] = {
     "zones": zones.read,
     "region_panel": region_panel.read,
     "membership": membership.read,
-    "deflator": deflator.read,
     "deflator": deflator.read,
 }
 

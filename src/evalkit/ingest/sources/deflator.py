@@ -17,17 +17,18 @@ SPEC = TableSpec(
         ColumnSpec("year", ("연도", "기준연도", "year", "시점"), "year", "연도", nullable=False),
         ColumnSpec(
             "index",
-            ("지수", "지수(2020=100)", "소비자물가지수", "물가지수", "디플레이터", "index"),
+            ("지수", "지수(2020=100)", "소비자물가지수", "물가지수", "디플레이터", "index", "cpi_2020"),
             "number",
             "물가지수",
             minimum=1.0,
             nullable=False,
         ),
+        ColumnSpec("remark", ("비고", "출처"), "text", "출처나 비고", required=False),
     ),
 )
 
 
 def read(path: str | Path, *, key: bytes = b"", **options: Any) -> list[Table]:
-    """One index. Frame: ``year, index``."""
+    """One index. Frame: ``year, index, remark``."""
     del key
     return [read_table(path, SPEC, **options)]
