@@ -180,7 +180,7 @@ def equivalence(estimate: Estimate, margin: float) -> np.ndarray:
     safe = np.where(finite, estimate.dof, 1.0)
 
     def upper(t: np.ndarray) -> np.ndarray:
-        return np.where(finite, stdtr(safe, -t), ndtr(-t))
+        return np.asarray(np.where(finite, stdtr(safe, -t), ndtr(-t)))
 
     return np.asarray(np.maximum(upper(low), upper(high)))
 

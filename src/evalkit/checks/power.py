@@ -17,6 +17,6 @@ def smallest_detectable(estimate: Estimate, *, power: float = 0.8, level: float 
     safe = np.where(finite, estimate.dof, 1.0)
 
     def quantile(q: float) -> np.ndarray:
-        return np.where(finite, stdtrit(safe, q), ndtri(q))
+        return np.asarray(np.where(finite, stdtrit(safe, q), ndtri(q)))
 
     return np.asarray((quantile(power) + quantile(0.5 + level / 2)) * estimate.std_errors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -25,15 +26,31 @@ def describe_table(source: str, table: Table) -> dict[str, Any]:
             {
                 "sheet": r.sheet,
                 "row": int(r.row),
-                "column": r.column,
+                "column": re.sub(r" > .*\d{2,4}.*$", " > (연도별)", r.column),
                 "kind": r.kind,
-                "before": r.before,
-                "after": r.after,
+                "before": shape_of(r.before, r.kind),
+                "after": shape_of(r.after, r.kind),
                 "count": int(r.count),
             }
             for r in table.repairs
         ],
     }
+
+
+def shape_of(example: str, kind: str) -> str:
+    """The form of an example without a firm's own value: digits become #, an address ends at its 시군구.
+
+    >>> shape_of("33,361", "천 단위 쉼표 뺌"), shape_of("강원도 평창군 참빛로 14", "주소에서 지역 코드를 정함")
+    ('##,###', '강원도 평창군 …')
+    """
+    if "날짜" in kind:
+        return example
+    words = example.split()
+    if len(words) > 2 and re.search(r"[시도]$", words[0]):
+        return f"{words[0]} {words[1]} …"
+    if re.fullmatch(r"\D*\d{5}", example) or example == "0":
+        return example
+    return re.sub(r"\d", "#", example)
 
 
 def describe_panel(panel: Panel) -> dict[str, Any]:

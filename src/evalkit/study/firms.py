@@ -123,7 +123,7 @@ def _cells(
     frame: pd.DataFrame, units: pd.Index, years: NDArray[np.int64], column: str
 ) -> NDArray[np.float64]:
     wide = np.full((len(units), len(years)), np.nan)
-    row = units.get_indexer(frame["firm_id"].to_numpy(dtype=str))
+    row = units.get_indexer(pd.Index(frame["firm_id"].to_numpy(dtype=str)))
     at = np.searchsorted(years, frame["year"].to_numpy(dtype=np.int64))
     known = (row >= 0) & (at < len(years)) & np.isin(frame["year"].to_numpy(dtype=np.int64), years)
     wide[row[known], at[known]] = frame[column].to_numpy(dtype=float, na_value=np.nan)[known]
@@ -155,7 +155,7 @@ def _regions(
 ) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
     """Region at first sight (N,) and by year (N, T), "" where not observed; 2018 codes."""
     wide = np.full((len(units), len(years)), "", dtype="U5")
-    row = units.get_indexer(firms["firm_id"].to_numpy(dtype=str))
+    row = units.get_indexer(pd.Index(firms["firm_id"].to_numpy(dtype=str)))
     at = np.searchsorted(years, firms["year"].to_numpy(dtype=np.int64))
     wide[row, at] = firms["region"].to_numpy(dtype=str)
     first = wide[np.arange(len(units)), (wide != "").argmax(axis=1)]
@@ -173,7 +173,8 @@ def _deflator(tables: list[Table], years: NDArray[np.int64], base: int) -> NDArr
             where=("물가",),
             remedy="그 해의 지수를 더하거나 기간을 줄일 것",
         )
-    return np.asarray(series.loc[years].to_numpy() / series.loc[base])
+    level = series.reindex(years).to_numpy(dtype=np.float64)
+    return np.asarray(level / float(series.loc[base]))
 
 
 def _sales(

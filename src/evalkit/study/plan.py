@@ -236,10 +236,10 @@ class Plan(_Strict):
                     raise ValueError(
                         f"결과 {name} 이(가) 없는 단계 {phase} 을(를) 가리킴 ({nearest(str(phase), map(str, self.phases))})"
                     )
-        for known in self.known:
-            if known.outcome not in self.outcomes or known.phase not in self.phases:
+        for figure in self.known:
+            if figure.outcome not in self.outcomes or figure.phase not in self.phases:
                 raise ValueError(
-                    f"known 이 계획에 없는 결과 {known.outcome!r} 또는 단계 {known.phase} 을(를) 가리킴"
+                    f"known 이 계획에 없는 결과 {figure.outcome!r} 또는 단계 {figure.phase} 을(를) 가리킴"
                 )
         for item in self.reports:
             for name, values in item.for_each.items():

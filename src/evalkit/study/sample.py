@@ -171,7 +171,7 @@ def _matches(panel: Panel, exclusion: Exclusion) -> NDArray[np.bool_] | None:
     with np.errstate(invalid="ignore"):
         if exclusion.at_most is not None:
             return np.asarray(numbers <= exclusion.at_most)
-        return np.asarray(numbers >= exclusion.at_least)
+        return np.asarray(numbers >= float(exclusion.at_least or 0.0))
 
 
 def _frozen_covariates(

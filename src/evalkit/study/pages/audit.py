@@ -12,7 +12,7 @@ from evalkit.errors import EvalkitError
 from evalkit.present import figures
 from evalkit.present.messages import number, say
 from evalkit.present.tabulation import Column, Entry, Tabulation
-from evalkit.study.pages.showing import outcome_label, phase_label, release_of, show
+from evalkit.study.pages.showing import release_of, result_label, show
 from evalkit.study.study import Study
 
 
@@ -97,7 +97,7 @@ def row_flow(study: Study) -> None:
             Column("rows", say("study.audit.rows", lang), "integer"),
             Column("example", say("study.audit.example", lang)),
         ),
-        rows=tuple(rows),  # type: ignore[arg-type]
+        rows=tuple(rows),
         stub=2,
         lang=lang,
     )
@@ -165,7 +165,7 @@ def linkage(study: Study) -> None:
             ),
             rows=tuple(rows),
             notes=(say("study.audit.note_linkage", lang),),
-            counts=tuple(row[1] for row in rows),  # type: ignore[arg-type]
+            counts=tuple(row[1] for row in rows),
             lang=lang,
         )
         show(release.table(table))
@@ -215,7 +215,7 @@ def reported(study: Study) -> None:
             Column("published", say("study.reported.published", lang), "number"),
             Column("source", say("table.source", lang)),
         ),
-        rows=tuple(rows),  # type: ignore[arg-type]
+        rows=tuple(rows),
         notes=(say("study.reported.note", lang),),
         stub=2,
         lang=lang,
@@ -300,7 +300,7 @@ def samples(study: Study) -> None:
     rows: list[tuple[object, ...]] = []
     for name in study.plan.outcomes:
         for phase in study.plan.phases_of(name):
-            label = f"{outcome_label(study, name)} · {phase_label(study, phase)}"
+            label = result_label(study, name, phase)
             try:
                 effect = study.effect(name, phase)
             except EvalkitError as error:
@@ -327,7 +327,7 @@ def samples(study: Study) -> None:
             Column("left", say("table.flow_left", lang), "integer"),
             Column("treated", say("study.flow.of_treated", lang), "integer"),
         ),
-        rows=tuple(rows),  # type: ignore[arg-type]
+        rows=tuple(rows),
         stub=2,
         lang=lang,
     )

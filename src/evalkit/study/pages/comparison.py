@@ -8,6 +8,7 @@ import pandas as pd
 from evalkit.appraisal.phases import PhaseComparison, equivalence
 from evalkit.errors import EvalkitError
 from evalkit.present import figures
+from evalkit.present.canvas import Drawing
 from evalkit.present.messages import interval, number, quantity, say
 from evalkit.present.numerals import digits_for
 from evalkit.present.tabulation import Column, Entry, Tabulation
@@ -16,6 +17,7 @@ from evalkit.study.pages.showing import (
     outcome_label,
     phase_label,
     release_of,
+    result_label,
     show,
     unit_of,
 )
@@ -146,14 +148,14 @@ def sentences(study: Study) -> list[str]:
     return lines
 
 
-def figures_of(study: Study, name: str, found: PhaseComparison) -> object:
+def figures_of(study: Study, name: str, found: PhaseComparison) -> Drawing:
     """Two event studies side by side and their difference."""
     level = study.plan.inference.level
     effects = found.effects.table(level)
     first, last = found.phases
     frames: dict[int, pd.DataFrame] = {}
     for phase in (first, last):
-        frame = effects.xs(phase, level="phase")
+        frame = pd.DataFrame(effects.loc[[phase]].droplevel("phase"))
         frame.index = frame.index.astype(int)
         frames[phase] = frame
     difference = found.differences.table(level)
@@ -178,7 +180,7 @@ def figures_all(study: Study) -> None:
         if isinstance(found, EvalkitError):
             show(release.notice("caution", f"{outcome_label(study, name)}: {found.sentence()}"))
         else:
-            show(release.figure(figures_of(study, name, found)))  # type: ignore[arg-type]
+            show(release.figure(figures_of(study, name, found)))
 
 
 def tests(study: Study) -> None:
@@ -241,7 +243,7 @@ def gross_and_net(study: Study) -> None:
             digits = digits_for((total["conf_high"] - total["conf_low"]) / 2)
             rows.append(
                 (
-                    f"{outcome_label(study, name)} · {phase_label(study, phase)}",
+                    result_label(study, name, phase),
                     None if claim is None else Entry(claim.value, "number", 0, outcome.total_unit[lang]),
                     None if claim is None else claim.label[lang],
                     Entry(total["estimate"], "number", digits, outcome.total_unit[lang]),
@@ -262,7 +264,7 @@ def gross_and_net(study: Study) -> None:
         ),
         rows=tuple(rows),
         notes=(say("study.note.gross_net", lang), *(claim_sources(study))),
-        counts=tuple(int(row[5]) for row in rows),  # type: ignore[call-overload]
+        counts=tuple(int(row[5]) for row in rows),
         lang=lang,
     )
     show(release_of(study).table(table))

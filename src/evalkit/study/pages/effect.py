@@ -20,6 +20,7 @@ from evalkit.study.pages.showing import (
     outcome_label,
     phase_label,
     release_of,
+    result_label,
     show,
     unit_of,
     written,
@@ -83,7 +84,7 @@ def natural_mde(effect: Effect) -> float:
 def answer(study: Study, effect: Effect) -> None:
     """The headline, what it is compared with, the total, the grade and what would change it."""
     release = release_of(study)
-    label = f"{outcome_label(study, effect.outcome)} · {phase_label(study, effect.phase)}"
+    label = result_label(study, effect.outcome, effect.phase)
     grade = None if effect.description else str(effect.grade.points)
     lines = [f"- {line}" for line in answer_lines(study, effect)]
     show(
@@ -192,14 +193,10 @@ def event_frame(study: Study, effect: Effect) -> pd.DataFrame:
     """Event study with pointwise interval and uniform band in the natural unit, indexed by event time."""
     level = study.plan.inference.level
     table = effect.event.table(level)
+    nothing = np.full(len(table), np.nan)
+    low, high = (nothing, nothing) if effect.band is None else (effect.band.low, effect.band.high)
     bands = pd.DataFrame(
-        {
-            "estimate": effect.band.low,
-            "conf_low": effect.band.low,
-            "conf_high": effect.band.high,
-            "std_error": 0.0,
-        },
-        index=table.index,
+        {"estimate": low, "conf_low": low, "conf_high": high, "std_error": 0.0}, index=table.index
     )
     frame = effect.natural(table)
     band = effect.natural(bands)
@@ -369,7 +366,7 @@ def inference_table(study: Study, effect: Effect) -> None:
             Column("interval", say("table.interval", lang, level=level_of(study)), "interval", "", digits),
             Column("p_value", say("table.p_value", lang), "p_value"),
         ),
-        rows=tuple(rows),  # type: ignore[arg-type]
+        rows=tuple(rows),
         notes=tuple(say(f"study.rule.{reason}", lang) for reason in effect.headline.reasons)
         + two_way_note(study, effect),
         counts=(effect.n_treated,) * len(rows),

@@ -32,6 +32,12 @@ def phase_label(study: Study, phase: int) -> str:
     return study.plan.phases[phase].label[study.lang]
 
 
+def result_label(study: Study, outcome: str, phase: int) -> str:
+    """Such as «고용 · 1단계(2018–20)»; a plan with one phase names the outcome alone."""
+    label = outcome_label(study, outcome)
+    return f"{label} · {phase_label(study, phase)}" if len(study.plan.phases) > 1 else label
+
+
 def outcome_label(study: Study, outcome: str) -> str:
     """Such as «고용»."""
     return study.plan.outcomes[outcome].label[study.lang]
@@ -54,7 +60,7 @@ def written(study: Study, effect: Effect) -> str:
     """Estimate and interval in one phrase: «2.1명/기업 [0.4, 3.8]»."""
     row = effect.row(study.plan.inference.level)
     digits = digits_of(row)
-    value = quantity(row["estimate"], unit_of(study, effect.outcome), digits, study.lang, plus=True)  # type: ignore[arg-type]
+    value = quantity(row["estimate"], unit_of(study, effect.outcome), digits, study.lang, plus=True)
     return f"{value} {interval(row['conf_low'], row['conf_high'], digits)}"
 
 

@@ -14,12 +14,11 @@ from evalkit.study.pages.effect import answer_sentence, natural_mde, pivotal
 from evalkit.study.pages.showing import (
     digits_of,
     level_of,
-    outcome_label,
     phase_label,
     release_of,
+    result_label,
     show,
     unit_of,
-    written,
 )
 from evalkit.study.study import Study
 
@@ -45,73 +44,83 @@ def answer(study: Study) -> None:
     release = release_of(study)
     lines = []
     for name, phase, found in results(study):
-        head = f"**{outcome_label(study, name)}, {phase_label(study, phase)}**"
+        head = f"**{result_label(study, name, phase)}**"
         body = found.sentence() if isinstance(found, EvalkitError) else answer_sentence(study, found)
         lines.append(f"- {head} — {body}")
     if len(study.plan.phases) > 1:
         lines.extend(f"- **{say('study.summary.phases', study.lang)}** — {line}" for line in sentences(study))
-    first = next((found for _, _, found in results(study) if isinstance(found, Effect)), None)
-    if first is not None:
-        name, phase = first.outcome, first.phase
-        label = f"{outcome_label(study, name)} · {phase_label(study, phase)}"
-        grade = None if first.description else str(first.grade.points)
-        show(release.headline(label, written(study, first), answer_sentence(study, first), grade=grade))
     show(release.text("\n".join(lines)))
 
 
 def table(study: Study) -> None:
     """Estimate in natural units, interval, comparison, grade and what would change it."""
-    lang, level = study.lang, study.plan.inference.level
+    lang = study.lang
     rows: list[tuple[object, ...]] = []
     counts: list[int | None] = []
+    marks: dict[tuple[int, int], str] = {}
     for name, phase, found in results(study):
-        label = f"{outcome_label(study, name)} · {phase_label(study, phase)}"
+        label = result_label(study, name, phase)
         if isinstance(found, EvalkitError):
-            rows.append((label, None, None, None, None, None, found.problem))
+            rows.append((label, None, None, None, None, None, None, found.problem))
             counts.append(None)
             continue
-        row = found.row(level)
-        digits = digits_of(row)
-        total = found.total(study.plan.outcomes[name], level)
-        unit = study.plan.outcomes[name].total_unit
-        shown_total = None
-        if total is not None and unit is not None and not found.description:
-            shown_total = quantity(total["estimate"], unit[lang], digits_of(total), lang, plus=True)
-        mde = natural_mde(found)
-        rows.append(
-            (
-                label,
-                Entry(row["estimate"], "number", digits, unit_of(study, name)),
-                Entry((row["conf_low"], row["conf_high"]), "interval", digits),
-                shown_total,
-                Entry(mde, "number", digits),
-                say("study.summary.no_grade", lang) if found.description else str(found.grade.points),
-                say("study.summary.descriptive", lang) if found.description else pivotal(study, found),
-            )
-        )
+        if found.description:
+            marks[len(rows), 1] = "†"
+        rows.append(_row(study, label, found))
         counts.append(found.n_treated)
+    columns = (
+        Column("outcome", say("study.outcome", lang)),
+        Column("estimate", say("study.net", lang), "number"),
+        Column("interval", say("table.interval", lang, level=level_of(study)), "interval"),
+        Column("total", say("study.total", lang)),
+        Column("units", say("study.summary.units", lang)),
+        Column("mde", say("study.mde", lang), "number"),
+        Column("grade", say("study.grade", lang)),
+        Column("pivotal", say("study.pivotal", lang)),
+    )
+    # a plan without totals has no column of dashes
+    kept = [c for c in range(len(columns)) if c != 3 or any(row[3] for row in rows)]
+    notes = [
+        say("study.note.summary", lang, horizon=number(study.plan.horizon + 1)),
+        say("study.note.units", lang),
+        say("study.note.grade", lang),
+        say("study.note.labels", lang),
+    ]
+    if marks:
+        notes.insert(0, say("study.note.description", lang))
     tabulation = Tabulation(
         name="summary",
         title=say("study.table.summary", lang),
-        columns=(
-            Column("outcome", say("study.outcome", lang)),
-            Column("estimate", say("study.net", lang), "number"),
-            Column("interval", say("table.interval", lang, level=level_of(study)), "interval"),
-            Column("total", say("study.total", lang)),
-            Column("mde", say("study.mde", lang), "number"),
-            Column("grade", say("study.grade", lang)),
-            Column("pivotal", say("study.pivotal", lang)),
-        ),
-        rows=tuple(rows),  # type: ignore[arg-type]
-        notes=(
-            say("study.note.summary", lang, horizon=number(study.plan.horizon + 1)),
-            say("study.note.grade", lang),
-            say("study.note.labels", lang),
-        ),
+        columns=tuple(columns[c] for c in kept),
+        rows=tuple(tuple(row[c] for c in kept) for row in rows),  # type: ignore[misc]
+        notes=tuple(notes),
         counts=tuple(counts),  # type: ignore[arg-type]
+        marks=marks,
         lang=lang,
     )
     show(release_of(study).table(tabulation))
+
+
+def _row(study: Study, label: str, found: Effect) -> tuple[object, ...]:
+    """One result: estimate, interval, total, units compared, smallest detectable effect, grade, what would change it."""
+    lang, level = study.lang, study.plan.inference.level
+    row = found.row(level)
+    digits = digits_of(row)
+    outcome = study.plan.outcomes[found.outcome]
+    total = None if found.description else found.total(outcome, level)
+    shown = None
+    if total is not None and outcome.total_unit is not None:
+        shown = quantity(total["estimate"], outcome.total_unit[lang], digits_of(total), lang, plus=True)
+    return (
+        label,
+        Entry(row["estimate"], "number", digits, unit_of(study, found.outcome)),
+        Entry((row["conf_low"], row["conf_high"]), "interval", digits),
+        shown,
+        f"{number(found.n_treated)} / {number(found.n_comparison)}",
+        None if found.description else Entry(natural_mde(found), "number", digits),
+        "–" if found.description else str(found.grade.points),
+        say("study.summary.descriptive", lang) if found.description else pivotal(study, found),
+    )
 
 
 def figure(study: Study) -> None:
@@ -126,7 +135,7 @@ def figure(study: Study) -> None:
         rows.append(
             {
                 **row,
-                "label": f"{outcome_label(study, name)} · {phase_label(study, phase)}",
+                "label": result_label(study, name, phase),
                 "unit": unit_of(study, name),
                 "digits": digits_of(row),
                 "n": found.n_treated,
