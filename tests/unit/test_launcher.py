@@ -31,6 +31,13 @@ launcher = load()
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
+@pytest.fixture(autouse=True)
+def _own_temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Logs and the lock of an installation stay out of the machine's temporary folder."""
+    folder = str(tmp_path_factory.mktemp("temporary"))
+    monkeypatch.setattr(launcher.tempfile, "gettempdir", lambda: folder)
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A project folder with locks and a pyproject, without a .venv."""
