@@ -287,6 +287,22 @@ def test_cut_last_row(tmp_path):
     assert ("도중에 끊긴 마지막 행", -1) in [(s.reason, s.rows) for s in table.flow]
 
 
+def test_a_whole_last_row_without_a_line_end_is_read(tmp_path):
+    path = tmp_path / "기업.csv"
+    path.write_text(
+        f"기업명,사업자등록번호,총매출액(백만원),종업원수\nNA,{GOOD},1,2\n나,116-82-00276,1,",
+        encoding="utf-8",
+    )
+    frame = read_table(path, SPEC, key=KEY).frame
+    assert frame["name"].tolist() == ["NA", "나"]  # a firm may be called so
+    path.write_text(
+        f"기업명,사업자등록번호,총매출액(백만원),종업원수\n가,{GOOD},1,2\n나,116-82-00276,,\n",
+        encoding="utf-8",
+    )
+    assert "3행] 마지막 행이" in sentence(FileError, path)
+    assert len(read_table(path, SPEC, key=KEY, cut_last_row="keep").frame) == 2
+
+
 def test_unknown_source_and_no_files():
     with pytest.raises(SchemaError, match="비슷한 이름: national_pension"):
         read_source("national_pensions", "x.csv")

@@ -97,7 +97,9 @@ def open_column(
     dash = np.array([text.lower() in DASHES or text in spec.null_values for text in texts], dtype=bool)
     if spec.kind in ("text", "name", "category"):
         known = {alias for alias, _ in spec.categories}
-        dash &= np.array([text in spec.null_values or len(text) <= 2 for text in texts], dtype=bool)
+        dash &= np.array(
+            [text in spec.null_values or not any(map(str.isalnum, text)) for text in texts], dtype=bool
+        )
         dash &= np.array([text not in known for text in texts], dtype=bool)
     source = Source(spec, label, unit, rows, np.asarray(codes), texts, blank | dash, log)
     errors = np.array([bool(_ERROR_CELL.fullmatch(text)) for text in texts], dtype=bool)

@@ -132,7 +132,9 @@ def _as_text(rows: list[list[Any]]) -> NDArray[np.object_]:
     width = max((len(row) for row in rows), default=0)
     cells = np.full((len(rows), width), "", dtype=object)
     for index, row in enumerate(rows):
-        cells[index, : len(row)] = [value if type(value) is str else _text(value) for value in row]
+        cells[index, : len(row)] = [
+            (value if not value.isspace() else "") if type(value) is str else _text(value) for value in row
+        ]
     return cells
 
 
@@ -264,6 +266,7 @@ def _delimited(path: Path, text: str) -> Sheet:
             frame = pd.read_csv(
                 io.StringIO(text),
                 sep=separator,
+                skipinitialspace=True,  # cells of blanks only become empty
                 header=None,
                 names=range(width),
                 index_col=False,
@@ -288,18 +291,23 @@ def _delimited(path: Path, text: str) -> Sheet:
         ) from error
     cells = frame.to_numpy(dtype=object, copy=True)
     cells[pd.isna(cells)] = ""
-    return Sheet("", cells, cut_row=_cut_row(cells, text.endswith(("\n", "\r"))))
+    return Sheet("", cells, cut_row=_cut_row(cells, _fields_of_last_line(text, separator)))
 
 
-def _cut_row(cells: NDArray[np.object_], ended: bool) -> int:
-    """Position of a last row that breaks off: only its first cells are filled, less than half as many as above it."""
+def _fields_of_last_line(text: str, separator: str) -> int:
+    """Number of fields of a last line that has no line end; a large number where it has one."""
+    if text.endswith(("\n", "\r")):
+        return 1 << 30
+    return len(next(csv.reader([text[-100_000:].splitlines()[-1]], delimiter=separator)))
+
+
+def _cut_row(cells: NDArray[np.object_], fields: int) -> int:
+    """Position of a last row that breaks off: only its first cells are filled, and half as many as above it or fewer."""
     counts = (cells[-30:] != "").sum(axis=1)
     rows = np.flatnonzero(counts)
-    if len(rows) < 2:
+    if len(rows) < 2 or cells.shape[1] < 4:
         return -1
     last, above = int(rows[-1]), float(np.median(counts[rows[:-1]]))
-    row = cells[-30:][last]
-    leading = int(counts[last]) == int(np.argmin(np.append(row != "", False)))
-    short = counts[last] <= 0.5 * above and above >= 4
-    broken = not ended and counts[last] < above and cells.shape[1] >= 4
-    return len(cells) - len(cells[-30:]) + last if leading and (short or broken) else -1
+    leading = int(counts[last]) == int(np.argmin(np.append(cells[-30:][last] != "", False)))
+    short = counts[last] <= 0.5 * above or fields < cells.shape[1]
+    return len(cells) - len(counts) + last if leading and short and counts[last] < above else -1

@@ -34,7 +34,7 @@ def read_table(
     invalid_identifier: Literal["error", "unlinked"] = "error",
     invalid_region: Literal["error", "missing", "follow"] = "error",
     units_of: Mapping[str, str] | None = None,
-    cut_last_row: Literal["error", "drop"] = "error",
+    cut_last_row: Literal["error", "drop", "keep"] = "error",
 ) -> Table:
     """Read, match, convert and check one table; nothing is repaired or left out without being logged.
 
@@ -64,7 +64,12 @@ def read_table(
         log.note("병합된 칸을 아래로 채움", "", row=header.last_row + 2, count=filled)
     first_row = header.last_row + 2
     kept, flow = data_rows(body, header, spec, first_row)
-    if page.cut_row >= 0 and len(kept) and kept[-1] + header.last_row + 1 == page.cut_row:
+    if (
+        page.cut_row >= 0
+        and cut_last_row != "keep"
+        and len(kept)
+        and kept[-1] + header.last_row + 1 == page.cut_row
+    ):
         kept, flow = _without_cut_row(kept, flow, page, cut_last_row, log)
     if not len(kept):
         raise FileError(
@@ -96,7 +101,7 @@ def _without_cut_row(
         raise FileError(
             f"마지막 행이 도중에 끊김 (채워진 칸 {cells}개, 다른 행은 {page.cells.shape[1]}칸): 파일이 잘린 것으로 보임",
             where=place(log.file, log.sheet, page.cut_row + 1),
-            remedy="원본을 다시 받거나, 그 행만 빼고 읽으려면 cut_last_row='drop' 을 줄 것",
+            remedy="원본을 다시 받을 것 (그 행만 빼고 읽으려면 cut_last_row='drop', 온전한 행이면 'keep')",
         )
     step = FlowStep("도중에 끊긴 마지막 행", -1, f"{page.cut_row + 1}행")
     return kept[:-1], (*flow[:-1], step, FlowStep("자료 행", len(kept) - 1))

@@ -45,7 +45,7 @@ def data_rows(
     used = np.ones(n, dtype=bool)
     steps = [FlowStep("머리글 아래에서 읽은 행", n)]
     positions = [match.position for match in header.matches]
-    filled = _not_blank(body)
+    filled = np.asarray(body != "", dtype=bool)  # cells of blanks only were emptied when the file was read
     for reason, mask in (
         ("빈 행", ~filled.any(axis=1)),
         ("머리글이 되풀이된 행", _repeated(body, header)),
@@ -63,11 +63,6 @@ def data_rows(
             used &= ~out
     steps.append(FlowStep("자료 행", int(used.sum())))
     return np.flatnonzero(used), tuple(steps)
-
-
-def _not_blank(body: NDArray[np.object_]) -> NDArray[np.bool_]:
-    blank = np.array([not text or text.isspace() for text in body.ravel().tolist()], dtype=bool)
-    return ~blank.reshape(body.shape)
 
 
 def _repeated(body: NDArray[np.object_], header: Header) -> NDArray[np.bool_]:
@@ -94,7 +89,11 @@ def _subtotals(
     for position in naming:
         complete &= filled[:, position]
     for column in range(min(body.shape[1], 12)):
-        for row, text in enumerate(body[:, column].tolist()):
+        texts = body[:, column].tolist()
+        joined = "\n".join(texts)
+        if "계" not in joined and "합" not in joined:
+            continue
+        for row, text in enumerate(texts):
             if ("계" in text or text.endswith(("합", "합 "))) and filled[row, column] and not out[row]:
                 compact = re.sub(r"\s+", "", text)
                 if complete[row]:  # a firm may be called so: only the bare word, where a name should stand
