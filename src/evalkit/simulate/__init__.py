@@ -19,7 +19,7 @@ Data-generating process, firm i of sector k in province p, year t = 2013 … 202
 - effects    L_it(1) = L_it(0) + τ_φ · path_φ(t − g) · tier · ζ_i  (persons; sales likewise), ζ_i of mean 1; the exit
   probability falls by a fixed share from g on. Phase 1 persists and grows by 4 % a year; repeated support adds 40 % of
   the strength of phase 3 in phase 3 and nothing in phase 2
-- rings      never-supported firms within 20 km of a zone lose up to 0.3 persons and 40 million KRW, falling with
+- rings      never-supported firms within 20 km of a zone lose up to 0.4 persons and 50 million KRW, falling with
   distance, over two years, for good: zones of phase 1 from 2019, those added in phase 3 from 2023
 - moves      firms leave the capital region at 0.4 % a year, 1.0 % from 2019 on, zones drawing three times their share
 - filing     12 % of median-size firms never file accounts (more of the small), 2 % of the years are missed

@@ -108,7 +108,7 @@ class Parameters:
     size_range: tuple[float, float] = (5.0, 300.0)  # persons at entry
     size_slope: float = 0.5  # common shocks in persons = median_jobs · (1 + slope · log(size / median))
     jobs_growth: float = 0.018  # of the reference size, a year
-    capital_growth: float = 0.012  # on top of it in the capital region
+    capital_growth: float = 0.020  # on top of it in the capital region
     firm_shock_share: float = 0.10  # sd of the firm's own shock at the median size
     firm_shock_persistence: float = 0.9  # AR(1)
     province_shock_sd: float = 0.02  # of the reference size
@@ -137,7 +137,7 @@ class Parameters:
     displacement_jobs: float = (
         -0.3
     )  # persons at distance 0, linear to 0 at ring_km + 5; never-supported firms
-    displacement_sales: float = -40.0
+    displacement_sales: float = -50.0
     effects: tuple[PhaseEffect, PhaseEffect, PhaseEffect] = (
         PhaseEffect(1.8, 220.0, (0.35, 0.8, 1.0), (0.2, 0.6, 1.0), 0.04, 0.55),
         PhaseEffect(0.8, 100.0, (0.35, 0.8, 1.0), (0.2, 0.6, 1.0), 0.02, 0.35),
