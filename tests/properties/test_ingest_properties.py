@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evalkit.ingest import ColumnSpec, TableSpec, read_table, regions, units
-from evalkit.ingest.cells import parse_date, parse_number
+from evalkit.ingest.cells import parse_date, parse_number, parse_year
 from evalkit.ingest.identifiers import (
     business_check_digit,
     hash_identifier,
@@ -185,3 +185,13 @@ def test_what_is_no_date(text):
 )
 def test_what_is_no_number(text):
     assert parse_number(text) is None
+
+
+@given(st.integers(2000, 2049))
+def test_years_survive_their_dress(year):
+    for text in (f"{year}", f"{year}년", f"{year}년도", f"{year}.0", f"’{year % 100:02d}", f"{year}-12-31"):
+        got = parse_year(text)
+        assert got is not None, text
+        assert got[0] == year
+    for text in (f"{year % 100:02d}", f"{year}5", "년", f"{year}~{year + 1}"):
+        assert parse_year(text) is None

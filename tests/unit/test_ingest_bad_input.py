@@ -73,6 +73,60 @@ def test_text_damaged_before_it_came(tmp_path):
     assert "[기업.csv > 2행] 이미 깨진 글자" in sentence(FileError, path)
 
 
+def test_utf16_cut_in_the_middle_or_without_its_mark(tmp_path):
+    path = tmp_path / "기업.csv"
+    path.write_bytes("기업명\n가\n".encode("utf-16") + b"\x00")
+    assert "UTF-16 어느 것으로도 읽을 수 없음" in sentence(FileError, path)
+    path.write_bytes("name,number\na,1\n".encode("utf-16-le"))
+    assert "표식 없는 UTF-16" in sentence(FileError, path)
+
+
+def test_binary_called_xlsx(tmp_path):
+    path = tmp_path / "기업.xlsx"
+    path.write_bytes(b"\x01\x00\x02\x00" * 300)
+    assert "엑셀 파일의 표시가 없음" in sentence(FileError, path)
+
+
+def test_workbook_without_any_cell(tmp_path):
+    path = tmp_path / "기업.xlsx"
+    openpyxl.Workbook().save(path)
+    assert "통합 문서에 자료가 없음" in sentence(FileError, path)
+
+
+def test_open_quote(tmp_path):
+    path = tmp_path / "기업.csv"
+    path.write_text('기업명,사업자등록번호\n"가,1\n', encoding="utf-8")
+    assert "닫히지 않은 큰따옴표" in sentence(FileError, path)
+
+
+def test_unreadable_year_unit_and_category(tmp_path):
+    spec = TableSpec(
+        "t",
+        "표",
+        "행",
+        (
+            ColumnSpec("year", ("연도",), "year", "연도"),
+            ColumnSpec(
+                "kind", ("구분",), "category", "구분", categories=(("주관", "lead"), ("참여", "partner"))
+            ),
+            ColumnSpec("code", ("코드",), "code", "코드", digits=5),
+            ColumnSpec("sales", ("매출액",), "money", "매출액", unit="백만원", maximum=100),
+        ),
+    )
+    for row, said in (
+        ("이천십년,주관,1,1", "2행 > 열 연도] 읽을 수 없는 연도 '이천십년'"),
+        ("2010,주간,1,1", "2행 > 열 구분] 모르는 구분 '주간'"),
+        ("2010,주관,123456,1", "2행 > 열 코드] 코드 '123456' 이(가) 5자리가 아님"),
+        ("2010,주관,1,3명", "단위가 이 열의 단위 백만원 와 맞지 않음"),
+        ("2010,주관,1,200", "값 '200' 이(가) 100 보다 큼"),
+    ):
+        path = tmp_path / "표.csv"
+        path.write_text(f"연도,구분,코드,매출액(백만원)\n{row}\n", encoding="utf-8")
+        with pytest.raises(ValueProblem) as caught:
+            read_table(path, spec)
+        assert said in str(caught.value)
+
+
 def test_missing_file(tmp_path):
     (tmp_path / "기업_2022.csv").write_text("x")
     text = sentence(FileError, tmp_path / "기업_2023.csv")

@@ -292,6 +292,23 @@ def test_phase_must_be_known(tmp_path):
     assert [phase_in_name(Path(n)) for n in ("a_2단계.xlsx", "phase3.xlsx", "2019.xlsx")] == [2, 3, None]
 
 
+def test_phase_as_a_column(tmp_path):
+    """One workbook of all phases: the column says it, and may not be blank."""
+    path = survey(tmp_path / "성과조사_1단계.xlsx")
+    book = openpyxl.load_workbook(path)
+    page = book["기업유치"]
+    for row, value in enumerate(["단계", "1단계", "2단계", 3], start=1):
+        page.cell(row=row, column=8, value=value)
+    book.save(path)
+    tables = {t.spec.name: t.frame for t in read_source("performance_survey", path, key=KEY)}
+    assert tables["performance_attracted"]["phase"].tolist() == [1, 2, 3]  # the column before the file's name
+    assert tables["performance_projects"]["phase"].tolist() == [1, 1, 1]
+    page.cell(row=3, column=8).value = None
+    book.save(path)
+    with pytest.raises(ValueProblem, match=r"시트 기업유치 > 3행 > 열 단계\] 단계가 비어 있음"):
+        read_source("performance_survey", path, key=KEY)
+
+
 # -- 시·군·구 패널 ------------------------------------------------------------------------------------
 
 

@@ -136,5 +136,7 @@ def parse_year(text: str) -> tuple[int, str] | None:
     found = re.fullmatch(rf"[{_APOSTROPHES}]\s*(\d{{2}})\s*(?:년도|년|\.)?", compact)
     if found:
         return 2000 + int(found.group(1)), "두 자리 연도 읽음"
+    if re.fullmatch(r"\d{5}(?:\.\d+)?", compact):
+        return None  # a mistyped year must not pass as a serial day of Excel
     date = parse_date(compact)
     return (date[0].year, "날짜에서 연도 읽음") if date else None
