@@ -53,6 +53,7 @@ class Span:
 
 
 def facts(name: str) -> list[dict[str, str]]:
+    """The rows of a table of `ingest/facts`."""
     text = resources.files("evalkit.ingest").joinpath("facts", name).read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
