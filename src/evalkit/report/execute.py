@@ -29,6 +29,7 @@ with warnings.catch_warnings():
     from papermill.execute import ERROR_MARKER_TAG, execute_notebook
 
 from evalkit.report.kernel import end_process, make_manager
+from evalkit.report.markdown import cell_titles
 from evalkit.report.source import Notebook
 
 State = Literal["ok", "failed", "timeout", "died", "not_started"]
@@ -108,6 +109,7 @@ class _Engine(NBClientEngine):  # type: ignore[misc]
     ) -> Any:
         assert run is not None
         run.nb = nb_man.nb
+        run.titles = cell_titles(run.nb.cells)
         client = _Client(
             nb_man,
             km=run.manager,

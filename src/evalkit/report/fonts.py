@@ -14,7 +14,6 @@ import os
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import evalkit
 from evalkit.report.environment import cache_folder

@@ -57,16 +57,23 @@ def _workbook(model: Mapping[str, Any]) -> bytes:
     return xlsx_bytes([table], title=table.title, lang=table.lang)
 
 
-def kept_notebook(nb: Any, folders: Iterable[Path] = ()) -> str:
-    """The executed notebook to keep: no times, no counters of papermill, no folders, no literal of an error."""
+def kept_notebook(nb: Any, folders: Iterable[Path] = (), *, stopped: int | None = None) -> str:
+    """The executed notebook to keep: no times, no counters of papermill, no folders, no literal of an error.
+
+    Parameters
+    ----------
+    stopped : the cell that failed; its source and what follows are left out
+    """
     folders = tuple(folders)
     cells = []
-    for cell in nb["cells"]:
+    for index, cell in enumerate(nb["cells"]):
+        if stopped is not None and index > stopped:
+            break
         clean: dict[str, Any] = {
             "cell_type": cell["cell_type"],
             "id": cell.get("id", ""),
             "metadata": {"tags": tags} if (tags := tags_of(cell)) else {},
-            "source": text_of(cell).splitlines(keepends=True),
+            "source": [] if index == stopped else text_of(cell).splitlines(keepends=True),
         }
         if cell["cell_type"] == "code":
             clean["execution_count"] = cell.get("execution_count")

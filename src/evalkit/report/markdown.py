@@ -224,13 +224,18 @@ def translate_markdown(nb: dict[str, Any], stem: str, lang: str) -> dict[str, An
     return translated
 
 
+def _headings_in(source: str) -> list[str]:
+    """Headings of Markdown as plain text, code blocks left out."""
+    prose = re.sub(r"(?ms)^(```|~~~).*?^\1", "", source)
+    found = re.findall(r"^#{1,6}\s+(.+?)\s*#*\s*$", prose, flags=re.MULTILINE)
+    return [re.sub(r"[*_`]", "", text) for text in found]
+
+
 def first_heading(cells: Iterable[dict[str, Any]]) -> str:
     """Text of the first heading of a notebook, without marks; '' when there is none."""
     for cell in cells:
-        if cell["cell_type"] == "markdown":
-            found = re.search(r"^#{1,6}\s+(.+?)\s*#*\s*$", text_of(cell), flags=re.MULTILINE)
-            if found:
-                return re.sub(r"[*_`]", "", found.group(1))
+        if cell["cell_type"] == "markdown" and (found := _headings_in(text_of(cell))):
+            return found[0]
     return ""
 
 
@@ -239,7 +244,7 @@ def cell_titles(cells: Iterable[dict[str, Any]]) -> dict[int, str]:
     titles: dict[int, str] = {}
     current = ""
     for index, cell in enumerate(cells):
-        if cell["cell_type"] == "markdown":
-            current = first_heading([cell]) or current
+        if cell["cell_type"] == "markdown" and (found := _headings_in(text_of(cell))):
+            current = found[-1]
         titles[index] = current
     return titles

@@ -116,7 +116,8 @@ def read_content(
     for index, cell in enumerate(cells):
         place = titles[index] or f"{index + 1}번째 셀"
         stopped = failure is not None and failure.cell == index
-        refuse_identifiers_in_source(cell, place=place)
+        if not stopped:  # the source of the cell that failed is not shown: it may hold what made it fail
+            refuse_identifiers_in_source(cell, place=place)
         if cell["cell_type"] == "markdown":
             rendered = render_markdown(text_of(dict(cell)), content.outline)
             lang = cell.get("metadata", {}).get("lang", "")

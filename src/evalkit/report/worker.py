@@ -104,7 +104,7 @@ def _write(spec: Mapping[str, Any], executed: Any) -> dict[str, Any]:
         gathered = harvest(content.released, name)
         files |= gathered.files
         headline, suppressed = gathered.headline, gathered.suppressed
-        files[f"notebooks/{name}.ipynb"] = kept_notebook(executed.nb, folders).encode()
+        files[f"notebooks/{name}.ipynb"] = kept_notebook(executed.nb, folders, stopped=executed.cell).encode()
     except DisclosureError as error:
         state, sentence, headline, suppressed, files = "refused", error.sentence(), "", [], {}
         content = refused_content(frame("refused"), error)

@@ -1,0 +1,429 @@
+"""Rendering a plan of small notebooks: caching, failures, disclosure, parallel runs, bytes.
+
+Only the preparation of data stands still here (the notebooks read none); everything else is the real machinery.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from evalkit.errors import FileError, ParameterError, UsageError
+from evalkit.report import rendering
+from evalkit.report.pipeline import Outcome, render_plan
+from evalkit.report.pool import Pool
+from evalkit.report.task import Options
+from evalkit.study.plan import Plan
+from evalkit.study.prepare import Prepared, fingerprint
+
+PLANS = Path(__file__).resolve().parents[2] / "plans"
+PARAMETERS = (
+    "plan: str = ''  # 계획\noutcome: str = 'jobs'  # 결과\nphase: int = 1  # 단계\nlang: str = 'ko'  # 언어"
+)
+TABLE = """\
+from evalkit.present.tabulation import Column, Tabulation
+from evalkit.release import Release
+release = Release()
+rows = (("<script>alert(1)</script>", 12.5), ("=HYPERLINK(1)", 3.25))
+release.table(Tabulation("effects", f"{outcome} {phase}단계", (Column("a", "이름"), Column("b", "값", "number")), rows))"""
+HEADLINE = "release.headline('고용', '12명', f'{outcome} {phase}단계의 결과이다.', 3)"
+
+
+def write_notebook(path: Path, *sources: str, title: str = "효과 추정", parameters: str = PARAMETERS) -> None:
+    cells: list[dict[str, Any]] = [
+        {"cell_type": "markdown", "id": "title", "metadata": {}, "source": f"# {title}\n\n## 결론"},
+    ]
+    for k, source in enumerate((parameters, *sources)):
+        tags = {"tags": ["parameters"]} if k == 0 else {}
+        cells.append(
+            {
+                "cell_type": "code",
+                "id": f"c{k}",
+                "metadata": tags,
+                "source": source,
+                "outputs": [],
+                "execution_count": None,
+            }
+        )
+    nb = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    path.write_text(json.dumps(nb, ensure_ascii=False), encoding="utf-8")
+
+
+class Project:
+    """A folder with a plan, notebooks and one input file."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for name in ("plans", "notebooks", "data"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        (root / "data" / "panel.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+        self.raw = yaml.safe_load((PLANS / "nic_phase1_vs_phase3.yml").read_text(encoding="utf-8"))
+        self.raw |= {
+            "id": "small",
+            "data": {"folder": "../data", "sources": {"panel": {"table": "t", "files": "*.csv"}}},
+            "reports": [
+                {"notebook": "effect.ipynb", "for_each": {"outcome": ["jobs"], "phase": [1, 3]}},
+                {"notebook": "summary.ipynb"},
+            ],
+        }
+        write_notebook(root / "notebooks" / "effect.ipynb", TABLE, HEADLINE)
+        write_notebook(root / "notebooks" / "summary.ipynb", "print('요약 <b>')", title="종합 요약")
+        self.save()
+
+    @property
+    def plan(self) -> Path:
+        return self.root / "plans" / "small.yml"
+
+    @property
+    def out(self) -> Path:
+        return self.root / "reports" / "small"
+
+    def save(self) -> None:
+        self.plan.write_text(yaml.safe_dump(self.raw, allow_unicode=True), encoding="utf-8")
+
+    def render(self, **options: Any) -> Outcome:
+        return render_plan(self.plan, Options(**options))
+
+    def page(self, name: str) -> str:
+        return (self.out / f"{name}.html").read_text(encoding="utf-8")
+
+    def run(self) -> dict[str, Any]:
+        return json.loads((self.out / "run.json").read_text(encoding="utf-8"))
+
+    def bytes(self) -> dict[str, bytes]:
+        left_out = {"run.json"}
+        found = sorted(p for p in self.out.rglob("*") if p.is_file() and p.name not in left_out)
+        return {p.relative_to(self.out).as_posix(): p.read_bytes() for p in found}
+
+
+def _prepare(plan_path: Path, plan: Plan, data: Path | None = None, progress: Any = None) -> Prepared:
+    return Prepared(plan_path.parent, fingerprint(plan_path, plan, data), changed=False)
+
+
+@pytest.fixture(autouse=True)
+def data_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendering, "prepare", _prepare)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project rendered once; tests copy it."""
+    project = Project(tmp_path_factory.mktemp("finished"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rendering, "prepare", _prepare)
+        outcome = project.render()
+    assert outcome.exit_code == 0, outcome.failed
+    return project
+
+
+@pytest.fixture
+def project(finished: Project, tmp_path: Path) -> Project:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished.root, copy)
+    return _copied(copy, finished)
+
+
+def _copied(root: Path, of: Project) -> Project:
+    project = Project.__new__(Project)
+    project.root, project.raw = root, json.loads(json.dumps(of.raw))
+    return project
+
+
+NAMES = ("effect_jobs_phase1", "effect_jobs_phase3", "summary")
+
+
+def test_what_a_run_leaves(finished: Project) -> None:
+    names = set(finished.bytes())
+    assert {
+        "index.html",
+        "disclosure.csv",
+        *(f"{n}.html" for n in NAMES),
+        *(f"notebooks/{n}.ipynb" for n in NAMES),
+    } <= names
+    assert {f"tables/effect_jobs_phase{k}__effects.{s}" for k in (1, 3) for s in ("csv", "xlsx")} <= names
+    assert not [n for n in names if n.startswith((".", "logs"))]
+    record = finished.run()
+    assert record["plan"]["sha256"] == Plan.model_validate(finished.raw).sha256()
+    assert [entry["path"] for entry in record["inputs"]] == ["panel.csv"]
+    assert re.fullmatch(r"[0-9a-f]{64}", record["inputs"][0]["sha256"])
+    assert record["jobs"]["summary"]["seconds"] > 0
+    assert record["versions"]["papermill"]
+
+
+def test_pages_hold_text_from_data_as_text(finished: Project) -> None:
+    page = finished.page("effect_jobs_phase1")
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "요약 &lt;b&gt;" in finished.page("summary")
+    csv = (finished.out / "tables" / "effect_jobs_phase1__effects.csv").read_text(encoding="utf-8-sig")
+    assert "'=HYPERLINK(1)" in csv
+
+
+def test_the_index_names_reports_and_results(finished: Project) -> None:
+    index = finished.page("index")
+    assert "jobs 1단계의 결과이다." in index
+    assert 'href="effect_jobs_phase3.html"' in index
+    assert "<script" not in index
+    assert "seconds" not in index
+
+
+def test_no_folder_of_this_machine_is_printed(finished: Project) -> None:
+    for name, content in finished.bytes().items():
+        if not name.endswith(".xlsx"):
+            assert str(finished.root).encode() not in content, name
+
+
+def test_the_executed_notebook_is_clean(finished: Project) -> None:
+    nb = json.loads((finished.out / "notebooks" / "effect_jobs_phase3.ipynb").read_text(encoding="utf-8"))
+    assert set(nb["metadata"]) == {"kernelspec", "language_info"}
+    assert nb["cells"][2]["id"] == "injected-parameters"
+    assert "phase = 3" in "".join(nb["cells"][2]["source"])
+    assert all(set(cell["metadata"]) <= {"tags"} for cell in nb["cells"])
+
+
+def test_the_same_inputs_give_the_same_bytes(project: Project) -> None:
+    before = project.bytes()
+    outcome = project.render(force=True)
+    assert set(outcome.made) == set(NAMES)
+    assert project.bytes() == before
+
+
+def test_forked_and_fresh_kernels_give_the_same_bytes(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = project.bytes()
+    monkeypatch.setenv("EVALKIT_FORK", "0")
+    project.render(force=True, jobs=1)
+    assert project.bytes() == before
+
+
+def test_nothing_changed_runs_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendering, "render_tasks", _never)
+    before = {p: p.stat().st_mtime_ns for p in project.out.rglob("*")}
+    outcome = project.render()
+    assert (outcome.made, set(outcome.kept), outcome.exit_code) == ((), set(NAMES), 0)
+    assert {p: p.stat().st_mtime_ns for p in project.out.rglob("*")} == before
+
+
+def _never(**_: Any) -> Any:
+    raise AssertionError("something was rendered")
+
+
+def _input(project: Project) -> None:
+    (project.root / "data" / "panel.csv").write_text("a,b\n1,3\n", encoding="utf-8")
+
+
+def _plan(project: Project) -> None:
+    project.raw["horizon"] = 1
+    project.save()
+
+
+def _comment(project: Project) -> None:
+    project.plan.write_text("# 주석\n" + project.plan.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def _page(project: Project) -> None:
+    (project.out / "summary.html").unlink()
+
+
+def _notebook(project: Project) -> None:
+    write_notebook(project.root / "notebooks" / "summary.ipynb", "print('다른 요약')", title="종합 요약")
+
+
+@pytest.mark.parametrize(
+    ("change", "made", "why"),
+    [
+        (_input, set(NAMES), "입력 자료"),
+        (_plan, set(NAMES), "계획"),
+        (_comment, set(), ""),
+        (_page, {"summary"}, "결과 파일이 없거나 바뀜"),
+        (_notebook, {"summary"}, "공책"),
+    ],
+)
+def test_what_is_rendered_again_and_why(
+    project: Project,
+    change: Callable[[Project], None],
+    made: set[str],
+    why: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def note(**given: Any) -> Any:
+        asked.extend((task.job.name, reason) for task, reason in given["todo"])
+        return given["before"]["jobs"]
+
+    monkeypatch.setattr(rendering, "render_tasks", note)
+    change(project)
+    project.render()
+    assert {name for name, _ in asked} == made
+    assert all(why in reason for _, reason in asked)
+
+
+def test_only_some_and_a_name_that_is_not_there(project: Project) -> None:
+    assert set(project.render(only=("effect",), force=True).made) == set(NAMES[:2])
+    assert project.render(only=("summary",)).kept == ("summary",)
+    with pytest.raises(UsageError, match="비슷한 이름: summary"):
+        project.render(only=("sumary",))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "word"),
+    [({"phaze": 1}, "비슷한 이름: phase"), ({"phase": "abc"}, "정수"), ({"outcome": 150}, "따옴표")],
+)
+def test_a_wrong_parameter_stops_before_anything_is_written(
+    project: Project, parameters: dict, word: str
+) -> None:
+    before = project.bytes()
+    project.raw["reports"].append(
+        {"notebook": "summary.ipynb", "for_each": {"lang": ["ko"]}, "parameters": parameters}
+    )
+    project.save()
+    with pytest.raises(ParameterError, match=word):
+        project.render()
+    assert project.bytes() == before
+
+
+def test_a_fault_in_the_data_leaves_earlier_reports(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Prepared:
+        raise FileError("표가 비어 있음", where=("panel.csv",))
+
+    before = project.bytes()
+    monkeypatch.setattr(rendering, "prepare", broken)
+    _input(project)
+    with pytest.raises(FileError):
+        project.render()
+    assert project.bytes() == before
+    assert not list(project.out.glob(".making*"))
+
+
+def test_one_failure_leaves_the_others_and_shows_itself(project: Project) -> None:
+    secret = "비밀기업"
+    write_notebook(
+        project.root / "notebooks" / "summary.ipynb",
+        "print('여기까지')",
+        f"raise ValueError('{secret} 900101-1234567')",
+        "print('그 뒤')",
+        title="종합 요약",
+    )
+    outcome = project.render()
+    assert (outcome.exit_code, [name for name, _ in outcome.failed]) == (4, ["summary"])
+    page = project.page("summary")
+    assert "여기까지" in page
+    assert "ValueError 오류가 났습니다" in page
+    assert "logs/summary.log" in page
+    assert secret not in page
+    assert "그 뒤" not in page.split("<main")[1].split("</main>")[0]
+    assert "900101" not in (project.out / "logs" / "summary.log").read_text(encoding="utf-8")
+    assert project.render().made == ("summary",)  # a failure is tried again
+    _notebook(project)
+    assert project.render().exit_code == 0
+    assert not (project.out / "logs").exists()
+
+
+def test_our_own_errors_speak_for_themselves(project: Project) -> None:
+    write_notebook(
+        project.root / "notebooks" / "summary.ipynb",
+        "from evalkit.errors import DesignError\nraise DesignError('깨끗한 기간이 없음', remedy='기간을 늘릴 것')",
+    )
+    outcome = project.render()
+    assert outcome.exit_code == 4
+    assert "깨끗한 기간이 없음. → 기간을 늘릴 것." in project.page("summary")
+
+
+def test_a_raw_frame_withholds_its_page(project: Project) -> None:
+    write_notebook(
+        project.root / "notebooks" / "summary.ipynb",
+        "import pandas as pd\npd.DataFrame({'기업': ['비밀기업'], '매출': [1]})",
+    )
+    outcome = project.render()
+    assert outcome.exit_code == 5
+    assert "공개 규칙을 거치지 않은 출력" in project.page("summary")
+    for name, content in project.bytes().items():
+        if name.startswith(("summary", "notebooks/summary", "logs/summary", "index")):
+            assert "비밀기업" not in content.decode(), name
+    assert not (project.out / "notebooks" / "summary.ipynb").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "word"),
+    [
+        ("import os; os._exit(9)", "갑자기 끝났습니다"),
+        ("while True: pass", "끝나지 않아"),
+        ("raise SystemExit(0)", "SystemExit"),
+    ],
+)
+def test_runs_that_do_not_end_well(project: Project, source: str, word: str) -> None:
+    write_notebook(project.root / "notebooks" / "summary.ipynb", "print('여기까지')", source)
+    started = time.monotonic()
+    outcome = project.render(timeout=8)
+    assert outcome.exit_code == 4
+    assert time.monotonic() - started < 60
+    assert word in project.page("summary")
+    assert "여기까지" in project.page("summary")
+
+
+def test_a_worker_that_is_killed_is_replaced(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[int] = []
+    run = Pool.run
+
+    def sabotage(self: Pool, specs: Any) -> Any:
+        for message in run(self, specs):
+            if message["event"] == "cell" and message["job"] == "summary" and not killed:
+                worker = next(w for w in self._workers if w.busy and w.busy["name"] == "summary")
+                killed.append(worker.process.pid)
+                worker.process.kill()
+            yield message
+
+    monkeypatch.setattr(Pool, "run", sabotage)
+    write_notebook(project.root / "notebooks" / "summary.ipynb", "import time; time.sleep(30)")
+    outcome = project.render()
+    assert killed
+    assert outcome.exit_code == 4
+    assert "갑자기 끝났습니다" in project.page("summary")
+
+
+def test_many_at_once(project: Project) -> None:
+    project.raw["reports"] = [
+        {"notebook": "effect.ipynb", "for_each": {"outcome": ["jobs", "sales"], "phase": [1, 3]}},
+        {"notebook": "summary.ipynb", "for_each": {"phase": [1, 3], "outcome": ["jobs", "sales"]}},
+    ]
+    project.save()
+    outcome = project.render(jobs=4)
+    assert outcome.exit_code == 0
+    assert len(outcome.made) == 8
+    assert not (project.out / "summary.html").exists()  # the job is no longer in the plan
+
+
+def test_another_language_has_a_folder_of_its_own(project: Project) -> None:
+    before = project.bytes()
+    outcome = project.render(lang="en", only=("summary",))
+    assert outcome.folder == project.out / "en"
+    page = (outcome.folder / "summary.html").read_text(encoding="utf-8")
+    assert '<html lang="en">' in page
+    assert '<div lang="ko">' in page  # no translation of that cell
+    assert {k: v for k, v in project.bytes().items() if not k.startswith("en/")} == before
+
+
+def test_what_changed_after_freezing_is_on_the_page(project: Project) -> None:
+    from evalkit.report.frozen import freeze
+    from evalkit.study.plan import load_plan
+
+    freeze(project.plan, load_plan(project.plan))
+    project.raw["design"]["anticipation"] = 1
+    project.save()
+    project.render(only=("summary",))
+    page = project.page("summary")
+    assert "design.anticipation" in page
+    assert "이후 1곳 바뀜" in page
+    assert project.run()["deviations"] == [{"key": "design.anticipation", "before": "0", "after": "1"}]
