@@ -234,8 +234,8 @@ def test_CV3_is_the_sum_of_leverage_corrected_scores(panel: Panel) -> None:
     )
 
 
-def dense_bias_reduced(panel: Panel, working: str) -> tuple[np.ndarray, np.ndarray]:
-    """CR2 and its degrees of freedom by the definition, n × n, errors of equal variance.
+def dense_bias_reduced(panel: Panel, working: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """CR2, its degrees of freedom and expected share, by the definition, n × n, errors of equal variance.
 
     "inverse": of the rows times √w; "identity": of the rows as they are, fitted by weighted least squares.
     """
@@ -254,21 +254,27 @@ def dense_bias_reduced(panel: Panel, working: str) -> tuple[np.ndarray, np.ndarr
         gaps.append(load.T @ residual[at])
         vectors.append(maker[at].T @ load)  # (n, 2)
     covariance = np.array(gaps).T @ np.array(gaps)
-    dof = []
+    dof, share = [], []
+    true = np.diag(bread @ (x * w[:, None] ** 2).T @ x @ bread)
     for k in range(2):
         v = np.stack([vector[:, k] for vector in vectors])
         products = v @ v.T
         dof.append(np.trace(products) ** 2 / np.sum(products**2))
-    return covariance, np.array(dof)
+        share.append(np.trace(products) / true[k])
+    return covariance, np.array(dof), np.array(share)
 
 
 @fast
 @given(panels(), st.sampled_from(["inverse", "identity"]))
 def test_CR2_is_the_dense_definition(panel: Panel, working: str) -> None:
     result = bias_reduced(two_way_effects(panel, DESIGN), working)  # type: ignore[arg-type]
-    covariance, dof = dense_bias_reduced(panel, working)
-    np.testing.assert_allclose(result.covariance, covariance, rtol=1e-6, atol=1e-10)
-    np.testing.assert_allclose(result.dof, dof, rtol=1e-6)
+    covariance, dof, share = dense_bias_reduced(panel, working)
+    known = ~np.isnan(result.dof)
+    np.testing.assert_array_equal(known, share > 1 - 1e-5)
+    np.testing.assert_allclose(
+        result.covariance[np.ix_(known, known)], covariance[np.ix_(known, known)], rtol=1e-6, atol=1e-10
+    )
+    np.testing.assert_allclose(result.dof[known], dof[known], rtol=1e-6)
 
 
 @fast

@@ -208,6 +208,16 @@ def test_equal_weights_are_no_weights() -> None:
         np.testing.assert_allclose(weighted.dof, plain.dof, rtol=1e-9)
 
 
+def test_the_only_treated_cluster_leaves_CR2_undefined() -> None:
+    """Taken as it comes, CR2 would see an eighth of the variance here."""
+    est = bias_reduced(two_way_effects(panel((4,)), Design("y", cluster="region")))
+    assert est.detail["bias_reduced_undefined"] == ["treatment"]
+    assert np.isnan(est.covariance).all()
+    assert np.isnan(est.dof).all()
+    two = bias_reduced(two_way_effects(panel((4, 5)), Design("y", cluster="region")))
+    assert two.detail["bias_reduced_undefined"] == []
+
+
 def test_an_unknown_working_model_is_named() -> None:
     with pytest.raises(UsageError, match="'ar1'"):
         bias_reduced(two_way_effects(panel(), Design("y", cluster="region")), "ar1")  # type: ignore[arg-type]

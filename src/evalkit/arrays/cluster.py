@@ -102,11 +102,14 @@ class BiasReduced:
     covariance : (k, k)
     dof : Bell–McCaffrey degrees of freedom of each term  # (k,)
     products : inner products g_cs'Φg_dt of the working-model vectors  # (k, C, k, C)
+    share : expected CR2 variance over true variance under the working model: 1, and less where a cluster alone
+        carries (part of) a term, so that no residual is left to tell its variance  # (k,)
     """
 
     covariance: Floats
     dof: Floats
     products: Floats
+    share: Floats
 
 
 def bias_reduced(gram: Floats, score: Floats, wanted: Codes) -> BiasReduced:
@@ -132,7 +135,12 @@ def bias_reduced(gram: Floats, score: Floats, wanted: Codes) -> BiasReduced:
     products = -np.einsum("cps,dpt->sctd", shared, shared)
     at = np.arange(len(gram))
     products[:, at, :, at] += own
-    return BiasReduced(gaps.T @ gaps, satterthwaite(products), products)
+    return _bias_reduced(gaps, products, np.square(target).sum(axis=0))
+
+
+def _bias_reduced(gaps: Floats, products: Floats, variance: Floats) -> BiasReduced:
+    share = np.einsum("scsc->s", products) / variance
+    return BiasReduced(gaps.T @ gaps, satterthwaite(products), products, share)
 
 
 def satterthwaite(products: Floats) -> Floats:
@@ -208,4 +216,4 @@ def bias_reduced_rows(
     products -= cross + np.transpose(cross, (2, 3, 0, 1))
     at = np.arange(clusters)
     products[:, at, :, at] += own
-    return BiasReduced(gaps.T @ gaps, satterthwaite(products), products)
+    return _bias_reduced(gaps, products, np.diag(bread @ heavy @ bread)[wanted])

@@ -19,6 +19,8 @@ from evalkit.estimate import Estimate
 from evalkit.inference.fitted import as_fitted
 
 Working = Literal["inverse", "identity"]
+# share of a term's variance that CR2 expects to see under its own working model, below which it cannot be unbiased
+WHOLE = 1 - 1e-6
 
 
 def available(est: Estimate) -> bool:
@@ -37,6 +39,10 @@ def bias_reduced(est: Estimate, working: Working | None = None) -> Estimate:
         1/weight, that is CR2 of the rows multiplied by √weight, from moments alone (clubSandwich with a target of
         1/weight takes another square root where weights differ inside a cluster). None: "identity" where the rows
         were kept, else "inverse"; which one it was stands in ``detail["working"]``.
+
+    A term that one cluster carries alone (the only treated one, say) leaves no residual to tell its variance: CR2 would
+    be far too small there. Its covariance and degrees of freedom are NaN, its label stands in
+    ``detail["bias_reduced_undefined"]``.
 
     Raises
     ------
@@ -68,9 +74,13 @@ def bias_reduced(est: Estimate, working: Working | None = None) -> Estimate:
     covariance[np.ix_(known, known)] = result.covariance
     dof = np.full(len(est), np.nan)
     dof[known] = result.dof
+    lost = known[result.share < WHOLE]
+    covariance[lost, :] = covariance[:, lost] = np.nan
+    dof[lost] = np.nan
     detail = {
         **est.detail,
         "products": result.products,
         "working": working,
+        "bias_reduced_undefined": [est.detail["labels"][i] for i in lost],
     }
     return replace(est, covariance=covariance, dof=dof, inference="CR2", detail=detail)
