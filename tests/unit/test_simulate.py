@@ -135,6 +135,7 @@ def test_truth_is_the_difference_of_potential_outcomes(world: World) -> None:
             with_, without = world.expected[outcome]
             assert table["att"].item() == pytest.approx((with_ - without)[rows, at].mean())
     early = world.truth.effects.query("event_time < 0")
+    assert set(early["outcome"]) == {"jobs", "sales", "survival", "relocation"}
     assert (early["att"] == 0).all()
     assert (early["att_realised"] == 0).all()
     assert len(early) > 50
@@ -188,6 +189,28 @@ def test_moves_leave_the_capital_region_only(world: World) -> None:
     assert (world.firms.province[moved] < 3).all()
     assert not world.geography.capital[world.municipality[moved, -1]].any()
     np.testing.assert_array_equal(world.municipality[~moved, 0], world.municipality[~moved, -1])
+
+
+def test_zones_draw_firms_and_nothing_else_changes() -> None:
+    """Inflow per municipality and year, over seeds: zones gain what the truth says, the others nothing."""
+    gained, expected, elsewhere = [], [], []
+    for seed in range(30):
+        w = simulate.world(seed)
+        counts = np.zeros((250, len(YEARS)))
+        moved = np.flatnonzero(w.move_year > 0)
+        np.add.at(counts, (w.municipality[moved, -1], w.move_year[moved] - 2013), 1)
+        zones = w.geography.zones[1]
+        others = np.setdiff1d(np.flatnonzero(~w.geography.capital), np.union1d(zones, w.geography.zones[3]))
+        after, before = slice(6, 9), slice(1, 6)
+        rise = counts[:, after].mean(axis=1) - counts[:, before].mean(axis=1)
+        gained.append(rise[zones].mean() - rise[others].mean())
+        elsewhere.append(rise[others].mean())
+        expected.append(w.truth.att("relocation", 1))
+        assert w.truth.att("relocation", 1, event_time=0) > 0
+    error = np.array(gained) - np.array(expected)
+    assert abs(error.mean()) < 2.5 * error.std(ddof=1) / np.sqrt(len(error))
+    assert abs(np.mean(elsewhere)) < 0.01
+    assert np.mean(expected) > 0.1
 
 
 def test_firm_panel_holds_the_arrays(world: World) -> None:

@@ -21,7 +21,8 @@ Data-generating process, firm i of sector k in province p, year t = 2013 … 202
   the strength of phase 3 in phase 3 and nothing in phase 2
 - rings      never-supported firms within 20 km of a zone lose up to 0.4 persons and 50 million KRW, falling with
   distance, over two years, for good: zones of phase 1 from 2019, those added in phase 3 from 2023
-- moves      firms leave the capital region at 0.4 % a year, 1.0 % from 2019 on, zones drawing three times their share
+- moves      firms leave the capital region at 0.4 % a year for any municipality outside, all alike; from 2019 on another
+  0.6 % a year is drawn into zones (more in proportion when zones are added in 2023), and nowhere else
 - filing     12 % of median-size firms never file accounts (more of the small), 2 % of the years are missed
 
 Headcounts are rounded up or down at random, so that rounding keeps the mean.

@@ -28,6 +28,8 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 _CAPITAL = len(regions.CAPITAL)
+ZONE_START = {1: 2019, 3: 2023}
+"""First full year in which the zones of a phase are at work (those of phase 2 are those of phase 1)."""
 _TIERS = np.array([0] * _CAPITAL + [programmes.provinces()[short].tier for short in regions.PROVINCES])
 
 
@@ -74,6 +76,7 @@ class World:
     municipality : index into ``geography``  # (N, T), like the others
     filed : accounts were filed for the year
     move_year : year in which a firm left the capital region (0 = never)  # (N,)
+    drawn_by_zone : whether it left because of a zone  # (N,)
     expected : outcome -> (with, without the programme), averaged over the firm's own luck with exit, given that it was
         there before its first support; of use for supported firms
     """
@@ -92,6 +95,7 @@ class World:
     municipality: Ints
     filed: Bools
     move_year: Ints
+    drawn_by_zone: Bools
     expected: dict[str, tuple[Floats, Floats]]
 
     @property
@@ -142,11 +146,11 @@ def draw_world(seed: int, p: Parameters) -> World:
         ),
         "survival": (exits.chance_treated, exits.chance_untreated),
     }
-    municipality, move_year = _moves(streams[7], p, firms, geography, alive)
+    municipality, move_year, drawn_by_zone = _moves(streams[7], p, firms, geography, alive)
     filed = _filing(streams[7], p, firms) & alive
     return World(
         seed, p, geography, firms, support, jobs, sales, jobs0, sales0, alive, alive_untreated,
-        municipality, filed, move_year, expected,
+        municipality, filed, move_year, drawn_by_zone, expected,
     )  # fmt: skip
 
 
@@ -324,7 +328,7 @@ def _displacement(p: Parameters, firms: Firms, support: Support, geography: Geog
     It builds up over two years and stays: zones of phase 1 from 2019, those added in phase 3 from 2023.  # (N, T)
     """
     exposed = np.zeros((len(firms.size), len(YEARS)))
-    for phase, start in ((1, 2019), (3, 2023)):
+    for phase, start in ZONE_START.items():
         km = geography.distance_km[phase][firms.home]
         near = np.where(km <= p.ring_km, 1 - km / (p.ring_km + 5), 0.0)
         exposed = np.maximum(exposed, near[:, None] * np.clip((YEARS - start + 1) / 2, 0, 1))
@@ -342,22 +346,44 @@ def _money(latent: Floats, floor: Floats, selling: Bools, here: Bools) -> Floats
     return np.where(here, np.where(selling, np.maximum(latent, floor[:, None]), 0.0), np.nan)
 
 
+def zones_in_force(geography: Geography, year: int) -> Ints:
+    """Municipalities with a zone that draws firms in a year: those of phase 1 from 2019, those added from 2023 too."""
+    if year < ZONE_START[1]:
+        return np.zeros(0, dtype=np.int64)
+    if year < ZONE_START[3]:
+        return geography.zones[1]
+    return np.union1d(geography.zones[1], geography.zones[3])
+
+
+def zone_move_rate(p: Parameters, geography: Geography, year: int) -> float:
+    """Yearly probability that a firm of the capital region moves because of the zones: the same per zone in all years."""
+    return p.move_rate_zones * len(zones_in_force(geography, year)) / len(geography.zones[1])
+
+
 def _moves(
     rng: np.random.Generator, p: Parameters, firms: Firms, geography: Geography, alive: Bools
-) -> tuple[Ints, Ints]:
-    """Firms that leave the capital region; zones draw a larger share of them from 2019 on."""
+) -> tuple[Ints, Ints, Bools]:
+    """Where each firm is, the year it left the capital region, and whether a zone drew it."""
     n, t = alive.shape
-    rate = p.move_rate + p.move_rate_zones * (YEARS >= 2019)
-    moving = (firms.province < _CAPITAL)[:, None] & alive & (rng.random((n, t)) < rate)
+    drawn = np.array([zone_move_rate(p, geography, int(year)) for year in YEARS])
+    luck = rng.random((n, t))
+    there = (firms.province < _CAPITAL)[:, None] & alive
+    there[:, 1:] &= alive[:, :-1]
+    moving = there & (luck < p.move_rate + drawn)
     moving[:, 0] = False
     moved = np.logical_or.accumulate(moving, axis=1)
+    at = np.argmax(moving, axis=1)
     goes = moved[:, -1]
-    year = np.where(goes, YEARS[np.argmax(moving, axis=1)], 0)
+    by_zone = goes & (luck[np.arange(n), at] >= p.move_rate)
     outside = np.flatnonzero(~geography.capital)
-    pull = np.ones(len(outside))
-    pull[np.isin(outside, np.union1d(geography.zones[1], geography.zones[3]))] = p.zone_pull
-    destination = rng.choice(outside, size=n, p=pull / pull.sum())
-    return np.where(moved, destination[:, None], firms.home[:, None]), year
+    destination = rng.choice(outside, size=n)
+    spot = rng.random((n,))
+    for index, year in enumerate(YEARS):
+        rows = by_zone & (at == index)
+        zones = zones_in_force(geography, int(year))
+        destination[rows] = zones[(spot[rows] * len(zones)).astype(np.int64)]
+    where = np.where(moved, destination[:, None], firms.home[:, None])
+    return where, np.where(goes, YEARS[at], 0), by_zone
 
 
 def _filing(rng: np.random.Generator, p: Parameters, firms: Firms) -> Bools:

@@ -13,7 +13,7 @@ from evalkit.simulate.economy import World
 from evalkit.simulate.identity import identify
 from evalkit.simulate.parameters import PHASE_YEARS, YEARS
 from evalkit.simulate.reported import report_phase
-from evalkit.simulate.truth import OUTCOMES, Truth
+from evalkit.simulate.truth import OUTCOMES, RELOCATION, UNITS, Truth
 from evalkit.simulate.workbook import workbook_bytes
 
 _WORKBOOKS = {
@@ -84,7 +84,7 @@ def truth_summary(world: World) -> dict[str, Any]:
     truth = world.truth
     return {
         "seed": world.seed,
-        "units": OUTCOMES,
+        "units": UNITS,
         "phases": {
             str(phase): {
                 "units": truth.units(phase),
@@ -96,6 +96,7 @@ def truth_summary(world: World) -> dict[str, Any]:
             }
             for phase in PHASE_YEARS
         },
+        "relocation": {str(phase): _averages(truth, RELOCATION, phase) for phase in (1, 3)},
         "ring": truth.ring.to_dict(orient="records"),
         "relocated_from_capital": {str(year): count for year, count in truth.relocated.items()},
         "parameters": asdict(world.parameters),

@@ -124,9 +124,8 @@ class Parameters:
     exit_rate: float = 0.028  # a year, at the median size
     exit_size_elasticity: float = -0.6
     covid_exit_rate: float = 0.008  # added in 2020 and 2021
-    move_rate: float = 0.004  # a year: out of the capital region before 2019
-    move_rate_zones: float = 0.006  # added from 2019 on
-    zone_pull: float = 3.0  # weight of a zone as a destination, other municipalities 1
+    move_rate: float = 0.004  # a year: from the capital region to any municipality outside, all alike
+    move_rate_zones: float = 0.006  # added from 2019 on, into zones only; grows with the zones added in 2023
     non_filer_share: float = 0.12  # of median-size firms: never file accounts
     missed_filing: float = 0.02  # of filed years
     # support

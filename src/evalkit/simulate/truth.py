@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from evalkit.simulate.economy import World
 
 OUTCOMES: dict[str, str] = {"jobs": "명/기업", "sales": "백만원(2020년 가격)/기업", "survival": "확률"}
+RELOCATION = "relocation"
+UNITS: dict[str, str] = {**OUTCOMES, RELOCATION: "건/지구 시군구·년"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +30,8 @@ class Truth:
     Attributes
     ----------
     effects : one row per outcome, phase, cohort and event time from −5 on: ``att``, ``att_realised``,
-        ``untreated_mean`` and ``units``
+        ``untreated_mean`` and ``units``. Outcome ``relocation`` is about municipalities: firms a year that a zone draws
+        from the capital region, cohort = first full year of the zone (phases 1 and 3 only)
     ring : one row per phase: mean displacement of never-supported firms within the ring of that phase's zones, in the
         last year of the phase, per firm, and how many firms it fell on
     relocated : firms that left the capital region, by year
@@ -80,8 +83,8 @@ class Truth:
         return float((rows["att"] * rows["units"]).sum())
 
     def _of(self, outcome: str, phase: int) -> pd.DataFrame:
-        if outcome not in OUTCOMES:
-            raise UsageError(f"모의 세계에 결과 {outcome!r} 이(가) 없음", remedy=nearest(outcome, OUTCOMES))
+        if outcome not in UNITS:
+            raise UsageError(f"모의 세계에 결과 {outcome!r} 이(가) 없음", remedy=nearest(outcome, UNITS))
         return self.effects[(self.effects["outcome"] == outcome) & (self.effects["phase"] == phase)]
 
 
@@ -133,7 +136,40 @@ def measure(world: World) -> Truth:
                     for t, a, r, b in zip(since, effect, realised, base, strict=True)
                 )
     columns = ["outcome", "phase", "cohort", "event_time", "att", "att_realised", "untreated_mean", "units"]
+    rows += _relocation(world)
     return Truth(pd.DataFrame(rows, columns=columns), _ring(world), _relocated(world))
+
+
+def _relocation(world: World) -> list[tuple[str, int, int, int, float, float, float, int]]:
+    """Moves drawn by zones, per zone and year: expected given the firms that could have moved, and realised."""
+    from evalkit.simulate.economy import ZONE_START, zone_move_rate, zones_in_force
+
+    p, g = world.parameters, world.geography
+    capital = g.capital[world.municipality]
+    could = capital[:, :-1] & world.alive[:, :-1] & world.alive[:, 1:]
+    added = {1: g.zones[1], 3: np.setdiff1d(g.zones[3], g.zones[1])}
+    rows = []
+    for phase, start in ZONE_START.items():
+        zones = added[phase]
+        for year in range(start - 5, int(world.years[-1]) + 1):
+            at = year - int(world.years[0])
+            firms = int(could[:, at - 1].sum())
+            pull = zone_move_rate(p, g, year) / max(1, len(zones_in_force(g, year))) if year >= start else 0.0
+            came = (world.move_year == year) & world.drawn_by_zone & np.isin(world.municipality[:, at], zones)
+            base = firms * p.move_rate / int((~g.capital).sum())
+            rows.append(
+                (
+                    RELOCATION,
+                    phase,
+                    start,
+                    year - start,
+                    firms * pull,
+                    float(came.sum() / max(1, len(zones))),
+                    base,
+                    len(zones),
+                )
+            )
+    return rows
 
 
 def _ring(world: World) -> pd.DataFrame:
