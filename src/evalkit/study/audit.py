@@ -48,7 +48,7 @@ def shape_of(example: str, kind: str) -> str:
     words = example.split()
     if len(words) > 2 and re.search(r"[시도]$", words[0]):
         return f"{words[0]} {words[1]} …"
-    if re.fullmatch(r"\D*\d{5}", example) or example == "0":
+    if example == "0" or (re.fullmatch(r"\d{5}", example) and re.search("지역|주소", kind)):
         return example
     return re.sub(r"\d", "#", example)
 

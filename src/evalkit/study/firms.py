@@ -53,6 +53,8 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
     phase = started["phase"].reindex(units).to_numpy(dtype=float, na_value=0.0)
     deflator = _deflator(tables["deflator"], years, int(options["price_base_year"]))
     sales, assets_facts = _sales(tables["firm_financials"], units, years, alive, deflator)
+    # by place alone: a firm supported later but near a zone is as exposed to displacement as one never supported, and
+    # keeping it would fill the comparison with firms that by definition lived to be supported
     distance = _nearest_zone(tables["zone_distances"])
     firm_distance = distance.reindex(region).to_numpy(dtype=float)
     treated = np.isfinite(adoption)
@@ -74,7 +76,7 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
             "capital_region": np.where(capital_mask(region), "1", "0"),
             "sector": sector,
             "sector_group": _grouped(sector, options["industry_groups"], plan.id),
-            "ring": np.where((firm_distance <= float(options["ring_km"])) & ~treated, "1", "0"),
+            "ring": np.where(firm_distance <= float(options["ring_km"]), "1", "0"),
         },
         notes={"row": "기업", "price_base_year": int(options["price_base_year"])},
     )
@@ -238,7 +240,7 @@ def _region_panel(
             "sido": provinces_of(codes),
             "sigungu": codes,
             "capital_region": np.where(capital_mask(codes), "1", "0"),
-            "ring": np.where(near & ~np.isfinite(adoption), "1", "0"),
+            "ring": np.where(near, "1", "0"),
         },
         notes={"row": "시군구"},
     )
