@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from evalkit.ingest.table import Table
+from evalkit.ingest.table import Repair, Table
 from evalkit.panel import Panel
 
 
@@ -21,19 +21,25 @@ def describe_table(source: str, table: Table) -> dict[str, Any]:
         "sheet": table.sheet,
         "sha256": table.sha256,
         "rows": len(table.frame),
-        "flow": [{"reason": s.reason, "rows": int(s.rows), "example": s.example} for s in table.flow],
-        "repairs": [
-            {
-                "sheet": r.sheet,
-                "row": int(r.row),
-                "column": re.sub(r" > .*\d{2,4}.*$", " > (연도별)", r.column),
-                "kind": r.kind,
-                "before": shape_of(r.before, r.kind),
-                "after": shape_of(r.after, r.kind),
-                "count": int(r.count),
-            }
-            for r in table.repairs
+        "findings": [
+            {"check": f.check, "passed": bool(f.passed), "sentence": f.sentence, "rows": int(f.rows)}
+            for f in table.notes.get("audit", ())
         ],
+        "flow": [{"reason": s.reason, "rows": int(s.rows), "example": s.example} for s in table.flow],
+        "repairs": [describe_repair(r) for r in table.repairs],
+    }
+
+
+def describe_repair(repair: Repair) -> dict[str, Any]:
+    """One repair without the firm's own value."""
+    return {
+        "sheet": repair.sheet,
+        "row": int(repair.row),
+        "column": re.sub(r" > .*\d{2,4}.*$", " > (연도별)", repair.column),
+        "kind": repair.kind,
+        "before": shape_of(repair.before, repair.kind),
+        "after": shape_of(repair.after, repair.kind),
+        "count": int(repair.count),
     }
 
 

@@ -18,6 +18,7 @@ from evalkit.errors import DataError, PlanError, nearest
 from evalkit.ingest.regions import municipalities
 from evalkit.ingest.table import Table
 from evalkit.panel import Panel
+from evalkit.study.audit import describe_repair
 from evalkit.study.places import capital_mask, provinces_of
 from evalkit.study.programme_files import reported_totals, support
 
@@ -82,8 +83,16 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
     )
     moves = _moves(region_by_year)
     regions = _region_panel(moves, years, tables["zones"], distance, float(options["ring_km"]))
+    totals, cleaned = reported_totals(tables["performance_survey"])
+    before = {repair for table in tables["performance_survey"] for repair in table.repairs}
     facts = {
-        "programme": reported_totals(tables["performance_survey"]),
+        "programme": totals,
+        "double_counting": [
+            {"title": table.spec.title, "sheet": table.sheet, "file": table.file, **describe_repair(repair)}
+            for table in cleaned
+            for repair in table.repairs
+            if repair not in before
+        ],
         "linkage": _linkage(units, started),
         "reconciliation": _reconcile(tables, insured),
         "moves": {str(int(y)): int(n) for y, n in zip(years, moves.sum(axis=0), strict=True)},
@@ -267,6 +276,7 @@ def _reconcile(tables: Mapping[str, list[Table]], insured: pd.DataFrame) -> list
     if not pension:
         return []
     members = pd.concat([table.frame for table in pension], ignore_index=True)
+    members = members[members["region"].notna()]
     members = members[~capital_mask(members["region"].to_numpy(dtype=str))]
     by_month = members.groupby(members["month"].astype(str))["members"].sum()
     outside = insured[~capital_mask(insured["region"].to_numpy(dtype=str))]

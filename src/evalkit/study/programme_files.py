@@ -10,7 +10,7 @@ import pandas as pd
 
 from evalkit import programmes
 from evalkit.errors import DataError
-from evalkit.ingest.sources.performance_survey import deduplicate_firm_totals
+from evalkit.ingest.sources.performance_survey import deduplicate_attracted, deduplicate_firm_totals
 from evalkit.ingest.table import Table
 from evalkit.study.places import capital_mask
 
@@ -54,57 +54,76 @@ INDICATORS: tuple[tuple[str, str, float, str], ...] = (
 )
 
 
-def reported_totals(tables: Iterable[Table]) -> list[dict[str, Any]]:
+def reported_totals(tables: Iterable[Table]) -> tuple[list[dict[str, Any]], list[Table]]:
     """Reported totals by phase: the sum over rows, without double counting, and as published.
 
-    Rows of one firm that repeat the same value count once; where they differ the largest counts and the repair is logged.
+    Rows of one firm that repeat the same value count once; where they differ the largest counts. A firm reported as
+    attracted by two bodies counts once, and an agreement (MOU) is not a move.
+
+    Returns
+    -------
+    rows of plain values, and the tables after the double counting was taken out (with the repairs that say so)
     """
-    tables = list(tables)
     rows: list[dict[str, Any]] = []
-    for table in _of(tables, "performance_outcomes"):
-        once = deduplicate_firm_totals(table, conflict="largest")
-        phase = int(table.frame["phase"].iloc[0])
-        for indicator, column, divisor, attribute in INDICATORS:
-            if column not in table.frame:
-                continue
-            fact = published(phase, attribute)
-            rows.append(
-                {
-                    "phase": phase,
-                    "indicator": indicator,
-                    "raw": float(np.nansum(table.frame[column].to_numpy(dtype=float, na_value=np.nan)))
-                    / divisor,
-                    "deduplicated": float(
-                        np.nansum(once.frame[column].to_numpy(dtype=float, na_value=np.nan))
+    cleaned: list[Table] = []
+    for table in tables:
+        if table.spec.name == "performance_outcomes":
+            once = deduplicate_firm_totals(table, conflict="largest")
+            for indicator, column, divisor, attribute in INDICATORS:
+                if column in table.frame:
+                    rows.append(
+                        _row(
+                            indicator,
+                            attribute,
+                            _sum(table, column) / divisor,
+                            _sum(once, column) / divisor,
+                            table,
+                        )
                     )
-                    / divisor,
-                    "published": None if fact is None else fact.number,
-                    "source": "" if fact is None else fact.cite(),
-                }
-            )
-    for table in _of(tables, "performance_attracted"):
-        frame = table.frame
-        phase = int(frame["phase"].iloc[0])
-        known = frame["from_region"].notna() & (frame["from_region"].astype(str) != "")
+        elif table.spec.name == "performance_attracted":
+            once = deduplicate_attracted(table)
+            for indicator, attribute, only_capital in (
+                ("attracted", "core_firms_attracted", False),
+                ("attracted_capital", "core_firms_from_capital", True),
+            ):
+                raw = _attracted(table.frame, only_capital=only_capital, agreements=True)
+                net = _attracted(once.frame, only_capital=only_capital, agreements=False)
+                rows.append(_row(indicator, attribute, raw, net, table))
+        else:
+            continue
+        cleaned.append(once)
+    return sorted(rows, key=lambda row: row["phase"]), cleaned
+
+
+def _row(indicator: str, attribute: str, raw: float, deduplicated: float, table: Table) -> dict[str, Any]:
+    phase = int(table.frame["phase"].iloc[0])
+    fact = published(phase, attribute)
+    return {
+        "phase": phase,
+        "indicator": indicator,
+        "raw": raw,
+        "deduplicated": deduplicated,
+        "published": None if fact is None else fact.number,
+        "source": "" if fact is None else fact.cite(),
+    }
+
+
+def _sum(table: Table, column: str) -> float:
+    return float(np.nansum(table.frame[column].to_numpy(dtype=float, na_value=np.nan)))
+
+
+def _attracted(frame: pd.DataFrame, *, only_capital: bool, agreements: bool) -> float:
+    """Firms attracted: all kinds, or those that are more than an agreement; from the capital region, or from anywhere."""
+    counted = (
+        np.ones(len(frame), dtype=bool) if agreements else (frame["kind"].astype(str) != "mou").to_numpy()
+    )
+    if only_capital:
+        origin = frame["from_region"].fillna("").to_numpy(dtype=str)
+        known = origin != ""
         capital = np.zeros(len(frame), dtype=bool)
-        capital[known.to_numpy()] = capital_mask(frame.loc[known, "from_region"].to_numpy(dtype=str))
-        signed = (frame["kind"].astype(str) != "mou").to_numpy()
-        for indicator, inside, attribute in (
-            ("attracted", np.ones(len(frame), dtype=bool), "core_firms_attracted"),
-            ("attracted_capital", capital, "core_firms_from_capital"),
-        ):
-            fact = published(phase, attribute)
-            rows.append(
-                {
-                    "phase": phase,
-                    "indicator": indicator,
-                    "raw": float(inside.sum()),
-                    "deduplicated": float((inside & signed).sum()),
-                    "published": None if fact is None else fact.number,
-                    "source": "" if fact is None else fact.cite(),
-                }
-            )
-    return sorted(rows, key=lambda row: row["phase"])
+        capital[known] = capital_mask(origin[known])
+        counted = counted & capital
+    return float(counted.sum())
 
 
 def published(phase: int, attribute: str) -> Any:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from evalkit.design import Design
 from evalkit.errors import DesignError, RefusalError
+from evalkit.ingest.sources.region_panel import refuse_break
 from evalkit.panel import Panel
 from evalkit.study.plan import Exclusion, Outcome, Phase, Plan
 
@@ -38,26 +39,37 @@ class AnalysisSample:
     baseline: int
 
 
+class _Keeping:
+    """Which units are still in, and the flow that led there."""
+
+    def __init__(self, treated: NDArray[np.bool_]) -> None:
+        self.treated = treated
+        self.keep = np.ones(len(treated), dtype=bool)
+        self.flow = [FlowStep("all", len(treated), int(treated.sum()))]
+
+    def drop(self, mask: NDArray[np.bool_], reason: str, text: str = "") -> None:
+        """Leave out some units; a step that leaves out nobody is not written down."""
+        left = self.keep & ~mask
+        if left.sum() != self.keep.sum():
+            self.keep = left
+            self.flow.append(FlowStep(reason, int(left.sum()), int((left & self.treated).sum()), text))
+
+
 def draw_sample(plan: Plan, panel: Panel, name: str, number: int, lang: str = "ko") -> AnalysisSample:
     """The sample of an outcome in a phase.
 
-    Treated units adopted within the phase's cohorts; comparison units never adopted or adopt later. Covariates that vary are
-    frozen at the baseline, the last period before the phase's first cohort less anticipation.
+    Treated units adopted within the phase's cohorts; comparison units never adopted or adopt later. Covariates that vary
+    are frozen at the baseline, the last period before the phase's first cohort less anticipation.
 
     Raises
     ------
     DesignError : no clean period, no treated or no comparison unit is left
-    RefusalError : a logarithm of an outcome with zeros
+    RefusalError : a logarithm of an outcome with zeros, or a comparison across a change of definition
     """
     outcome, phase = plan.outcomes[name], plan.phases[number]
-    adoption_name = outcome.adoption or plan.design.adoption
-    adoption = np.asarray(panel.constant(adoption_name), dtype=np.float64)
-    adoption = np.where(np.isnan(adoption), np.inf, adoption)
     periods = _periods(panel, outcome, phase)
-    lo, hi = phase.cohorts
-    if outcome.reading == "description":
-        lo = hi = int(periods[0]) + 1
-        adoption = np.where(np.isfinite(adoption), float(lo), np.inf)
+    refuse_break(outcome.variable, int(periods[0]), int(periods[-1]))
+    adoption, (lo, hi) = _adoption(plan, panel, outcome, phase, int(periods[0]))
     baseline = lo - 1 - plan.design.anticipation
     if baseline not in periods:
         raise DesignError(
@@ -68,62 +80,79 @@ def draw_sample(plan: Plan, panel: Panel, name: str, number: int, lang: str = "k
     treated = (adoption >= lo) & (adoption <= hi)
     values = _scaled(panel, outcome, name)
     at_baseline = int(np.flatnonzero(panel.periods == baseline)[0])
-    keep = np.ones(len(panel.units), dtype=bool)
-    flow = [FlowStep("all", int(keep.sum()), int(treated.sum()))]
-
-    def drop(mask: NDArray[np.bool_], reason: str, text: str = "") -> None:
-        before = int(keep.sum())
-        np.logical_and(keep, ~mask, out=keep)
-        if int(keep.sum()) != before:
-            flow.append(FlowStep(reason, int(keep.sum()), int((keep & treated).sum()), text))
-
+    frozen = _frozen_covariates(plan, outcome, panel, at_baseline)
+    kept = _Keeping(treated)
     for exclusion in plan.units.exclude:
         applies = _matches(panel, exclusion)
-        if applies is None:
-            continue
-        drop(
-            applies & (~treated if exclusion.applies_to == "comparison" else True),
-            "excluded",
-            exclusion.reason[lang],
-        )
+        if applies is not None:
+            spared = treated & (exclusion.applies_to == "comparison")
+            kept.drop(applies & ~spared, "excluded", exclusion.reason[lang])
     if phase.drop_treated_before:
-        drop(adoption < lo, "treated_before")
-    drop(~np.isfinite(values[:, at_baseline]), "not_at_baseline")
-    frozen = _frozen_covariates(plan, outcome, panel, at_baseline)
+        kept.drop(adoption < lo, "treated_before")
+    kept.drop(~np.isfinite(values[:, at_baseline]), "not_at_baseline")
     for covariate, array in frozen.items():
         if array.dtype.kind == "f":
-            drop(~np.isfinite(array), "covariate_missing", covariate)
+            kept.drop(~np.isfinite(array), "covariate_missing", covariate)
     inside = np.isin(panel.periods, periods)
-    drop(np.isfinite(values[:, inside]).sum(axis=1) < 2, "observed_once")
-    comparison = keep & ~treated
-    if not (keep & treated).any():
+    kept.drop(np.isfinite(values[:, inside]).sum(axis=1) < 2, "observed_once")
+    _require_both_groups(plan, name, number, (lo, hi), kept)
+    prepared = panel.with_varying(**{OUTCOME: values}).with_fixed(**{ADOPTION: adoption, **frozen})
+    return AnalysisSample(
+        panel=prepared.select(kept.keep, periods),
+        design=_design(plan, prepared, tuple(frozen)),
+        flow=tuple(kept.flow),
+        treated=treated[kept.keep],
+        comparison=~treated[kept.keep],
+        baseline=baseline,
+    )
+
+
+def _adoption(
+    plan: Plan, panel: Panel, outcome: Outcome, phase: Phase, first: int
+) -> tuple[NDArray[np.float64], tuple[int, int]]:
+    """First treated period (+inf = never) and the cohorts of the phase.
+
+    A description has no clean period: its treated units count from the second period on, so that the first is the base.
+    """
+    adoption = np.asarray(panel.constant(outcome.adoption or plan.design.adoption), dtype=np.float64)
+    adoption = np.where(np.isnan(adoption), np.inf, adoption)
+    if outcome.reading == "description":
+        return np.where(np.isfinite(adoption), float(first + 1), np.inf), (first + 1, first + 1)
+    return adoption, phase.cohorts
+
+
+def _require_both_groups(
+    plan: Plan, name: str, number: int, cohorts: tuple[int, int], kept: _Keeping
+) -> None:
+    if not (kept.keep & kept.treated).any():
         raise DesignError(
-            f"{number}단계({lo}–{hi}년)에 처음 지원받은 단위가 표본에 없음",
+            f"{number}단계({cohorts[0]}–{cohorts[1]}년)에 처음 지원받은 단위가 표본에 없음",
             where=(plan.id, f"outcomes.{name}"),
             remedy="cohorts 의 범위와 제외 규칙을 확인할 것",
         )
-    if not comparison.any():
+    if not (kept.keep & ~kept.treated).any():
         raise DesignError(
             "비교할 단위가 표본에 하나도 없음",
             where=(plan.id, f"outcomes.{name}"),
             remedy="제외 규칙을 줄이거나 비교집단 자료를 더할 것",
         )
-    prepared = panel.with_varying(**{OUTCOME: values}).with_fixed(**{ADOPTION: adoption, **frozen})
-    clusters = [c for c in (plan.inference.cluster, plan.inference.companion_cluster) if c]
-    for cluster in clusters:
-        prepared.constant(cluster)
-    design = Design(
+
+
+def _design(plan: Plan, panel: Panel, covariates: tuple[str, ...]) -> Design:
+    """The plan's design on a prepared panel; a cluster that the panel lacks is an error here, not later."""
+    for cluster in (plan.inference.cluster, plan.inference.companion_cluster):
+        if cluster:
+            panel.constant(cluster)
+    at_risk = plan.design.at_risk
+    return Design(
         outcome=OUTCOME,
         adoption=ADOPTION,
         comparison=plan.design.comparison,
         base=plan.design.base,
         anticipation=plan.design.anticipation,
-        covariates=tuple(frozen),
+        covariates=covariates,
         cluster=plan.inference.cluster,
-        at_risk=plan.design.at_risk if plan.design.at_risk in prepared.varying else None,
-    )
-    return AnalysisSample(
-        prepared.select(keep, periods), design, tuple(flow), treated[keep], comparison[keep], baseline
+        at_risk=at_risk if at_risk in panel.varying else None,
     )
 
 

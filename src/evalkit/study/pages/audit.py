@@ -108,13 +108,14 @@ def repairs(study: Study) -> None:
     """Every kind of repair by table and column, with the first place."""
     lang = study.lang
     merged: dict[tuple[str, str, str], list[Any]] = {}
-    for t in study.audit["tables"]:
+    found = [(t, r) for t in study.audit["tables"] for r in t["repairs"]]
+    found += [(r, r) for r in study.audit.get("double_counting", ())]
+    for t, r in found:
         name = f"{t['title']} · {t['sheet']}" if t["sheet"] else t["title"]
-        for r in t["repairs"]:
-            entry = merged.setdefault(
-                (name, r["column"], r["kind"]), [0, r["before"], r["after"], t["file"], r["row"]]
-            )
-            entry[0] += r["count"]
+        entry = merged.setdefault(
+            (name, r["column"], r["kind"]), [0, r["before"], r["after"], t["file"], r["row"]]
+        )
+        entry[0] += r["count"]
     rows = []
     for (name, column, kind), (count, before, after, file, row) in merged.items():
         place = f"{file} {row}{say('study.audit.row_word', lang)}" if row else file
@@ -135,6 +136,36 @@ def repairs(study: Study) -> None:
         rows=tuple(rows),
         notes=() if rows else (say("table.no_rows", lang),),
         stub=2,
+        lang=lang,
+    )
+    show(release_of(study).table(table))
+
+
+def findings(study: Study) -> None:
+    """What the checks on a statistical panel found; nothing where no table carries such checks."""
+    lang = study.lang
+    rows = [
+        (
+            f["check"],
+            say(f"study.verdict.{'pass' if f['passed'] else 'warn'}", lang),
+            f["sentence"],
+            f["rows"],
+        )
+        for t in study.audit["tables"]
+        for f in t["findings"]
+    ]
+    if not rows:
+        return
+    table = Tabulation(
+        name="findings",
+        title=say("study.table.findings", lang),
+        columns=(
+            Column("check", say("study.check.name", lang)),
+            Column("verdict", say("study.check.verdict", lang)),
+            Column("sentence", say("study.check.meaning", lang)),
+            Column("rows", say("table.repair_count", lang), "integer"),
+        ),
+        rows=tuple(rows),
         lang=lang,
     )
     show(release_of(study).table(table))

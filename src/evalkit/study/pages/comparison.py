@@ -13,7 +13,9 @@ from evalkit.present.messages import interval, number, quantity, say
 from evalkit.present.numerals import digits_for
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.pages.showing import (
+    firms_behind,
     level_of,
+    of_firms,
     outcome_label,
     phase_label,
     release_of,
@@ -81,7 +83,7 @@ def answer(study: Study) -> None:
             cells.append(Entry((float(row["conf_low"]), float(row["conf_high"])), "interval", digits))
         cells.append(Entry(float(table["p_value"].iloc[2]), "p_value"))
         rows.append(tuple(cells))
-        counts.append(int(found.averages.n_treated.min()))
+        counts.append(firms_behind(study, name, int(found.averages.n_treated.min())))
         years = say("study.horizon", lang, years=number(len(found.horizon)))
         notes.append(
             say(
@@ -156,6 +158,7 @@ def figures_of(study: Study, name: str, found: PhaseComparison) -> Drawing:
     frames: dict[int, pd.DataFrame] = {}
     for phase in (first, last):
         frame = pd.DataFrame(effects.loc[[phase]].droplevel("phase"))
+        frame["n_treated"] = found.effects.n_treated[found.effects.terms.get_level_values("phase") == phase]
         frame.index = frame.index.astype(int)
         frames[phase] = frame
     difference = found.differences.table(level)
@@ -165,11 +168,27 @@ def figures_of(study: Study, name: str, found: PhaseComparison) -> Drawing:
         frames[last],
         difference,
         labels=(phase_label(study, first), phase_label(study, last)),
-        title=say("study.title.comparison", study.lang, outcome=outcome_label(study, name)),
+        title=title_of(study, name, found),
         ylabel=f"{outcome_label(study, name)} ({unit_of(study, name)})",
         level=level,
         name=f"phases_{name}",
+        firms=of_firms(study, name),
         lang=study.lang,
+    )
+
+
+def title_of(study: Study, name: str, found: PhaseComparison) -> str:
+    """One phrase that follows the interval of the difference."""
+    row = found.averages.table(study.plan.inference.level).iloc[2]
+    digits = digits_for((row["conf_high"] - row["conf_low"]) / 2, row["conf_low"], row["conf_high"])
+    key = "more" if row["conf_low"] > 0 else "less" if row["conf_high"] < 0 else "unclear"
+    return say(
+        f"study.title.comparison_{key}",
+        study.lang,
+        outcome=outcome_label(study, name),
+        last=phase_label(study, found.phases[1]),
+        difference=quantity(row["estimate"], unit_of(study, name), digits, study.lang, plus=True),
+        interval=interval(row["conf_low"], row["conf_high"], digits),
     )
 
 
@@ -207,7 +226,7 @@ def tests(study: Study) -> None:
                 say(f"study.tests.{verdict}", lang),
             )
         )
-        counts.append(int(found.averages.n_treated.min()))
+        counts.append(firms_behind(study, name, int(found.averages.n_treated.min())))
     table = Tabulation(
         name="phase_tests",
         title=say("study.table.tests", lang),

@@ -78,3 +78,13 @@ def group_label(study: Study, effect: Effect, side: str) -> str:
     """What the plan calls the treated or the comparison units of this effect's panel."""
     groups = study.plan.units.groups[study.plan.outcomes[effect.outcome].panel]
     return (groups.treated if side == "treated" else groups.comparison)[study.lang]
+
+
+def of_firms(study: Study, outcome: str) -> bool:
+    """Whether the units of an outcome's panel are firms, whose small groups may not be shown."""
+    return study.plan.units.builder == "firms" and study.plan.outcomes[outcome].panel == "units"
+
+
+def firms_behind(study: Study, outcome: str, units: int) -> int | None:
+    """Number of firms behind a figure, for the disclosure rule; None where the units are not firms."""
+    return int(units) if of_firms(study, outcome) else None

@@ -6,13 +6,14 @@ import numpy as np
 
 from evalkit.errors import EvalkitError
 from evalkit.present import figures
-from evalkit.present.messages import number, quantity, say
+from evalkit.present.messages import number, say
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.effect import Effect
 from evalkit.study.pages.comparison import phases_of, sentences
-from evalkit.study.pages.effect import answer_sentence, natural_mde, pivotal
+from evalkit.study.pages.effect import answer_sentence, natural_mde, pivotal_name
 from evalkit.study.pages.showing import (
     digits_of,
+    firms_behind,
     level_of,
     phase_label,
     release_of,
@@ -61,19 +62,20 @@ def table(study: Study) -> None:
     for name, phase, found in results(study):
         label = result_label(study, name, phase)
         if isinstance(found, EvalkitError):
-            rows.append((label, None, None, None, None, None, None, found.problem))
+            rows.append((label, None, None, None, None, None, None, None, found.problem))
             counts.append(None)
             continue
         if found.description:
             marks[len(rows), 1] = "†"
         rows.append(_row(study, label, found))
-        counts.append(found.n_treated)
+        counts.append(firms_behind(study, name, found.n_treated))
     columns = (
         Column("outcome", say("study.outcome", lang)),
         Column("estimate", say("study.net", lang), "number"),
         Column("interval", say("table.interval", lang, level=level_of(study)), "interval"),
-        Column("total", say("study.total", lang)),
-        Column("units", say("study.summary.units", lang)),
+        Column("total", say("study.total", lang), "number"),
+        Column("treated", say("study.summary.treated", lang), "integer"),
+        Column("comparison", say("study.summary.comparison", lang), "integer"),
         Column("mde", say("study.mde", lang), "number"),
         Column("grade", say("study.grade", lang)),
         Column("pivotal", say("study.pivotal", lang)),
@@ -92,9 +94,9 @@ def table(study: Study) -> None:
         name="summary",
         title=say("study.table.summary", lang),
         columns=tuple(columns[c] for c in kept),
-        rows=tuple(tuple(row[c] for c in kept) for row in rows),  # type: ignore[misc]
+        rows=tuple(tuple(row[c] for c in kept) for row in rows),
         notes=tuple(notes),
-        counts=tuple(counts),  # type: ignore[arg-type]
+        counts=tuple(counts),
         marks=marks,
         lang=lang,
     )
@@ -110,16 +112,19 @@ def _row(study: Study, label: str, found: Effect) -> tuple[object, ...]:
     total = None if found.description else found.total(outcome, level)
     shown = None
     if total is not None and outcome.total_unit is not None:
-        shown = quantity(total["estimate"], outcome.total_unit[lang], digits_of(total), lang, plus=True)
+        shown = Entry(total["estimate"], "number", digits_of(total), outcome.total_unit[lang])
     return (
         label,
         Entry(row["estimate"], "number", digits, unit_of(study, found.outcome)),
         Entry((row["conf_low"], row["conf_high"]), "interval", digits),
         shown,
-        f"{number(found.n_treated)} / {number(found.n_comparison)}",
+        found.n_treated,
+        found.n_comparison,
         None if found.description else Entry(natural_mde(found), "number", digits),
         "–" if found.description else str(found.grade.points),
-        say("study.summary.descriptive", lang) if found.description else pivotal(study, found),
+        say("study.summary.descriptive", lang)
+        if found.description
+        else say(f"study.pivot.{pivotal_name(study, found)}", lang),
     )
 
 
@@ -138,7 +143,7 @@ def figure(study: Study) -> None:
                 "label": result_label(study, name, phase),
                 "unit": unit_of(study, name),
                 "digits": digits_of(row),
-                "n": found.n_treated,
+                "n": firms_behind(study, name, found.n_treated),
             }
         )
     if not rows:

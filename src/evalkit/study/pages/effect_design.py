@@ -1,0 +1,284 @@
+"""Who was compared in one effect, what its checks say, and how it stands beside known figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from evalkit.present import figures
+from evalkit.present.messages import number, quantity, say
+from evalkit.present.numerals import digits_for
+from evalkit.present.tabulation import Column, Entry, Tabulation
+from evalkit.study.effect import Effect
+from evalkit.study.pages.effect_numbers import pre_trend_sentence
+from evalkit.study.pages.showing import (
+    firms_behind,
+    group_label,
+    of_firms,
+    outcome_label,
+    release_of,
+    show,
+    unit_of,
+)
+from evalkit.study.study import Study
+
+
+def sample_flow(study: Study, effect: Effect) -> None:
+    """From all units to the sample."""
+    lang = study.lang
+    rows: list[tuple[str, int, int, int]] = []
+    before: int | None = None
+    for step in effect.sample.flow:
+        label = (
+            step.text if step.reason == "excluded" else say(f"study.flow.{step.reason}", lang, name=step.text)
+        )
+        rows.append((label, 0 if before is None else before - step.units, step.units, step.treated))
+        before = step.units
+    table = Tabulation(
+        name=f"sample_flow_{effect.outcome}_{effect.phase}",
+        title=say("study.table.flow", lang),
+        columns=(
+            Column("step", say("table.flow_step", lang)),
+            Column("dropped", say("table.flow_dropped", lang), "integer"),
+            Column("left", say("table.flow_left", lang), "integer"),
+            Column("treated", say("study.flow.of_treated", lang), "integer"),
+        ),
+        rows=tuple(rows),
+        lang=lang,
+    )
+    show(release_of(study).table(table))
+
+
+def balance_table(study: Study, effect: Effect) -> None:
+    """Treated and comparison units at the baseline."""
+    lang = study.lang
+    rows = []
+    marks = {}
+    for i, (name, row) in enumerate(effect.balance.iterrows()):
+        rows.append(
+            (
+                variable_label(str(name), study, effect),
+                row["mean_treated"],
+                row["mean_comparison"],
+                row["smd"],
+                row["variance_ratio"],
+            )
+        )
+        if abs(row["smd"]) >= 0.1:
+            marks[i, 3] = "†"
+    table = Tabulation(
+        name=f"balance_{effect.outcome}_{effect.phase}",
+        title=say("study.table.balance", lang, year=effect.sample.baseline),
+        columns=(
+            Column("covariate", say("table.covariate", lang)),
+            Column("mean_treated", say("table.mean_treated", lang), "number", digits=2),
+            Column("mean_comparison", say("table.mean_comparison", lang), "number", digits=2),
+            Column("smd", say("table.smd", lang), "number", digits=2),
+            Column("variance_ratio", say("table.variance_ratio", lang), "number", digits=2),
+        ),
+        rows=tuple(rows),
+        marks=marks,
+        notes=(
+            say("table.balance_note", lang, mark="†", threshold="0.1"),
+            say(
+                "study.note.balance",
+                lang,
+                treated=number(effect.n_treated),
+                comparison=number(effect.n_comparison),
+            ),
+        ),
+        counts=(firms_behind(study, effect.outcome, min(effect.n_treated, effect.n_comparison)),) * len(rows),
+        lang=lang,
+    )
+    show(release_of(study).table(table))
+
+
+def variable_label(name: str, study: Study, effect: Effect) -> str:
+    """Words for a covariate, such as «로그 고용» or «업종(KSIC 2자리) 26»."""
+    if name == "outcome":
+        scale = say("study.variable.log_of", study.lang) if effect.scale == "log" else ""
+        return f"{scale}{outcome_label(study, effect.outcome)}"
+    stem, _, level = name.partition("=")
+    stem = stem.removesuffix("_baseline").removesuffix("_fixed")
+    label = say(f"study.variable.{stem}", study.lang)
+    return f"{label} {level}" if level else label
+
+
+def paths(study: Study, effect: Effect) -> None:
+    """Mean outcome of both groups over time."""
+    lang = study.lang
+    frame = effect.paths[["treated", "comparison"]]
+    scale = say("study.variable.log_of", lang) if effect.scale == "log" else ""
+    unit = "" if effect.scale == "log" else f" ({unit_of(study, effect.outcome)})"
+    drawing = figures.paths(
+        frame,
+        title=say("study.title.paths", lang, outcome=outcome_label(study, effect.outcome)),
+        ylabel=f"{scale}{outcome_label(study, effect.outcome)}{unit}",
+        labels={side: group_label(study, effect, side) for side in ("treated", "comparison")},
+        adoption=effect.sample.baseline + 1,
+        name=f"paths_{effect.outcome}_{effect.phase}",
+        unit="" if effect.scale == "log" else unit_of(study, effect.outcome),
+        counts={"treated": effect.n_treated, "comparison": effect.n_comparison}
+        if of_firms(study, effect.outcome)
+        else None,
+        lang=lang,
+    )
+    show(release_of(study).figure(drawing))
+
+
+def leave_one_out(study: Study, effect: Effect) -> None:
+    """The estimate without each cluster."""
+    lang = study.lang
+    average = effect.average
+    if average.replicates is None:
+        return
+    labels = [str(label) for label in average.cluster_labels]
+    values = pd.DataFrame(
+        {
+            "estimate": average.replicates[:, 0],
+            "conf_low": np.nan,
+            "conf_high": np.nan,
+            "std_error": np.nan,
+        },
+        index=labels,
+    )
+    values = effect.natural(values).dropna(subset=["estimate"]).sort_values("estimate")
+    row = effect.row(study.plan.inference.level)
+    drawing = figures.forest(
+        values,
+        title=say(
+            "study.title.leave_one_out",
+            lang,
+            cluster=say(f"study.cluster.{study.plan.inference.cluster}", lang),
+        ),
+        xlabel=f"{outcome_label(study, effect.outcome)} ({unit_of(study, effect.outcome)})",
+        overall=row,
+        name=f"leave_one_out_{effect.outcome}_{effect.phase}",
+        firms=False,
+        lang=lang,
+    )
+    show(release_of(study).figure(drawing))
+
+
+def checks(study: Study, effect: Effect) -> None:
+    """Every check, its verdict and what it means."""
+    lang = study.lang
+    rows = [
+        (
+            say(f"study.check.{check.name}", lang),
+            say(f"study.verdict.{check.verdict}", lang),
+            check_sentence(study, effect, check.name),
+        )
+        for check in effect.checks
+    ]
+    table = Tabulation(
+        name=f"checks_{effect.outcome}_{effect.phase}",
+        title=say("study.table.checks", lang),
+        columns=(
+            Column("check", say("study.check.name", lang)),
+            Column("verdict", say("study.check.verdict", lang)),
+            Column("meaning", say("study.check.meaning", lang)),
+        ),
+        rows=tuple(rows),
+        lang=lang,
+    )
+    show(release_of(study).table(table))
+
+
+def check_sentence(study: Study, effect: Effect, name: str) -> str:
+    """One check in one sentence."""
+    lang = study.lang
+    check = next(check for check in effect.checks if check.name == name)
+    if name == "pre_trends":
+        return pre_trend_sentence(study, effect)
+    if name == "leave_one_out" and check.detail:
+        low, high = float(check.detail["lowest"]), float(check.detail["highest"])
+        if effect.scale == "log":
+            low, high = float(100 * np.expm1(low)), float(100 * np.expm1(high))
+        digits = digits_for(abs(high - low), low, high)
+        return say(
+            f"study.leave_one_out.{check.reason}",
+            lang,
+            low=number(low, digits),
+            high=quantity(high, unit_of(study, effect.outcome), digits, lang),
+            low_without=check.detail["lowest_without"],
+            high_without=check.detail["highest_without"],
+            cluster=say(f"study.cluster.{study.plan.inference.cluster}", lang),
+        )
+    if name == "balance":
+        worst = "" if check.statistic is None else number(check.statistic, 2)
+        names = ", ".join(variable_label(v, study, effect) for v in check.detail.get("variables", []))
+        return say(f"study.balance.{check.reason}", lang, worst=worst, names=names)
+    if name == "few_clusters":
+        return say(f"study.rule.{check.reason}", lang)
+    return say(f"study.{name}.{check.reason}", lang)
+
+
+def known(study: Study, effect: Effect) -> None:
+    """Figures that were known before, beside what this page finds."""
+    lang = study.lang
+    asked = [k for k in study.plan.known if k.outcome == effect.outcome and k.phase == effect.phase]
+    if not asked:
+        return
+    table = effect.event.table(study.plan.inference.level)
+    times = np.asarray(effect.event.terms.get_level_values("event_time"), dtype=int)
+    adoption = effect.sample.baseline + 1 + study.plan.design.anticipation
+    rows = []
+    for entry in asked:
+        at = np.flatnonzero(times == entry.period - adoption)
+        if not len(at):
+            continue
+        row = table.iloc[int(at[0])]
+        error = effect.companion_errors[int(at[0])] if effect.companion_errors is not None else None
+        rows.append(
+            (
+                str(entry.period),
+                Entry(entry.estimate, "number", 3),
+                None if entry.std_error is None else Entry(entry.std_error, "number", 3),
+                Entry(float(row["estimate"]), "number", 3),
+                None if error is None else Entry(float(error), "number", 3),
+                Entry(float(row["std_error"]), "number", 3),
+            )
+        )
+    tabulation = Tabulation(
+        name=f"known_{effect.outcome}_{effect.phase}",
+        title=say("study.table.known", lang),
+        columns=(
+            Column("period", say("table.period", lang), "code"),
+            Column("known", say("table.estimate", lang), "number", group=asked[0].source[lang]),
+            Column("known_error", say("table.std_error", lang), "number", group=asked[0].source[lang]),
+            Column("found", say("table.estimate", lang), "number", group=say("study.known.here", lang)),
+            Column(
+                "unit_error",
+                say("study.known.unit_error", lang),
+                "number",
+                group=say("study.known.here", lang),
+            ),
+            Column(
+                "lead_error",
+                say("study.known.lead_error", lang),
+                "number",
+                group=say("study.known.here", lang),
+            ),
+        ),
+        rows=tuple(rows),
+        notes=(say("study.known.note", lang),),
+        lang=lang,
+    )
+    show(release_of(study).table(tabulation))
+
+
+def cautions(study: Study, effect: Effect) -> None:
+    """What this page does not say."""
+    lang = study.lang
+    lines = [text for key in ("not_identified", "timing") if (text := study.text(key))]
+    if effect.description:
+        reason = study.plan.outcomes[effect.outcome].reading_reason
+        if reason is not None:
+            lines.insert(0, reason[lang])
+    lines.append(say(f"study.caution.{study.plan.outcomes[effect.outcome].scale}", lang))
+    if len(effect.horizon) <= study.plan.horizon:
+        lines.append(
+            say("study.caution.short_horizon", lang, asked=study.plan.horizon + 1, found=len(effect.horizon))
+        )
+    show(release_of(study).text("\n".join(f"- {line}" for line in lines)))

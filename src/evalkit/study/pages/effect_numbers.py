@@ -1,0 +1,237 @@
+"""Event study and inference of one effect, as figures, tables and sentences."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from evalkit.present import figures
+from evalkit.present.messages import few_cluster_line, number, p_value, quantity, say
+from evalkit.present.numerals import digits_for
+from evalkit.present.tabulation import Column, Tabulation
+from evalkit.study.effect import Effect, companions_table
+from evalkit.study.pages.showing import (
+    firms_behind,
+    horizon_words,
+    level_of,
+    of_firms,
+    outcome_label,
+    phase_label,
+    release_of,
+    show,
+    unit_of,
+    written,
+)
+from evalkit.study.study import Study
+
+
+def event_frame(study: Study, effect: Effect) -> pd.DataFrame:
+    """Event study with pointwise interval and uniform band in the natural unit, indexed by event time."""
+    level = study.plan.inference.level
+    table = effect.event.table(level)
+    nothing = np.full(len(table), np.nan)
+    low, high = (nothing, nothing) if effect.band is None else (effect.band.low, effect.band.high)
+    bands = pd.DataFrame(
+        {"estimate": low, "conf_low": low, "conf_high": high, "std_error": 0.0}, index=table.index
+    )
+    frame = effect.natural(table)
+    band = effect.natural(bands)
+    frame = frame.assign(band_low=band["conf_low"], band_high=band["conf_high"])
+    frame["n_treated"] = effect.event.n_treated
+    frame["n_comparison"] = effect.event.n_comparison
+    frame.index = frame.index.get_level_values("event_time").astype(int)
+    return frame.sort_index()
+
+
+def event_study(study: Study, effect: Effect) -> None:
+    """The figure, titled with the finding."""
+    lang = study.lang
+    frame = event_frame(study, effect)
+    base = -1 - study.plan.design.anticipation
+    drawing = figures.event_study(
+        frame,
+        band=frame[["band_low", "band_high"]],
+        title=figure_title(study, effect),
+        ylabel=f"{outcome_label(study, effect.outcome)} ({unit_of(study, effect.outcome)})",
+        reference=base,
+        level=study.plan.inference.level,
+        unit=unit_of(study, effect.outcome),
+        name=f"event_study_{effect.outcome}_{effect.phase}",
+        firms=of_firms(study, effect.outcome),
+        lang=lang,
+    )
+    show(release_of(study).figure(drawing))
+
+
+def figure_title(study: Study, effect: Effect) -> str:
+    """One phrase that follows the interval."""
+    row = effect.row(study.plan.inference.level)
+    label = outcome_label(study, effect.outcome)
+    if effect.description:
+        key = "study.title.description"
+    elif not np.isfinite(row["conf_low"]):
+        key = "study.title.no_interval"
+    elif row["conf_low"] > 0:
+        key = "study.title.up"
+    elif row["conf_high"] < 0:
+        key = "study.title.down"
+    else:
+        key = "study.title.unclear"
+    return say(
+        key,
+        study.lang,
+        outcome=label,
+        estimate=written(study, effect),
+        phase=phase_label(study, effect.phase),
+    )
+
+
+def event_table(study: Study, effect: Effect) -> None:
+    """The numbers behind the figure."""
+    lang, level = study.lang, level_of(study)
+    frame = event_frame(study, effect)
+    base = -1 - study.plan.design.anticipation
+    unit = unit_of(study, effect.outcome)
+    digits = digits_for(float(np.nanmedian((frame["conf_high"] - frame["conf_low"]) / 2)))
+    rows = []
+    for time, row in frame.iterrows():
+        rows.append(
+            (
+                number(float(str(time))),
+                0.0 if time == base else row["estimate"],
+                (row["conf_low"], row["conf_high"]),
+                (row["band_low"], row["band_high"]) if time != base else None,
+                None if time == base else int(row["n_treated"]),
+                None if time == base else int(row["n_comparison"]),
+            )
+        )
+    table = Tabulation(
+        name=f"event_study_{effect.outcome}_{effect.phase}",
+        title=say(
+            "study.table.event",
+            lang,
+            outcome=outcome_label(study, effect.outcome),
+            phase=phase_label(study, effect.phase),
+        ),
+        columns=(
+            Column("event_time", say("table.event_time", lang)),
+            Column("estimate", say("table.estimate", lang), "number", unit, digits),
+            Column("interval", say("table.interval", lang, level=level), "interval", "", digits),
+            Column("band", say("table.band", lang, level=level), "interval", "", digits),
+            Column("n_treated", say("table.n_treated", lang), "integer"),
+            Column("n_comparison", say("table.n_comparison", lang), "integer"),
+        ),
+        rows=tuple(rows),
+        notes=(
+            say("table.base_note", lang, reference=number(base)),
+            say("table.band_note", lang, level=level),
+            say("study.note.inference", lang, method=inference_label(effect.event.inference, lang)),
+        ),
+        counts=tuple(None if r[4] is None else firms_behind(study, effect.outcome, r[4]) for r in rows),
+        lang=lang,
+    )
+    show(release_of(study).table(table))
+
+
+def pre_trend(study: Study, effect: Effect) -> None:
+    """The joint test and the drift that it could have missed."""
+    show(release_of(study).text(pre_trend_sentence(study, effect)))
+
+
+def pre_trend_sentence(study: Study, effect: Effect) -> str:
+    """The joint pre-trend test in words."""
+    check = next(check for check in effect.checks if check.name == "pre_trends")
+    drift = float(check.detail.get("drift_over_window", np.nan))
+    if effect.scale == "log":
+        drift = float(100 * np.expm1(drift))
+    return say(
+        f"study.pre_trends.{check.reason}",
+        study.lang,
+        p="" if check.p_value is None else p_value(check.p_value),
+        periods=check.detail.get("periods", 0),
+        drift=quantity(drift, unit_of(study, effect.outcome), digits_for(drift), study.lang)
+        if np.isfinite(drift)
+        else "∞",
+    )
+
+
+def inference_label(name: str, lang: str) -> str:
+    """Words for a rule of inference such as «CV3» or «CV3:sigungu»."""
+    both = re.fullmatch(r"max\((.+),(.+)\)", name)
+    if both:
+        first, second = (inference_label(part, lang) for part in both.groups())
+        return say("study.inference.wider", lang, first=first, second=second)
+    rule, _, cluster = name.partition(":")
+    label = say(f"study.inference.{rule}", lang)
+    return f"{label} — {say(f'study.cluster.{cluster}', lang)}" if cluster else label
+
+
+def inference_table(study: Study, effect: Effect) -> None:
+    """The headline beside its companions, and the two-way regression for contrast."""
+    lang, level = study.lang, study.plan.inference.level
+    frame = effect.natural(companions_table(effect, level))
+    unit = unit_of(study, effect.outcome)
+    digits = digits_for(float(np.nanmedian((frame["conf_high"] - frame["conf_low"]) / 2)))
+    rows: list[tuple[object, ...]] = []
+    for i, (name, row) in enumerate(frame.iterrows()):
+        lead = i == 0
+        shown = effect.headline.p_value_allowed
+        rows.append(
+            (
+                inference_label(str(name), lang) + (f" ({say('study.headline', lang)})" if lead else ""),
+                row["estimate"],
+                row["std_error"],
+                (row["conf_low"], row["conf_high"]) if shown else None,
+                row["p_value"] if shown else None,
+            )
+        )
+    table = Tabulation(
+        name=f"inference_{effect.outcome}_{effect.phase}",
+        title=say(
+            "study.table.inference",
+            lang,
+            outcome=outcome_label(study, effect.outcome),
+            horizon=horizon_words(study, effect),
+        ),
+        columns=(
+            Column("rule", say("table.inference", lang)),
+            Column("estimate", say("table.estimate", lang), "number", unit, digits),
+            Column("std_error", say("table.std_error", lang), "number", "", digits),
+            Column("interval", say("table.interval", lang, level=level_of(study)), "interval", "", digits),
+            Column("p_value", say("table.p_value", lang), "p_value"),
+        ),
+        rows=tuple(rows),
+        notes=tuple(say(f"study.rule.{reason}", lang) for reason in effect.headline.reasons)
+        + two_way_note(study, effect),
+        counts=(firms_behind(study, effect.outcome, effect.n_treated),) * len(rows),
+        lang=lang,
+    )
+    show(release_of(study).table(table))
+
+
+def two_way_note(study: Study, effect: Effect) -> tuple[str, ...]:
+    """The mean of the two-way event study over the same event times, for contrast only."""
+    if effect.two_way is None:
+        return ()
+    times = np.asarray(effect.two_way.terms.get_level_values("event_time"), dtype=int)
+    at = np.isin(times, effect.horizon)
+    if not at.any():
+        return ()
+    value = float(np.nanmean(effect.two_way.values[at]))
+    value = 100 * float(np.expm1(value)) if effect.scale == "log" else value
+    unit = unit_of(study, effect.outcome)
+    return (
+        say(
+            "study.note.two_way",
+            study.lang,
+            estimate=quantity(value, unit, digits_for(value), study.lang, plus=True),
+        ),
+    )
+
+
+def clusters(study: Study, effect: Effect) -> None:
+    """How many clusters there are, and the smallest p-value that a permutation of them attains."""
+    cluster = say(f"study.cluster.{study.plan.inference.cluster}", study.lang)
+    show(release_of(study).text(few_cluster_line(effect.counts, study.lang, cluster=cluster)))

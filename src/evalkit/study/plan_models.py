@@ -1,0 +1,298 @@
+"""Plan: the question, fixed before outcomes are read (YAML, validated).
+
+The models below are the schema: `evalkit plan schema` prints it as JSON Schema for editors. Reading a file
+and wording its faults: `evalkit.study.plan`. Light on purpose (no pandas): the command line reads plans first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from evalkit.errors import nearest
+
+Year = Annotated[int, Field(ge=1990, le=2100)]
+Span = tuple[Year, Year]
+Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]*$", max_length=60)]
+Lang = Literal["ko", "en"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class Text(_Strict):
+    """One phrase in both languages."""
+
+    ko: str = Field(min_length=1)
+    en: str = Field(min_length=1)
+
+    def __getitem__(self, lang: str) -> str:
+        return self.en if lang == "en" else self.ko
+
+
+class Source(_Strict):
+    """One kind of file and where it lies."""
+
+    table: str = Field(description="선언된 표의 이름 (evalkit.ingest 의 TableSpec)")
+    files: str = Field(description="자료 폴더 아래의 파일 이름 무늬(glob)")
+    required: bool = True
+    options: Mapping[str, Any] = Field(default_factory=dict, description="표를 읽는 방법에만 쓰는 값")
+
+
+class Simulation(_Strict):
+    """The simulated world used while the evaluator has no files yet."""
+
+    world: Slug = "nic"
+    seed: int = Field(20180301, ge=0)
+    firms: int = Field(4000, ge=200, le=200_000)
+
+
+class DataPlan(_Strict):
+    folder: str = Field("../data/raw", description="계획 파일에서 본 상대 경로 또는 절대 경로")
+    simulate: Simulation | None = None
+    sources: dict[Slug, Source] = Field(min_length=1)
+
+
+class Exclusion(_Strict):
+    """Units kept out of the comparison group or out of the sample, with the reason."""
+
+    variable: str
+    at_most: float | None = None
+    at_least: float | None = None
+    equals: str | None = None
+    applies_to: Literal["comparison", "all"] = "comparison"
+    reason: Text
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Exclusion:
+        if sum(rule is not None for rule in (self.at_most, self.at_least, self.equals)) != 1:
+            raise ValueError("at_most, at_least, equals 가운데 하나만 적을 것")
+        return self
+
+
+class Groups(_Strict):
+    """What the two groups of a panel are called."""
+
+    treated: Text
+    comparison: Text
+
+
+class Units(_Strict):
+    """How raw tables become a panel."""
+
+    builder: Literal["firms", "regions"]
+    groups: dict[Slug, Groups] = Field(min_length=1, description="패널마다 두 집단의 이름")
+    options: Mapping[str, Any] = Field(default_factory=dict)
+    exclude: tuple[Exclusion, ...] = ()
+
+
+class Phase(_Strict):
+    label: Text
+    cohorts: Span = Field(description="이 단계에 처음 지원받은 해의 범위")
+    periods: Span = Field(description="추정에 쓰는 해의 범위")
+    drop_treated_before: bool = Field(True, description="이 단계 전에 지원받은 단위를 표본에서 뺀다")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Phase:
+        if self.cohorts[0] > self.cohorts[1] or self.periods[0] > self.periods[1]:
+            raise ValueError("범위는 [처음, 끝] 순서로 적을 것")
+        if self.periods[0] >= self.cohorts[0]:
+            raise ValueError("지원 전 기간이 하나도 없음: periods 의 처음이 cohorts 의 처음보다 앞서야 함")
+        return self
+
+
+class Claim(_Strict):
+    """A total that the programme reports, in the outcome's total unit."""
+
+    value: float
+    label: Text
+    source: str = Field(min_length=1)
+
+
+class Outcome(_Strict):
+    """One outcome, its scale and how it is read."""
+
+    label: Text
+    variable: str = Field(description="패널 변수 이름")
+    unit: Text = Field(description="자연 단위 (명, 백만원, %p …)")
+    family: Slug
+    panel: Slug = Field("units", description="이 결과가 있는 패널")
+    scale: Literal["level", "log", "share"] = "level"
+    total_unit: Text | None = Field(
+        None, description="단위당 효과 × 지원 단위 수로 적는 총량의 단위; 비우면 총량을 적지 않음"
+    )
+    total_factor: float = Field(1.0, gt=0)
+    phases: tuple[int, ...] | None = Field(None, description="비우면 모든 단계")
+    periods: Span | None = Field(None, description="단계의 기간을 이 결과에서 좁힘")
+    adoption: str | None = Field(None, description="다른 처치 시작 변수를 쓸 때")
+    reading: Literal["effect", "description"] = "effect"
+    reading_reason: Text | None = None
+    claimed: dict[int, Claim] = Field(default_factory=dict, description="단계마다 사업이 보고한 총량")
+    covariates: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _reason(self) -> Outcome:
+        if self.reading == "description" and self.reading_reason is None:
+            raise ValueError("reading 이 description 이면 reading_reason 을 적을 것")
+        return self
+
+
+class Known(_Strict):
+    """A figure that is already known, set beside what the kit finds."""
+
+    outcome: Slug
+    phase: int
+    period: Year
+    estimate: float
+    std_error: float | None = None
+    source: Text
+
+
+class DesignPlan(_Strict):
+    adoption: str = "adoption"
+    comparison: Literal["never", "not_yet"] = "not_yet"
+    base: Literal["universal", "varying"] = "universal"
+    anticipation: int = Field(0, ge=0, le=5)
+    covariates: tuple[str, ...] = ()
+    method: Literal["dr", "dr_improved", "reg", "ipw"] = "dr_improved"
+    missing: Literal["drop", "pairs", "rows"] = Field(
+        "pairs",
+        description="기간이 빠진 단위: drop 뺀다, pairs 두 시점이 있는 칸에 쓴다, rows 반복 횡단면으로 쓴다",
+    )
+    at_risk: str | None = Field(None, description="기준 시점에 이 변수가 양수인 단위만 비교한다 (예: alive)")
+
+
+class InferencePlan(_Strict):
+    rule: Literal["cv3", "auto"] = "auto"
+    level: float = Field(0.95, gt=0.5, lt=1)
+    cluster: str = "sido"
+    companion_cluster: str | None = "sigungu"
+
+
+class Disclosure(_Strict):
+    min_firms: int = Field(3, ge=1, le=100)
+
+
+class ReportItem(_Strict):
+    notebook: str = Field(pattern=r"^[\w\-./]+\.ipynb$")
+    for_each: dict[Slug, tuple[str | int, ...]] = Field(default_factory=dict)
+    parameters: dict[Slug, str | int | float | bool] = Field(default_factory=dict)
+
+
+class Plan(_Strict):
+    """A pre-analysis plan."""
+
+    schema_version: Literal[1] = 1
+    id: Slug
+    title: Text
+    programme: str
+    question: Text
+    data: DataPlan
+    units: Units
+    phases: dict[int, Phase] = Field(min_length=1)
+    outcomes: dict[Slug, Outcome] = Field(min_length=1)
+    design: DesignPlan = DesignPlan()
+    inference: InferencePlan = InferencePlan()
+    disclosure: Disclosure = Disclosure()
+    horizon: int = Field(2, ge=0, le=20, description="단계를 비교하는 경과 연수 (0부터 이 값까지의 평균)")
+    lang: Lang = "ko"
+    reports: tuple[ReportItem, ...] = Field(min_length=1)
+    known: tuple[Known, ...] = ()
+    notes: dict[Slug, Text] = Field(default_factory=dict, description="보고서에 그대로 싣는 설명")
+
+    @field_validator("outcomes")
+    @classmethod
+    def _refuse_commercialisation_sales(cls, outcomes: dict[str, Outcome]) -> dict[str, Outcome]:
+        for name, outcome in outcomes.items():
+            if "commercialisation" in outcome.variable or "사업화" in outcome.label.ko:
+                raise ValueError(
+                    f"결과 {name}: 사업화 매출은 지원받지 않은 기업에서 정의상 0 이므로 이중차분을 할 수 없음; 총매출(실질)을 쓸 것"
+                )
+            if "share_of_new_hires" in outcome.variable:
+                raise ValueError(
+                    f"결과 {name}: 신규 채용 중 비율은 채용이 0 이면 정의되지 않음; 인원수를 쓸 것"
+                )
+        return outcomes
+
+    @model_validator(mode="after")
+    def _phases_known(self) -> Plan:
+        for name, outcome in self.outcomes.items():
+            if outcome.panel not in self.units.groups:
+                raise ValueError(
+                    f"결과 {name} 의 패널 {outcome.panel!r} 에 집단의 이름이 없음 (units.groups)"
+                )
+            for phase in outcome.phases or ():
+                if phase not in self.phases:
+                    raise ValueError(
+                        f"결과 {name} 이(가) 없는 단계 {phase} 을(를) 가리킴 ({nearest(str(phase), map(str, self.phases))})"
+                    )
+        for figure in self.known:
+            if figure.outcome not in self.outcomes or figure.phase not in self.phases:
+                raise ValueError(
+                    f"known 이 계획에 없는 결과 {figure.outcome!r} 또는 단계 {figure.phase} 을(를) 가리킴"
+                )
+        for item in self.reports:
+            for name, values in item.for_each.items():
+                choices: dict[str, Mapping[Any, Any]] = {"outcome": self.outcomes, "phase": self.phases}
+                known = choices.get(name)
+                for value in values:
+                    if known is not None and value not in known:
+                        raise ValueError(
+                            f"reports 의 {name}: {value} 이(가) 계획에 없음 ({nearest(str(value), map(str, known))})"
+                        )
+        return self
+
+    def phases_of(self, outcome: str) -> tuple[int, ...]:
+        """The phases in which an outcome is evaluated."""
+        chosen = self.outcomes[outcome].phases
+        return tuple(self.phases) if chosen is None else chosen
+
+    def jobs(self) -> tuple[Job, ...]:
+        """Every notebook run of the plan, in order; an outcome × phase that the plan leaves out is not run."""
+        jobs: list[Job] = []
+        for item in self.reports:
+            names = list(item.for_each)
+            for values in itertools.product(*item.for_each.values()):
+                parameters: dict[str, Any] = {**item.parameters, **dict(zip(names, values, strict=True))}
+                outcome, phase = parameters.get("outcome"), parameters.get("phase")
+                if (
+                    outcome in self.outcomes
+                    and phase is not None
+                    and phase not in self.phases_of(str(outcome))
+                ):
+                    continue
+                stem = Path(item.notebook).stem
+                tail = "_".join(
+                    f"phase{v}" if n == "phase" else str(v) for n, v in zip(names, values, strict=True)
+                )
+                jobs.append(
+                    Job(
+                        name=f"{stem}_{tail}" if tail else stem, notebook=item.notebook, parameters=parameters
+                    )
+                )
+        return tuple(jobs)
+
+    def canonical(self) -> str:
+        """The plan as sorted JSON: what is hashed."""
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, sort_keys=True)
+
+    def sha256(self) -> str:
+        """Hash of the content; comments and layout of the YAML file do not matter."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run of one notebook."""
+
+    name: str
+    notebook: str
+    parameters: Mapping[str, Any]
