@@ -54,11 +54,19 @@ INDICATORS: tuple[tuple[str, str, float, str], ...] = (
 )
 
 
+# indicator -> (attribute of the published outcomes, what is counted)
+ATTRACTED: tuple[tuple[str, str, dict[str, bool]], ...] = (
+    ("attracted", "core_firms_attracted", {"only_capital": False, "agreements": True}),
+    ("attracted_capital", "core_firms_from_capital", {"only_capital": True, "agreements": True}),
+    ("attracted_moved", "", {"only_capital": False, "agreements": False}),
+)
+
+
 def reported_totals(tables: Iterable[Table]) -> tuple[list[dict[str, Any]], list[Table]]:
     """Reported totals by phase: the sum over rows, without double counting, and as published.
 
     Rows of one firm that repeat the same value count once; where they differ the largest counts. A firm reported as
-    attracted by two bodies counts once, and an agreement (MOU) is not a move.
+    attracted by two bodies counts once; agreements (MOU) are counted as reported, and left out in a row of their own.
 
     Returns
     -------
@@ -82,12 +90,8 @@ def reported_totals(tables: Iterable[Table]) -> tuple[list[dict[str, Any]], list
                     )
         elif table.spec.name == "performance_attracted":
             once = deduplicate_attracted(table)
-            for indicator, attribute, only_capital in (
-                ("attracted", "core_firms_attracted", False),
-                ("attracted_capital", "core_firms_from_capital", True),
-            ):
-                raw = _attracted(table.frame, only_capital=only_capital, agreements=True)
-                net = _attracted(once.frame, only_capital=only_capital, agreements=False)
+            for indicator, attribute, options in ATTRACTED:
+                raw, net = _attracted(table.frame, **options), _attracted(once.frame, **options)
                 rows.append(_row(indicator, attribute, raw, net, table))
         else:
             continue
