@@ -268,6 +268,15 @@ def test_what_is_rendered_again_and_why(
     assert all(why in reason for _, reason in asked)
 
 
+def test_the_index_tells_which_pages_are_earlier_ones(project: Project) -> None:
+    assert "이전 판" not in project.page("index")
+    _input(project)
+    project.render(only=("summary",))
+    assert project.page("index").count("이전 판") == 2
+    project.render()
+    assert "이전 판" not in project.page("index")
+
+
 def test_only_some_and_a_name_that_is_not_there(project: Project) -> None:
     assert set(project.render(only=("effect",), force=True).made) == set(NAMES[:2])
     assert project.render(only=("summary",)).kept == ("summary",)

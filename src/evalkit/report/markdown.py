@@ -93,25 +93,31 @@ class Heading:
     level: int
     id: str
     text: str
+    lang: str = ""
 
 
 @dataclass(slots=True)
 class Outline:
-    """Headings met so far; levels never jump and only the page itself has a first level."""
+    """Headings met so far; levels never jump and only the page itself has a first level.
+
+    ``lang`` is the language of what is being read where it is not the page's.
+    """
 
     headings: list[Heading] = field(default_factory=list)
     title: str = ""
+    title_lang: str = ""
+    lang: str = ""
 
     def add(self, inner: str, level: int) -> str:
         """HTML of a heading at the level that fits; the first one of level 1 becomes the title of the page."""
         text = html.unescape(_TAG.sub("", inner)).strip()
         if level == 1 and not self.title and not self.headings:
-            self.title = text
+            self.title, self.title_lang = text, self.lang
             return ""
         last = self.headings[-1].level if self.headings else 1
         level = min(max(level, 2), last + 1)
         name = f"s{len(self.headings) + 1}"
-        self.headings.append(Heading(level, name, text))
+        self.headings.append(Heading(level, name, text, self.lang))
         return f'<h{level} id="{name}">{inner}</h{level}>\n'
 
 

@@ -119,8 +119,9 @@ def read_content(
         if not stopped:  # the source of the cell that failed is not shown: it may hold what made it fail
             refuse_identifiers_in_source(cell, place=place)
         if cell["cell_type"] == "markdown":
+            lang = content.outline.lang = str(cell.get("metadata", {}).get("lang", ""))
             rendered = render_markdown(text_of(dict(cell)), content.outline)
-            lang = cell.get("metadata", {}).get("lang", "")
+            content.outline.lang = ""
             content.blocks.append({"kind": "prose", "html": rendered, "lang": lang})
         elif cell["cell_type"] == "code":
             if not stopped and text_of(dict(cell)).strip() and HIDDEN_TAG not in tags_of(dict(cell)):
@@ -211,7 +212,9 @@ def render_page(nb: Any, frame: Frame, content: Content) -> str:
     nb : executed notebook (for the exporter; what is shown comes from ``content``)
     """
     exporter = _exporter()
-    page = template_values(frame, blocks=content.blocks, headings=content.outline.headings)
+    page = template_values(
+        frame, blocks=content.blocks, headings=content.outline.headings, title_lang=content.outline.title_lang
+    )
     rendered, _ = exporter.from_notebook_node(nb, resources={"page": page})
     return with_fonts(rendered)
 

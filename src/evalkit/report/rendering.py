@@ -18,7 +18,7 @@ from evalkit.report.progress import Progress
 from evalkit.report.provenance import git_state
 from evalkit.report.task import Options, Task, index_key
 from evalkit.study.plan import Plan
-from evalkit.study.prepare import prepare
+from evalkit.study.prepare import prepare, sha256_of
 
 _WORDS = {"ok": "완료", "failed": "실패", "refused": "공개 거부"}
 
@@ -69,39 +69,53 @@ def render_tasks(
             )
             gone = {f for name, r in earlier.items() if name not in records for f in r["files"]}
             store.publish(staged, folder, (), gone)
-    page = render_index(context, [(t.job.name, records.get(t.job.name)) for t in tasks])
-    store.write_text(folder / "index.html", page)
-    suppressed = [row for t in tasks if t.job.name in records for row in records[t.job.name]["suppressed"]]
-    store.write_disclosure(folder, suppressed)
-    store.tidy(folder)
-    described = {
-        k: context[k] for k in ("plan", "frozen", "deviations", "simulated", "inputs", "seed", "lang")
-    }
-    store.write_run(
+    _conclude(
         folder,
+        context,
+        tasks,
+        records,
         {
-            **described,
-            "versions": context["versions"],
             "code": {"sha256": context["code"], "lock": context["lock"], **git_state(root)},
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - started, 3),
             "seconds_preparing": round(preparation, 3),
             "workers": count,
-            "jobs": records,
-            "index": {
-                "index.html": _sha(folder / "index.html"),
-                "disclosure.csv": _sha(folder / "disclosure.csv"),
-            },
-            "index_key": index_key([(t.job.name, t.made_of.as_dict()) for t in tasks], records),
         },
     )
     return records
 
 
-def _sha(path: Path) -> str:
-    from evalkit.study.prepare import sha256_of
+def _conclude(
+    folder: Path,
+    context: Mapping[str, Any],
+    tasks: Sequence[Task],
+    records: Mapping[str, Any],
+    measured: Mapping[str, Any],
+) -> None:
+    """Index, list of suppressed cells and record of the run."""
+    listed = [(t.job.name, _shown(records.get(t.job.name), t)) for t in tasks]
+    store.write_text(folder / "index.html", render_index(context, listed))
+    suppressed = [row for t in tasks if t.job.name in records for row in records[t.job.name]["suppressed"]]
+    store.write_disclosure(folder, suppressed)
+    store.tidy(folder)
+    described = ("plan", "frozen", "deviations", "simulated", "inputs", "seed", "lang", "versions")
+    store.write_run(
+        folder,
+        {
+            **{name: context[name] for name in described},
+            **measured,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "jobs": records,
+            "index": {name: sha256_of(folder / name) for name in ("index.html", "disclosure.csv")},
+            "index_key": index_key([(t.job.name, t.made_of.as_dict()) for t in tasks], records),
+        },
+    )
 
-    return sha256_of(path)
+
+def _shown(record: Mapping[str, Any] | None, task: Task) -> Mapping[str, Any] | None:
+    """A record as the index tells it: a page made of other things than today's is an earlier one."""
+    if record is None or record["state"] != "ok" or record["made_of"] == task.made_of.as_dict():
+        return record
+    return {**record, "state": "outdated"}
 
 
 def _spec(
