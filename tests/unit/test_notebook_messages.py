@@ -1,0 +1,269 @@
+"""Every sentence that a page asks for exists in both languages, and the notebooks say in Korean what the table says."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalkit.checks.grade import RULES
+from evalkit.inference.choice import DECISIONS
+from evalkit.ingest import SPECS
+from evalkit.present.messages import FOLDER, placeholders, read_messages
+from evalkit.report.markdown import translate_markdown
+from evalkit.study.pages.audit import LIMITS
+from evalkit.study.plan import load_plan
+from evalkit.study.programme_files import INDICATORS
+
+PROJECT = Path(__file__).resolve().parents[2]
+SOURCE = PROJECT / "src" / "evalkit"
+NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
+PLANS = sorted((PROJECT / "plans").glob("*.yml"))
+MESSAGES = read_messages(FOLDER)
+HANGUL = re.compile(r"[가-힣ㄱ-ㅎㅏ-ㅣ]")
+
+
+# -- prose of the notebooks -------------------------------------------------------------------------
+
+
+def prose() -> list[tuple[str, str]]:
+    """Key and source of every Markdown cell."""
+    found = []
+    for path in NOTEBOOKS:
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            if cell["cell_type"] == "markdown":
+                found.append((f"notebook.{path.stem}.{cell['id']}", "".join(cell["source"])))
+    return found
+
+
+@pytest.mark.parametrize(("key", "source"), prose(), ids=[key for key, _ in prose()])
+def test_a_cell_and_its_entry_say_the_same_korean(key: str, source: str) -> None:
+    assert key in MESSAGES, f"{key}: notebooks.yml 에 이 셀의 글이 없음"
+    assert MESSAGES[key]["ko"] == source.strip()
+
+
+def test_no_entry_outlives_its_cell() -> None:
+    assert {key for key in MESSAGES if key.startswith("notebook.")} == {key for key, _ in prose()}
+
+
+@pytest.mark.parametrize(("key", "source"), prose(), ids=[key for key, _ in prose()])
+def test_a_translation_keeps_the_headings_of_the_cell(key: str, source: str) -> None:
+    def levels(text: str) -> list[int]:
+        return [len(mark) for mark in re.findall(r"^(#+) ", text, flags=re.MULTILINE)]
+
+    assert levels(MESSAGES[key]["en"]) == levels(source)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_an_english_notebook_has_no_korean_prose(path: Path) -> None:
+    english = translate_markdown(json.loads(path.read_text(encoding="utf-8")), path.stem, "en")
+    cells = [cell for cell in english["cells"] if cell["cell_type"] == "markdown"]
+    assert cells
+    assert all("lang" not in cell["metadata"] for cell in cells)
+    assert not [cell["id"] for cell in cells if HANGUL.search("".join(cell["source"]))]
+
+
+def test_both_languages_of_a_message_take_the_same_values() -> None:
+    # particles may repeat a value in Korean, so sets are compared
+    differing = {
+        key: (placeholders(entry["ko"]), placeholders(entry["en"]))
+        for key, entry in MESSAGES.items()
+        if placeholders(entry["ko"]) != placeholders(entry["en"])
+    }
+    assert not differing
+
+
+def test_no_english_message_holds_hangul() -> None:
+    assert not {key: entry["en"] for key, entry in MESSAGES.items() if HANGUL.search(entry["en"])}
+
+
+# -- keys that the code asks for --------------------------------------------------------------------
+
+
+def trees() -> list[tuple[str, ast.Module]]:
+    return [
+        (path.relative_to(SOURCE).as_posix(), ast.parse(path.read_text(encoding="utf-8")))
+        for path in sorted(SOURCE.rglob("*.py"))
+    ]
+
+
+def calls(tree: ast.AST, name: str) -> Iterator[ast.Call]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args:
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called == name:
+                yield node
+
+
+def literals(node: ast.AST) -> set[str]:
+    """Every whole string below a node; the pieces of an f-string are none."""
+    pieces = {id(part) for f in ast.walk(node) if isinstance(f, ast.JoinedStr) for part in f.values}
+    return {
+        child.value
+        for child in ast.walk(node)
+        if isinstance(child, ast.Constant) and isinstance(child.value, str) and id(child) not in pieces
+    }
+
+
+def pattern_of(node: ast.JoinedStr) -> str:
+    """An f-string with every hole as a star."""
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "*" for part in node.values)
+
+
+SPACES = {key.split(".")[0] for key in MESSAGES}
+
+
+def asked_keys() -> set[tuple[str, str]]:
+    """Whole keys: the first argument of every `say`, and every literal that is written like a key of the study."""
+    found = set()
+    for name, tree in trees():
+        for call in calls(tree, "say"):
+            if isinstance(call.args[0], ast.Constant | ast.IfExp):
+                found |= {(name, text) for text in literals(call.args[0]) if "." in text}
+        found |= {
+            (name, text)
+            for text in literals(tree)
+            if re.fullmatch(r"(study|finding|clusters|table|sheet|release)(\.\w+)+", text)
+        }
+    for path in sorted((SOURCE / "report" / "template").glob("*.j2")):
+        found |= {
+            (path.name, key) for key in re.findall(r"say\(\s*[\"']([^\"']+)[\"']", path.read_text("utf-8"))
+        }
+    return found
+
+
+def test_every_key_asked_for_exists() -> None:
+    asked = asked_keys()
+    assert len(asked) > 150
+    assert not sorted((place, key) for place, key in asked if key not in MESSAGES)
+
+
+def asked_families() -> dict[str, str]:
+    """Keys with holes, by pattern, with one place each."""
+    found = {}
+    for name, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                pattern = pattern_of(node)
+                if re.fullmatch(r"[a-z_]+(\.[a-z_*]+)+", pattern) and pattern.split(".")[0] in SPACES:
+                    found[pattern] = name
+    return found
+
+
+def constants(module: str, call: str, position: int) -> set[str]:
+    """String literals given as the argument at `position` to every call of that name in a module."""
+    tree = ast.parse((SOURCE / module).read_text(encoding="utf-8"))
+    return {
+        text
+        for node in calls(tree, call)
+        if len(node.args) > position
+        for text in literals(node.args[position])
+    }
+
+
+def reasons_of(check: str) -> set[str]:
+    """Reason codes of a check, read in its module: arguments of `Check`, values of the table, second of a pair."""
+    tree = ast.parse((SOURCE / "checks" / f"{check}.py").read_text(encoding="utf-8"))
+    found = set()
+    for call in calls(tree, "Check"):
+        if len(call.args) > 2 and isinstance(call.args[2], ast.Constant | ast.IfExp):
+            found |= {text for text in literals(call.args[2]) if "_" in text or text.isalpha()}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            if isinstance(node.value, ast.Subscript) and isinstance(node.value.value, ast.Dict):
+                found |= {text for value in node.value.value.values for text in literals(value)}
+            if isinstance(node.value, ast.Tuple) and isinstance(node.targets[0], ast.Tuple):
+                names = [getattr(name, "id", "") for name in node.targets[0].elts]
+                if "reason" in names:
+                    found |= literals(node.value.elts[names.index("reason")])
+    return found
+
+
+def appended(module: str) -> set[str]:
+    return constants(module, "append", 0)
+
+
+def plans() -> list[Any]:
+    return [load_plan(path) for path in PLANS]
+
+
+def variables() -> set[str]:
+    """Variables that a balance table or a coverage table of the plans may name."""
+    found = {"sector_group"}
+    for plan in plans():
+        for outcome in plan.outcomes.values():
+            found |= {outcome.variable, *(outcome.covariates or plan.design.covariates)}
+        found |= set(plan.units.options.get("variables", ()))
+    return found
+
+
+CLUSTERS = {c for plan in plans() for c in (plan.inference.cluster, plan.inference.companion_cluster) if c}
+PRE_TRENDS = reasons_of("pre_trends")
+BALANCE = reasons_of("balance")
+INFLUENCE = reasons_of("influence")
+RULE_CODES = {row.reason for row in DECISIONS} | appended("inference/choice.py")
+VERDICTS = {"pass", "warn", "fail", "unknown"}
+GRADES = {code for _, _, code in RULES} | {"selected_support_cap", "description_only"}
+FLOW = (constants("study/sample.py", "drop", 1) | constants("study/sample.py", "FlowStep", 0)) - {"excluded"}
+PIVOTAL = {"few_clusters", "pre_trends", "leave_one_out", "balance", "precision", "unobserved"}
+
+# pattern of a key with holes -> what may stand in the hole; a new family fails here until it is listed
+FAMILIES: dict[str, set[str]] = {
+    "study.pre_trends.*": PRE_TRENDS,
+    "study.balance.*": BALANCE,
+    "study.leave_one_out.*": INFLUENCE,
+    "study.rule.*": RULE_CODES,
+    "study.flow.*": FLOW,
+    "study.grade.*": GRADES,
+    "study.verdict.*": VERDICTS,
+    "study.check.*": {"pre_trends", "balance", "leave_one_out", "few_clusters"},
+    "study.pivotal.*": PIVOTAL,
+    "study.pivot.*": PIVOTAL,
+    "study.cluster.*": CLUSTERS,
+    "study.inference.*": {"CV3", "CR2", "CV1-W", "CV1", "IF", "none", "wider"},
+    "study.limit.*": {key for key, _ in LIMITS},
+    "study.variable.*": variables(),
+    "study.panel.*": {name for plan in plans() for name in plan.units.groups},
+    "study.caution.*": {"level", "log", "share"},
+    "study.comparison.*": {"more", "less", "unclear"},
+    "study.title.comparison_*": {"more", "less", "unclear"},
+    "study.tests.*": {"differ", "same", "silent"},
+    "study.reported.*": {name for name, *_ in INDICATORS} | {"attracted", "attracted_capital"},
+    "finding.claim_*": {"within", "above", "below"},
+    "page.banner_*": {"failed", "refused", "simulated"},
+    "page.error_*": {"died", "not_started"},
+    "index.*": {"ok", "failed", "refused", "missing"},
+    "release.*": {"note", "caution", "danger"},
+    "figure.*": {"before", "after", "treated", "comparison"},
+}
+# their holes are filled from literals of the same module, which `test_present_tabulation` renders
+ELSEWHERE = {"table.*", "table.repair_*", "study.*.*", "notebook.*.*"}
+
+
+def test_every_family_of_keys_is_known() -> None:
+    assert set(asked_families()) - ELSEWHERE == set(FAMILIES)
+
+
+@pytest.mark.parametrize("pattern", sorted(FAMILIES))
+def test_every_code_of_a_family_has_words(pattern: str) -> None:
+    codes = FAMILIES[pattern]
+    assert codes
+    assert not sorted(code for code in codes if pattern.replace("*", code) not in MESSAGES)
+
+
+def test_codes_were_read_from_the_code() -> None:
+    # an extraction that finds nothing would let every family pass
+    assert {"no_pre_periods", "not_testable", "trend_found", "low_power", "no_trend_found"} <= PRE_TRENDS
+    assert {"no_covariates", "balanced", "adjusted_for"} <= BALANCE
+    assert {"no_replicates", "sign_turns", "moves_much", "stable"} <= INFLUENCE
+    assert {"enough_clusters", "mixed_clusters", "jackknife_undefined", "jackknife_not_kept"} <= RULE_CODES
+    assert {"all", "treated_before", "not_at_baseline", "covariate_missing", "observed_once"} <= FLOW
+
+
+def test_a_limit_names_a_table_that_exists() -> None:
+    assert {spec for _, spec in LIMITS} <= set(SPECS)
