@@ -249,7 +249,7 @@ class Estimate:
         target = Path(path)
         temporary = target.with_name(target.name + ".part")
         with temporary.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+            np.savez(stream, allow_pickle=False, **arrays)
         temporary.replace(target)
 
     @classmethod

@@ -22,6 +22,31 @@ def _read_only(values: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
+def _constant_of(
+    frame: pd.DataFrame, name: str, unit: str, unit_codes: NDArray[np.int64], units: NDArray[Any]
+) -> NDArray[Any]:
+    """A variable that is the same in every row of a unit  # (N,)"""
+    n = len(units)
+    codes, levels = pd.factorize(frame[name], use_na_sentinel=True)
+    low = np.full(n, np.iinfo(np.int64).max)
+    high = np.full(n, -2)
+    np.minimum.at(low, unit_codes, codes)
+    np.maximum.at(high, unit_codes, codes)
+    if (low != high).any():
+        where = units[int(np.flatnonzero(low != high)[0])]
+        raise DataError(
+            f"고정 변수 {name} 이(가) 한 단위 안에서 바뀜",
+            where=(f"{unit}={where}",),
+            remedy="변동 변수로 두거나 기준 시점의 값을 쓸 것",
+        )
+    values = np.asarray(levels)
+    if values.dtype.kind in "OUST":
+        values = np.append(values.astype(str), "") if len(values) else np.array([""])
+    else:
+        values = np.append(values.astype(np.float64), np.nan)
+    return np.asarray(values[low])
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Panel:
     """Units observed over periods.
@@ -120,26 +145,7 @@ class Panel:
             array = np.full(n * t, np.nan)
             array[cell] = pd.to_numeric(frame[name]).to_numpy(dtype=np.float64, na_value=np.nan)
             wide[name] = array.reshape(n, t)
-        constants: dict[str, NDArray[Any]] = {}
-        for name in fixed:
-            codes, levels = pd.factorize(frame[name], use_na_sentinel=True)
-            low = np.full(n, np.iinfo(np.int64).max)
-            high = np.full(n, -2)
-            np.minimum.at(low, unit_codes, codes)
-            np.maximum.at(high, unit_codes, codes)
-            if (low != high).any():
-                where = units[int(np.flatnonzero(low != high)[0])]
-                raise DataError(
-                    f"고정 변수 {name} 이(가) 한 단위 안에서 바뀜",
-                    where=(f"{unit}={where}",),
-                    remedy="변동 변수로 두거나 기준 시점의 값을 쓸 것",
-                )
-            values = np.asarray(levels)
-            if values.dtype.kind in "OUST":
-                values = np.append(values.astype(str), "") if len(values) else np.array([""])
-            else:
-                values = np.append(values.astype(np.float64), np.nan)
-            constants[name] = values[low]
+        constants = {name: _constant_of(frame, name, unit, unit_codes, np.asarray(units)) for name in fixed}
         return cls(
             units=np.asarray(units).astype(str)
             if np.asarray(units).dtype.kind in "OT"
@@ -231,7 +237,7 @@ class Panel:
         target = Path(path)
         temporary = target.with_name(target.name + ".part")
         with temporary.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+            np.savez(stream, allow_pickle=False, **arrays)
         temporary.replace(target)
 
     @classmethod

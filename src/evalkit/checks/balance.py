@@ -52,12 +52,13 @@ def balance(table: pd.DataFrame) -> Check:
     """Whether every |SMD| is below 0.1."""
     if table.empty:
         return Check("balance", "unknown", "no_covariates")
-    worst = table["smd"].abs().max()
-    far = table.index[table["smd"].abs() >= THRESHOLD]
+    size = table["smd"].abs()
+    # a difference that has no size (no variance in either group) is not shown to be small
+    far = table.index[~(size < THRESHOLD)]
     return Check(
         "balance",
         "pass" if len(far) == 0 else "warn",
         "balanced" if len(far) == 0 else "adjusted_for",
-        statistic=float(worst),
+        statistic=float(size.max()) if size.notna().any() else None,
         detail={"variables": [str(name) for name in far], "threshold": THRESHOLD},
     )

@@ -36,8 +36,8 @@ RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
 def maryland(checks: Sequence[Check], *, description: bool = False) -> Grade:
     """Grade of a difference-in-differences with the given checks.
 
-    Each kind of check costs one point at most; the floor is 1. A descriptive comparison without a clean period before
-    adoption is 2 at best.
+    Each kind of check costs one point at most; the floor is 1, which is also the grade of a descriptive comparison
+    without a clean period before adoption.
     """
     if description:
         return Grade(1, ("description_only",))

@@ -12,7 +12,8 @@ def leave_one_out(estimate: Estimate, *, level: float = 0.95) -> Check:
     """The smallest and largest estimate when one cluster is left out, of an Estimate with one term.
 
     The verdict is "warn" where leaving out one cluster moves the estimate by more than its own standard error, "fail"
-    where its sign turns although the full estimate is significant at `level`.
+    where its sign turns although the full estimate is significant at `level`, and "unknown" where the estimate has no
+    standard error to measure the move by.
     """
     if estimate.replicates is None:
         return Check("leave_one_out", "unknown", "no_replicates")
@@ -27,7 +28,9 @@ def leave_one_out(estimate: Estimate, *, level: float = 0.95) -> Check:
     significant = bool(row["conf_low"] > 0 or row["conf_high"] < 0)
     moved = float(np.nanmax(np.abs(values - full)))
     verdict = "fail" if turned and significant else "warn" if turned or moved > error else "pass"
-    reason = {"fail": "sign_turns", "warn": "moves_much", "pass": "stable"}[verdict]
+    if not error > 0:
+        verdict = "unknown"
+    reason = {"fail": "sign_turns", "warn": "moves_much", "unknown": "moves_much", "pass": "stable"}[verdict]
     return Check(
         "leave_one_out",
         verdict,  # type: ignore[arg-type]

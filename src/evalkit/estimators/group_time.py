@@ -18,7 +18,6 @@ balanced at all gives NaN and says so, where DRDID falls back on another model.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -34,15 +33,14 @@ from evalkit.arrays.doubly_robust import (
     write_influence,
 )
 from evalkit.arrays.doubly_robust_deletion import delete_one
-from evalkit.arrays.doubly_robust_rows import RowComparison, RowFit, Rows, fit_rows
-from evalkit.arrays.doubly_robust_rows_deletion import delete_one_rows
 from evalkit.arrays.propensity import Sample
-from evalkit.arrays.propensity_deletion import cluster_totals
 from evalkit.design import Design
 from evalkit.errors import DesignError, RefusalError, nearest
 from evalkit.estimate import Estimate
 from evalkit.estimators.cohort_sample import CohortSample, build_sample
+from evalkit.estimators.group_time_cells import Cell, Results, base_cell, cells_of, comparison_slices
 from evalkit.estimators.group_time_pairs import pairs_effects
+from evalkit.estimators.group_time_rows import rows_effects
 from evalkit.panel import Panel
 
 Floats = NDArray[np.float64]
@@ -56,30 +54,6 @@ REASONS = {
     "separated": "공변량이 지원받은 단위와 비교 단위를 완전히 갈라 가중치를 구할 수 없음",
     "overlap": "지원받을 확률이 0.999 이상인 단위가 있어 공통 영역이 없음",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One cohort and period: positions in the sample's cohorts and periods, and the first comparison cohort."""
-
-    cohort: int
-    period: int
-    base: int
-    first_comparison: int
-
-
-@dataclass(slots=True)
-class Results:
-    """What the cells fill in. psi (k, N) is in the sample's order of units until `unsorted`."""
-
-    values: Floats
-    psi: Floats
-    replicates: Floats | None
-    failures: list[str]
-    max_propensity: Floats
-    trimmed: NDArray[np.int64]
-    n_treated: NDArray[np.int64]
-    n_comparison: NDArray[np.int64]
 
 
 def group_time_effects(
@@ -135,24 +109,15 @@ def group_time_effects(
     codes, labels = panel.clusters(design.cluster)
     if replicates is None:
         replicates = design.cluster is not None and len(labels) <= CLUSTERS_FOR_REPLICATES
-    cells = _cells(sample, design)
+    cells = cells_of(sample, design)
     plain: Method = "reg" if sample.x.shape[1] == 1 else method
     n = len(panel.units)
-    results = Results(
-        values=np.full(len(cells), np.nan),
-        psi=np.zeros((len(cells), n)),
-        replicates=np.full((len(labels), len(cells)), np.nan) if replicates else None,
-        failures=[""] * len(cells),
-        max_propensity=np.full(len(cells), np.nan),
-        trimmed=np.zeros(len(cells), dtype=np.int64),
-        n_treated=np.zeros(len(cells), dtype=np.int64),
-        n_comparison=np.zeros(len(cells), dtype=np.int64),
-    )
+    results = Results.empty(len(cells), n, len(labels) if replicates else None)
     if missing == "pairs":
         risk = _at_risk(panel, design, sample)
-        pairs_effects(sample, cells, _comparison_slices, _base_cell, plain, risk, results)
+        pairs_effects(sample, cells, plain, risk, results)
     elif missing == "rows":
-        _rows_effects(sample, cells, plain, results)
+        rows_effects(sample, cells, plain, results)
     else:
         _panel_effects(sample, cells, plain, results)
     if not any(r == "" and cell.base != cell.period for r, cell in zip(results.failures, cells, strict=True)):
@@ -194,36 +159,6 @@ def _check(design: Design, method: str, missing: str) -> None:
         )
 
 
-def _cells(sample: CohortSample, design: Design) -> list[Cell]:
-    """Every cohort and period with its base period and comparison cohorts."""
-    periods, cohorts = sample.periods, sample.cohorts
-    cells = []
-    for j in sample.targets:
-        before = int(np.flatnonzero(periods + design.anticipation < cohorts[j])[-1])
-        for t in range(0 if design.base == "universal" else 1, len(periods)):
-            base = before if design.base == "universal" or periods[t] >= cohorts[j] else t - 1
-            limit = periods[max(t, base)] + design.anticipation
-            first = len(cohorts) - 1 if design.comparison == "never" else int(
-                np.searchsorted(cohorts, limit, side="right")
-            )  # fmt: skip
-            if design.comparison == "never" and not np.isinf(cohorts[-1]):
-                first = len(cohorts)
-            cells.append(Cell(int(j), t, base, first))
-    return cells
-
-
-def _comparison_slices(sample: CohortSample, cell: Cell) -> list[slice]:
-    """Comparison units in the sample's order: cohorts from the first clean one on, the cell's own left out."""
-    starts, n = sample.starts, int(sample.starts[-1])
-    low = int(starts[cell.first_comparison]) if cell.first_comparison < len(sample.cohorts) else n
-    own = slice(int(starts[cell.cohort]), int(starts[cell.cohort + 1]))
-    if own.start < low:
-        pieces = [slice(low, n)]
-    else:
-        pieces = [slice(low, own.start), slice(own.stop, n)]
-    return [piece for piece in pieces if piece.stop > piece.start]
-
-
 # -- balanced panels -----------------------------------------------------------------------------------
 
 
@@ -239,7 +174,7 @@ def _panel_effects(sample: CohortSample, cells: list[Cell], method: Method, resu
     before = -1
     for (cohort, _, layer), members in groups.items():
         own = slice(int(sample.starts[cohort]), int(sample.starts[cohort + 1]))
-        others = _comparison_slices(sample, cells[members[0]])
+        others = comparison_slices(sample, cells[members[0]])
         x, w = sample.x[layer % len(sample.x)], sample.w[layer % len(sample.w)]
         pieces = [Sample(x[:, part], w[part], sample.cluster[part]) for part in (own, *others)]
         outcomes = [sample.y[:, part] for part in (own, *others)]
@@ -257,7 +192,7 @@ def _panel_effects(sample: CohortSample, cells: list[Cell], method: Method, resu
             results.n_treated[k] = own.stop - own.start
             results.n_comparison[k] = sum(part.stop - part.start for part in others)
             if fit is None or cell.base == cell.period:
-                _base_cell(results, k, pieces[0])
+                base_cell(results, k, pieces[0])
                 continue
             results.failures[k] = fit.failure
             results.max_propensity[k] = fit.max_propensity
@@ -269,68 +204,6 @@ def _panel_effects(sample: CohortSample, cells: list[Cell], method: Method, resu
                 row = results.psi[k]
                 out = [row[part] for part in (own, *others)]
                 write_influence(fit, comparison, cell.base, cell.period, float(n), out[0], out[1:])
-
-
-def _base_cell(results: Results, k: int, treated: Sample) -> None:
-    """The base period of a universal base: 0 by construction, as long as the cohort exists."""
-    results.values[k] = 0.0
-    if results.replicates is not None:
-        count = len(results.replicates)
-        held = cluster_totals((treated.w > 0)[None, :].astype(np.float64), treated.cluster, count)[:, 0]
-        results.replicates[:, k] = np.where(held.sum() - held > 0, 0.0, np.nan)
-
-
-# -- rows ----------------------------------------------------------------------------------------------
-
-
-def _rows_effects(sample: CohortSample, cells: list[Cell], method: Method, results: Results) -> None:
-    """Fill in the cells from the observed rows of both periods."""
-    assert sample.observed is not None
-    seen = [np.flatnonzero(row) for row in sample.observed]
-    layers = []
-    for t, at in enumerate(seen):
-        x, w = sample.x[t % len(sample.x)], sample.w[t % len(sample.w)]
-        layers.append((Sample(x[:, at], w[at], sample.cluster[at]), sample.y[t, at]))
-
-    def rows(t: int, part: slice) -> tuple[Rows, NDArray[np.int64]]:
-        low, high = np.searchsorted(seen[t], [part.start, part.stop])
-        whole, y = layers[t]
-        piece = Sample(whole.x[:, low:high], whole.w[low:high], whole.cluster[low:high])
-        return Rows(piece, y[low:high]), seen[t][low:high]
-
-    n = float(results.psi.shape[1])
-    start: Floats | None = None
-    before = -1
-    for k, cell in enumerate(cells):
-        own = slice(int(sample.starts[cell.cohort]), int(sample.starts[cell.cohort + 1]))
-        others = _comparison_slices(sample, cell)
-        pair = (cell.base, cell.period)
-        treated = [rows(t, own) for t in pair]
-        controls = [[rows(t, part) for part in others] for t in pair]
-        results.n_treated[k] = len(np.union1d(treated[0][1], treated[1][1]))
-        results.n_comparison[k] = len(
-            np.unique(np.concatenate([at for side in controls for _, at in side] or [np.arange(0)]))
-        )
-        if cell.base == cell.period:
-            _base_cell(results, k, treated[0][0].sample)
-            continue
-        comparison = RowComparison(
-            (treated[0][0], treated[1][0]), ([r for r, _ in controls[0]], [r for r, _ in controls[1]])
-        )
-        fit: RowFit = fit_rows(method, comparison, start if cell.cohort == before else None)
-        before = cell.cohort
-        start = fit.propensity.coef if fit.propensity is not None else None
-        results.failures[k] = fit.failure
-        results.values[k] = fit.effect
-        results.max_propensity[k] = fit.max_propensity
-        results.trimmed[k] = fit.trimmed
-        if results.replicates is not None:
-            results.replicates[:, k] = delete_one_rows(method, fit, comparison, len(results.replicates))
-        if fit.treated is not None and fit.controls is not None:
-            for s in (0, 1):  # a unit has at most one row in a period, so no index repeats
-                results.psi[k, treated[s][1]] += n * fit.treated[s]
-                for (_, at), part in zip(controls[s], fit.controls[s], strict=True):
-                    results.psi[k, at] += n * part
 
 
 # -- the result ----------------------------------------------------------------------------------------

@@ -9,8 +9,7 @@ which was alive by definition (immortal time).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,18 +18,17 @@ from evalkit.arrays.doubly_robust import Comparison, Method, fit_comparison, wri
 from evalkit.arrays.doubly_robust_deletion import delete_one
 from evalkit.arrays.propensity import Sample
 from evalkit.estimators.cohort_sample import CohortSample
+from evalkit.estimators.group_time_cells import Cell, Results, base_cell, comparison_slices
 
 Floats = NDArray[np.float64]
 
 
 def pairs_effects(
     sample: CohortSample,
-    cells: Sequence[Any],
-    slices: Callable[[CohortSample, Any], list[slice]],
-    base_cell: Callable[[Any, int, Sample], None],
+    cells: Sequence[Cell],
     method: Method,
     at_risk: NDArray[np.bool_] | None,
-    results: Any,
+    results: Results,
 ) -> None:
     """Fill in the cells, each from its own complete pairs.
 
@@ -38,8 +36,6 @@ def pairs_effects(
     ----------
     sample : with ``observed`` (T, n)
     cells : positions of cohort, period and base period
-    slices : comparison units of a cell, as slices of the sample's order
-    base_cell : fills in the base period of a universal base
     at_risk : who may enter a cell with this base period  # (T, n)
     """
     assert sample.observed is not None
@@ -49,7 +45,7 @@ def pairs_effects(
         seen = sample.observed[cell.base] & sample.observed[cell.period]
         if at_risk is not None:
             seen = seen & at_risk[cell.base]
-        at = [np.flatnonzero(seen[part]) + part.start for part in (own, *slices(sample, cell))]
+        at = [np.flatnonzero(seen[part]) + part.start for part in (own, *comparison_slices(sample, cell))]
         results.n_treated[k] = len(at[0])
         results.n_comparison[k] = sum(len(rows) for rows in at[1:])
         layer = min(cell.base, cell.period)

@@ -153,6 +153,7 @@ def _city_name(name: str) -> str:
 
 @cache
 def city_of_base() -> dict[str, str]:
+    """City of each base unit; a unit outside the divided cities is its own."""
     return {row["code"]: city_code(row["code"], row["name"]) for row in facts("municipalities_2018.csv")}
 
 
@@ -177,6 +178,7 @@ def spans_of_cities() -> dict[str, tuple[Span, ...]]:
 
 
 def spans_of(level: Level) -> dict[str, tuple[Span, ...]]:
+    """Spans of validity of every code at a level."""
     return spans_of_districts() if level == "district" else spans_of_cities()
 
 
@@ -217,6 +219,7 @@ def no_such_code(code: str, date: Date, level: Level) -> ValueProblem:
 
 @cache
 def sido_rows() -> tuple[dict[str, str], ...]:
+    """The rows of the fact table of 시·도."""
     return tuple(facts("sido.csv"))
 
 

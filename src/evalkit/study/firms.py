@@ -28,22 +28,8 @@ OPTIONS: dict[str, Any] = {"price_base_year": 2020, "ring_km": RING_KM, "industr
 
 def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str, Panel], dict[str, Any]]:
     """Panels ``units`` (firms) and ``regions`` (시군구), with the facts of the audit."""
-    options = {**OPTIONS, **plan.units.options}
-    unknown = set(options) - set(OPTIONS)
-    if unknown:
-        name = sorted(unknown)[0]
-        raise PlanError(
-            f"모르는 옵션 {name!r}", where=(plan.id, "units.options"), remedy=nearest(name, OPTIONS)
-        )
-    insured = pd.concat([table.frame for table in tables["employment_insurance"]], ignore_index=True)
-    years = np.arange(int(insured["year"].min()), int(insured["year"].max()) + 1)
-    missing = sorted(set(years.tolist()) - set(insured["year"].astype(int)))
-    if missing:
-        raise DataError(
-            f"고용보험 자료에 {missing[0]}년 파일이 없음",
-            where=("고용보험",),
-            remedy="그 해의 연말 파일을 넣거나 기간을 줄일 것",
-        )
+    options = _options(plan)
+    insured, years = _insured(tables["employment_insurance"])
     firms = _firm_years(insured)
     units = pd.Index(np.unique(firms["firm_id"].to_numpy(dtype=str)), name="firm_id")
     jobs, alive = _jobs(firms, units, years)
@@ -83,16 +69,8 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
     )
     moves = _moves(region_by_year)
     regions = _region_panel(moves, years, tables["zones"], distance, float(options["ring_km"]))
-    totals, cleaned = reported_totals(tables["performance_survey"])
-    before = {repair for table in tables["performance_survey"] for repair in table.repairs}
     facts = {
-        "programme": totals,
-        "double_counting": [
-            {"title": table.spec.title, "sheet": table.sheet, "file": table.file, **describe_repair(repair)}
-            for table in cleaned
-            for repair in table.repairs
-            if repair not in before
-        ],
+        **_reported(tables["performance_survey"]),
         "linkage": _linkage(units, started),
         "reconciliation": _reconcile(tables, insured),
         "moves": {str(int(y)): int(n) for y, n in zip(years, moves.sum(axis=0), strict=True)},
@@ -102,6 +80,44 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
         "price_base_year": int(options["price_base_year"]),
     }
     return {"units": panel, "regions": regions}, facts
+
+
+def _options(plan: Any) -> dict[str, Any]:
+    options = {**OPTIONS, **plan.units.options}
+    for name in sorted(set(options) - set(OPTIONS)):
+        raise PlanError(
+            f"모르는 옵션 {name!r}", where=(plan.id, "units.options"), remedy=nearest(name, OPTIONS)
+        )
+    return options
+
+
+def _insured(tables: list[Table]) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    """All year-end files together, and the years from first to last without a gap."""
+    insured = pd.concat([table.frame for table in tables], ignore_index=True)
+    years = np.arange(int(insured["year"].min()), int(insured["year"].max()) + 1)
+    missing = sorted(set(years.tolist()) - set(insured["year"].astype(int)))
+    if missing:
+        raise DataError(
+            f"고용보험 자료에 {missing[0]}년 파일이 없음",
+            where=("고용보험",),
+            remedy="그 해의 연말 파일을 넣거나 기간을 줄일 것",
+        )
+    return insured, years
+
+
+def _reported(tables: list[Table]) -> dict[str, Any]:
+    """Reported totals, and the repairs that took double counting out of them."""
+    totals, cleaned = reported_totals(tables)
+    before = {repair for table in tables for repair in table.repairs}
+    return {
+        "programme": totals,
+        "double_counting": [
+            {"title": table.spec.title, "sheet": table.sheet, "file": table.file, **describe_repair(repair)}
+            for table in cleaned
+            for repair in table.repairs
+            if repair not in before
+        ],
+    }
 
 
 def _grouped(sector: NDArray[np.str_], groups: Mapping[str, Any], plan: str) -> NDArray[np.str_]:

@@ -89,6 +89,9 @@ def draw_sample(plan: Plan, panel: Panel, name: str, number: int, lang: str = "k
             kept.drop(applies & ~spared, "excluded", exclusion.reason[lang])
     if phase.drop_treated_before:
         kept.drop(adoption < lo, "treated_before")
+    if plan.design.comparison == "never":
+        # whoever is supported after the window looks never supported in it, but lived to be supported
+        kept.drop(np.isfinite(adoption) & (adoption > hi), "treated_later")
     kept.drop(~np.isfinite(values[:, at_baseline]), "not_at_baseline")
     for covariate, array in frozen.items():
         if array.dtype.kind == "f":

@@ -241,25 +241,14 @@ def deduplicate_firm_totals(
     out = first.join(high).reset_index()
     out = out[[*by, *values, *(c for c in ("firm_name",) if c in frame), "source_row"]]
     repeats = len(frame) - len(out)
-    if repeats:
-        again = frame.duplicated(by)
-        row = int(frame.loc[again, "source_row"].iloc[0])
-        repairs.append(
-            Repair(
-                table.file,
-                table.sheet,
-                row,
-                "과제번호",
-                "같은 기업이 여러 과제 행에 되풀이됨: 한 번만 셈",
-                "",
-                "",
-                repeats,
-            )
-        )
+    if not repeats:
+        return table.with_frame(out, repairs=tuple(repairs))
+    row = int(frame.loc[frame.duplicated(by), "source_row"].iloc[0])
+    again = "같은 기업이 여러 과제 행에 되풀이됨: 한 번만 셈"
+    repairs.append(Repair(table.file, table.sheet, row, "과제번호", again, "", "", repeats))
     flow = (
-        (FlowStep("같은 기업이 여러 과제에 되풀이된 행", -repeats), FlowStep("기업(·연도) 행", len(out)))
-        if repeats
-        else ()
+        FlowStep("같은 기업이 여러 과제에 되풀이된 행", -repeats),
+        FlowStep("기업(·연도) 행", len(out)),
     )
     return table.with_frame(out, flow=flow, repairs=tuple(repairs))
 
