@@ -1,0 +1,299 @@
+"""Checks against hand formulas: pre-trends and their power, balance, influence, smallest effect, evidence grade."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import ArrayLike
+from scipy import optimize, stats
+
+from evalkit.checks.balance import balance, standardised_differences
+from evalkit.checks.check import Check
+from evalkit.checks.grade import RULES, maryland
+from evalkit.checks.influence import leave_one_out
+from evalkit.checks.power import smallest_detectable
+from evalkit.checks.pre_trends import detectable_slope, pre_event_times, pre_trends
+from evalkit.estimate import Estimate
+
+CLUSTERS = np.array(["강원", "경북", "부산", "제주"])
+
+
+def event(
+    times: list[int], values: ArrayLike, covariance: ArrayLike, *, dof: float = np.inf, **more: object
+) -> Estimate:
+    """An event study with a given covariance; the base period has a zero variance."""
+    given: dict[str, object] = {
+        "terms": pd.MultiIndex.from_arrays([times], names=["event_time"]),
+        "values": np.asarray(values, dtype=float),
+        "covariance": np.asarray(covariance, dtype=float),
+        "influence": None,
+        "cluster": np.arange(4),
+        "cluster_labels": CLUSTERS,
+        "replicates": None,
+        "dof": dof,
+        "n_treated": 5,
+        "n_comparison": 9,
+        "method": "test",
+        "inference": "CV3",
+        "units": np.arange(4),
+    }
+    return Estimate(**(given | more))  # type: ignore[arg-type]
+
+
+def correlated(k: int, seed: int = 3) -> np.ndarray:
+    root = np.random.default_rng(seed).normal(size=(k, k + 2))
+    return root @ root.T / k
+
+
+# -- pre-trends -----------------------------------------------------------------------------------
+
+TIMES = [-4, -3, -2, -1, 0, 1, 2]
+
+
+def study(pre: ArrayLike, *, scale: float = 1.0, dof: float = np.inf) -> Estimate:
+    """Three pre coefficients, the base, three post coefficients."""
+    covariance = np.zeros((7, 7))
+    covariance[:3, :3] = scale**2 * correlated(3)
+    covariance[4:, 4:] = np.eye(3)
+    return event(TIMES, [*np.asarray(pre, dtype=float), 0.0, 1.0, 2.0, 3.0], covariance, dof=dof)
+
+
+def test_pre_terms_are_those_before_adoption_with_a_variance() -> None:
+    np.testing.assert_array_equal(pre_event_times(study([1, 1, 1])), [True] * 3 + [False] * 4)
+
+
+@pytest.mark.parametrize("dof", [np.inf, 13.0])
+def test_joint_test_is_a_wald_test(dof: float) -> None:
+    b = np.array([0.3, -0.8, 1.1])
+    check = pre_trends(study(b, dof=dof), effect=1.0)
+    w = float(b @ np.linalg.solve(correlated(3), b))
+    if np.isinf(dof):
+        statistic, p = w, stats.chi2.sf(w, 3)
+    else:
+        statistic = (dof - 2) / (3 * dof) * w
+        p = stats.f.sf(statistic, 3, dof - 2)
+    assert check.statistic == pytest.approx(statistic, rel=1e-10)
+    assert check.p_value == pytest.approx(p, rel=1e-10)
+    assert check.detail["periods"] == check.detail["df"] == 3
+
+
+@pytest.mark.parametrize("dof", [np.inf, 13.0])
+@pytest.mark.parametrize("sigma", [0.2, 5.0])
+def test_slope_of_half_power_with_one_pre_period(dof: float, sigma: float) -> None:
+    """P(|Z + s/σ| > c) = 1/2, in closed form; 4000 draws leave about 2 % of σ of sampling error."""
+    pre = event([-2], [0.0], [[sigma**2]], dof=dof)
+    c = stats.norm.isf(0.025) if np.isinf(dof) else stats.t(dof).isf(0.025)
+    exact = optimize.brentq(lambda s: stats.norm.sf(c - s) + stats.norm.cdf(-c - s) - 0.5, 0, 10)
+    found = detectable_slope(pre, power=0.5, level=0.95, seed=1)
+    assert found == pytest.approx(exact * sigma, abs=0.08 * sigma)
+
+
+def test_slope_is_per_period_from_the_base() -> None:
+    near = detectable_slope(event([-2], [0.0], [[1.0]]), power=0.5, level=0.95, seed=1)
+    far = detectable_slope(event([-5], [0.0], [[1.0]]), power=0.5, level=0.95, seed=1)
+    assert far == pytest.approx(near / 4, rel=1e-3)
+
+
+@pytest.mark.parametrize("power", [0.5, 0.8])
+def test_slope_with_many_pre_periods_against_an_independent_monte_carlo(power: float) -> None:
+    covariance, times = correlated(3), np.array([-3.0, -2.0, -1.0])
+    slope = detectable_slope(event([-4, -3, -2], [0] * 3, covariance), power=power, level=0.9, seed=1)
+    draws = stats.multivariate_normal(slope * times, covariance).rvs(200_000, random_state=99)
+    c = stats.norm.isf(0.05)
+    hit = (np.abs(draws) > c * np.sqrt(np.diag(covariance))).any(axis=1).mean()
+    assert hit == pytest.approx(power, abs=0.03)
+
+
+def test_drift_is_the_slope_over_the_post_window() -> None:
+    check = pre_trends(study([0, 0, 0]), effect=1.0)
+    assert check.detail["drift_over_window"] == pytest.approx(3 * check.detail["slope_half_power"])
+
+
+@pytest.mark.parametrize(
+    ("estimate", "effect", "verdict", "reason"),
+    [
+        (event([-1, 0], [0.0, 1.0], np.diag([0.0, 1.0])), 1.0, "unknown", "no_pre_periods"),
+        (study([1, 1, 1], dof=2.0), 1.0, "unknown", "not_testable"),
+        (study([9, -9, 9]), 1.0, "fail", "trend_found"),
+        (study([0, 0, 0]), 0.01, "warn", "low_power"),
+        (study([0, 0, 0]), -1000.0, "pass", "no_trend_found"),
+    ],
+)
+def test_verdict_of_pre_trends(estimate: Estimate, effect: float, verdict: str, reason: str) -> None:
+    check = pre_trends(estimate, effect=effect)
+    assert (check.name, check.verdict, check.reason) == ("pre_trends", verdict, reason)
+
+
+def test_a_trend_as_large_as_the_effect_must_be_within_reach() -> None:
+    """The line between warn and pass is the drift that half of all samples would show."""
+    drift = pre_trends(study([0, 0, 0]), effect=1.0).detail["drift_over_window"]
+    assert pre_trends(study([0, 0, 0]), effect=1.01 * drift).verdict == "pass"
+    assert pre_trends(study([0, 0, 0]), effect=0.99 * drift).verdict == "warn"
+
+
+def test_the_same_estimate_gives_the_same_slope() -> None:
+    first, second = (pre_trends(study([0.1, 0.2, 0.3]), effect=1.0) for _ in range(2))
+    assert first.detail == second.detail
+
+
+# -- balance --------------------------------------------------------------------------------------
+
+
+def test_standardised_differences_by_hand() -> None:
+    x = np.array([1.0, 2.0, 4.0, 2.0, 3.0, 7.0, np.nan, 100.0])
+    treated = np.array([1, 1, 1, 0, 0, 0, 1, 0], dtype=bool)
+    comparison = np.array([0, 0, 0, 1, 1, 1, 0, 0], dtype=bool)
+    row = standardised_differences({"x": x}, treated, comparison).loc["x"]
+    # treated 1, 2, 4: mean 7/3, variance 7/3; comparison 2, 3, 7: mean 4, variance 7; the rest is out or missing
+    assert row["mean_treated"] == pytest.approx(7 / 3)
+    assert row["mean_comparison"] == pytest.approx(4)
+    assert row["smd"] == pytest.approx((7 / 3 - 4) / np.sqrt((7 / 3 + 7) / 2))
+    assert row["variance_ratio"] == pytest.approx(1 / 3)
+    assert (row["n_treated"], row["n_comparison"]) == (3, 3)
+
+
+def groups(a: list[float], b: list[float]) -> pd.DataFrame:
+    side = np.array([True] * len(a) + [False] * len(b))
+    return standardised_differences({"x": np.array(a + b)}, side, ~side)
+
+
+def test_a_share_that_nobody_has_is_balanced() -> None:
+    assert groups([0, 0], [0, 0, 0]).loc["x", "smd"] == 0.0
+    assert balance(groups([0, 0], [0, 0, 0])).verdict == "pass"
+
+
+def test_a_difference_without_variance_is_not_taken_for_balance() -> None:
+    table = groups([1, 1], [0, 0, 0])
+    assert np.isnan(table.loc["x", "smd"])
+    check = balance(table)
+    assert (check.verdict, check.detail["variables"], check.statistic) == ("warn", ["x"], None)
+
+
+@pytest.mark.parametrize(
+    ("smd", "verdict", "reason", "far"),
+    [
+        ([0.02, -0.099], "pass", "balanced", []),
+        ([0.02, -0.1], "warn", "adjusted_for", ["b"]),
+        ([0.5, np.nan], "warn", "adjusted_for", ["a", "b"]),
+    ],
+)
+def test_verdict_of_balance(smd: list[float], verdict: str, reason: str, far: list[str]) -> None:
+    check = balance(pd.DataFrame({"smd": smd}, index=["a", "b"]))
+    assert (check.verdict, check.reason, check.detail["variables"]) == (verdict, reason, far)
+    assert check.statistic == pytest.approx(np.nanmax(np.abs(smd)))
+
+
+def test_nothing_to_compare() -> None:
+    assert balance(pd.DataFrame()).verdict == "unknown"
+
+
+# -- one cluster ----------------------------------------------------------------------------------
+
+
+def average(value: float, error: float, replicates: list[float] | None) -> Estimate:
+    kept = None if replicates is None else np.array(replicates)[:, None]
+    return event([0], [value], [[error**2]], dof=3.0, replicates=kept)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "replicates", "verdict", "reason"),
+    [
+        (5.0, 1.0, [4.5, 5.5, 5.2, 4.8], "pass", "stable"),
+        (5.0, 1.0, [3.9, 5.5, 5.2, 4.8], "warn", "moves_much"),
+        (1.0, 1.0, [-0.1, 1.5, 1.2, 0.8], "warn", "moves_much"),  # turns, but says nothing to begin with
+        (5.0, 1.0, [-0.1, 5.5, 5.2, 4.8], "fail", "sign_turns"),  # t(3): 5 is significant
+        (5.0, 2.0, [-0.1, 5.5, 5.2, 4.8], "warn", "moves_much"),  # t(3): 2.5 is not
+        (5.0, np.nan, [4.5, 5.5, 5.2, 4.8], "unknown", "moves_much"),  # no error to measure the move by
+        (5.0, 1.0, None, "unknown", "no_replicates"),
+        (5.0, 1.0, [np.nan] * 4, "unknown", "no_replicates"),
+    ],
+)
+def test_verdict_of_leaving_one_out(
+    value: float, error: float, replicates: list[float] | None, verdict: str, reason: str
+) -> None:
+    check = leave_one_out(average(value, error, replicates))
+    assert (check.verdict, check.reason) == (verdict, reason)
+
+
+def test_leaving_one_out_names_the_clusters() -> None:
+    check = leave_one_out(average(5.0, 1.0, [4.5, np.nan, 5.25, 4.75]))
+    assert check.statistic == pytest.approx(0.5)
+    assert check.detail == {
+        "lowest": 4.5,
+        "lowest_without": "강원",
+        "highest": 5.25,
+        "highest_without": "부산",
+        "undefined": 1,
+    }
+
+
+# -- smallest detectable effect -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dof", [np.inf, 13.0, 2.0])
+@pytest.mark.parametrize(("power", "level"), [(0.8, 0.95), (0.9, 0.99)])
+def test_smallest_detectable_effect_against_scipy(dof: float, power: float, level: float) -> None:
+    est = event([0, 1], [1.0, 2.0], np.diag([4.0, 0.25]), dof=dof)
+    law = stats.norm if np.isinf(dof) else stats.t(dof)
+    exact = (law.ppf(power) + law.isf((1 - level) / 2)) * np.array([2.0, 0.5])
+    np.testing.assert_allclose(smallest_detectable(est, power=power, level=level), exact, rtol=1e-10)
+
+
+def test_two_and_eight_tenths_standard_errors() -> None:
+    """Bloom (1995): 2.8 standard errors at 80 % power and 5 %, two-sided."""
+    assert smallest_detectable(event([0], [0.0], [[1.0]]))[0] == pytest.approx(2.80, abs=0.005)
+
+
+# -- grade ----------------------------------------------------------------------------------------
+
+
+def test_a_clean_difference_in_differences_is_three() -> None:
+    checks = [Check(name, "pass", "") for name in ("pre_trends", "few_clusters", "leave_one_out")]
+    assert maryland(checks).points == 3
+    assert maryland(checks).reasons == ("selected_support_cap",)
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "reason"),
+    [
+        ("pre_trends", "unknown", "no_pre_evidence"),
+        ("pre_trends", "fail", "pre_trend_found"),
+        ("pre_trends", "warn", "pre_trend_power_low"),
+        ("few_clusters", "fail", "inference_not_valid"),
+        ("leave_one_out", "fail", "one_cluster_decides"),
+        ("attrition", "fail", "attrition"),
+    ],
+)
+def test_each_rule_costs_one_point(name: str, verdict: str, reason: str) -> None:
+    grade = maryland([Check(name, verdict, "")])  # type: ignore[arg-type]
+    assert (grade.points, grade.reasons) == (2, ("selected_support_cap", reason))
+
+
+def test_every_rule_is_tested() -> None:
+    assert {(name, code) for name, _, code in RULES} == {
+        ("pre_trends", "no_pre_evidence"),
+        ("pre_trends", "pre_trend_found"),
+        ("pre_trends", "pre_trend_power_low"),
+        ("few_clusters", "inference_not_valid"),
+        ("leave_one_out", "one_cluster_decides"),
+        ("attrition", "attrition"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"), [("few_clusters", "pass"), ("leave_one_out", "warn"), ("balance", "warn")]
+)
+def test_other_verdicts_cost_nothing(name: str, verdict: str) -> None:
+    assert maryland([Check(name, verdict, "")]).points == 3  # type: ignore[arg-type]
+
+
+def test_points_do_not_fall_below_one() -> None:
+    grade = maryland([Check(name, "fail", "") for name in ("pre_trends", "few_clusters", "leave_one_out")])
+    assert grade.points == 1
+    assert len(grade.reasons) == 4
+
+
+def test_a_description_is_no_evidence_of_an_effect() -> None:
+    grade = maryland([Check("pre_trends", "pass", "")], description=True)
+    assert (grade.points, grade.reasons) == (1, ("description_only",))
