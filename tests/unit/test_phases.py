@@ -62,7 +62,7 @@ def test_covariance_is_that_of_one_joint_influence_matrix(drawn: dict[str, NDArr
     psi[EARLY, :2] = (drawn["first"][EARLY] - drawn["first"][EARLY].mean(axis=0)) / len(EARLY)
     psi[LATE, 2:] = (drawn["second"][LATE] - drawn["second"][LATE].mean(axis=0)) / len(LATE)
     expected = sum(
-        np.outer(psi[PLACE == p].sum(axis=0), psi[PLACE == p].sum(axis=0)) for p in np.unique(PLACE)
+        np.outer(psi[p == PLACE].sum(axis=0), psi[p == PLACE].sum(axis=0)) for p in np.unique(PLACE)
     )
     np.testing.assert_allclose(joined.covariance, expected, rtol=1e-12)
     assert abs(joined.covariance[0, 2]) > 1e-4  # the overlap is there to be seen
@@ -115,7 +115,7 @@ def test_a_unit_may_not_change_its_cluster(drawn: dict[str, NDArray[np.float64]]
     first, second = means(drawn["first"], EARLY), means(drawn["second"], LATE)
     moved = second.cluster.copy()
     moved[0] = (moved[0] + 1) % 6
-    with pytest.raises(DesignError, match="단위 1개의 군집이 단계마다 다름.*기준 시점"):
+    with pytest.raises(DesignError, match=r"단위 1개의 군집이 단계마다 다름.*기준 시점"):
         stack({1: first, 3: replace(second, cluster=moved)})
 
 
