@@ -25,7 +25,9 @@ def describe_table(source: str, table: Table) -> dict[str, Any]:
             {"check": f.check, "passed": bool(f.passed), "sentence": f.sentence, "rows": int(f.rows)}
             for f in table.notes.get("audit", ())
         ],
-        "flow": [{"reason": s.reason, "rows": int(s.rows), "example": s.example} for s in table.flow],
+        "flow": [
+            {"reason": s.reason, "rows": int(s.rows), "example": left_out(s.example)} for s in table.flow
+        ],
         "repairs": [describe_repair(r) for r in table.repairs],
     }
 
@@ -41,6 +43,19 @@ def describe_repair(repair: Repair) -> dict[str, Any]:
         "after": shape_of(repair.after, repair.kind),
         "count": int(repair.count),
     }
+
+
+def left_out(example: str) -> str:
+    """A row that was left out, with its place and words but without its numbers.
+
+    >>> left_out("23행: 부산 소계 8,592,858 3,671,429")
+    '23행: 부산 소계 …'
+    """
+    place, colon, words = example.partition(":")
+    if not colon:
+        return re.sub(r"[\d,.]*\d{2,}[\d,.]*", "…", example) if "행" not in example else example
+    kept = [word for word in words.split() if not re.fullmatch(r"[\d,.−-]+", word)]
+    return f"{place}: {' '.join(kept)}{' …' if len(kept) < len(words.split()) else ''}"
 
 
 def shape_of(example: str, kind: str) -> str:

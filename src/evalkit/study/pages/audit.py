@@ -12,7 +12,7 @@ from evalkit.errors import EvalkitError
 from evalkit.present import figures
 from evalkit.present.messages import number, say
 from evalkit.present.tabulation import Column, Entry, Tabulation
-from evalkit.study.pages.showing import release_of, result_label, show
+from evalkit.study.pages.showing import release_of, result_label, show, under_headings
 from evalkit.study.study import Study
 
 
@@ -88,17 +88,17 @@ def row_flow(study: Study) -> None:
                 entry[1] = entry[1] or step["example"]
         name = f"{title} · {sheet}" if sheet else title
         rows.extend((name, reason, count, example) for reason, (count, example) in steps.items())
+    body, roles = under_headings(rows)
     table = Tabulation(
         name="row_flow",
         title=say("study.table.row_flow", lang),
         columns=(
-            Column("table", say("study.audit.table", lang)),
             Column("step", say("table.flow_step", lang)),
             Column("rows", say("study.audit.rows", lang), "integer"),
             Column("example", say("study.audit.example", lang)),
         ),
-        rows=tuple(rows),
-        stub=2,
+        rows=body,
+        roles=roles,
         lang=lang,
     )
     show(release_of(study).table(table))
@@ -122,20 +122,20 @@ def repairs(study: Study) -> None:
         rows.append(
             (name, column or "–", kind, count, f"{before} → {after}" if before or after else "–", place)
         )
+    body, roles = under_headings(rows)
     table = Tabulation(
         name="repairs",
         title=say("study.table.repairs", lang),
         columns=(
-            Column("table", say("study.audit.table", lang)),
             Column("column", say("table.repair_column", lang)),
             Column("rule", say("table.repair_rule", lang)),
             Column("count", say("table.repair_count", lang), "integer"),
             Column("example", say("table.repair_example", lang)),
             Column("place", say("study.audit.first_place", lang)),
         ),
-        rows=tuple(rows),
+        rows=body,
+        roles=roles,
         notes=() if rows else (say("table.no_rows", lang),),
-        stub=2,
         lang=lang,
     )
     show(release_of(study).table(table))
@@ -348,18 +348,18 @@ def samples(study: Study) -> None:
                     (label, words, None if before is None else before - step.units, step.units, step.treated)
                 )
                 before = step.units
+    body, roles = under_headings(rows)
     table = Tabulation(
         name="samples",
         title=say("study.table.samples", lang),
         columns=(
-            Column("outcome", say("study.outcome", lang)),
             Column("step", say("table.flow_step", lang)),
             Column("dropped", say("table.flow_dropped", lang), "integer"),
             Column("left", say("table.flow_left", lang), "integer"),
             Column("treated", say("study.flow.of_treated", lang), "integer"),
         ),
-        rows=tuple(rows),
-        stub=2,
+        rows=body,
+        roles=roles,
         lang=lang,
     )
     show(release_of(study).table(table))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from evalkit.present.messages import interval, level_text, number, quantity, say
 from evalkit.present.numerals import digits_for
+from evalkit.present.tabulation import Role
 from evalkit.release import Release
 from evalkit.study.effect import Effect
 from evalkit.study.study import Study
@@ -88,3 +90,23 @@ def of_firms(study: Study, outcome: str) -> bool:
 def firms_behind(study: Study, outcome: str, units: int) -> int | None:
     """Number of firms behind a figure, for the disclosure rule; None where the units are not firms."""
     return int(units) if of_firms(study, outcome) else None
+
+
+def under_headings(rows: Sequence[tuple[Any, ...]]) -> tuple[tuple[tuple[Any, ...], ...], tuple[Role, ...]]:
+    """Rows whose first cell names their group, with that name once as a heading above the group.
+
+    Returns
+    -------
+    rows without the first cell, headings between them; and the role of each row
+    """
+    out: list[tuple[Any, ...]] = []
+    roles: list[Role] = []
+    last: Any = None
+    for group, *cells in rows:
+        if group != last:
+            out.append((group, *[None] * (len(cells) - 1)))
+            roles.append("heading")
+            last = group
+        out.append(tuple(cells))
+        roles.append("body")
+    return tuple(out), tuple(roles)
