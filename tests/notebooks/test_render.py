@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -436,3 +437,86 @@ def test_what_changed_after_freezing_is_on_the_page(project: Project) -> None:
     assert "design.anticipation" in page
     assert "이후 1곳 바뀜" in page
     assert project.run()["deviations"] == [{"key": "design.anticipation", "before": "0", "after": "1"}]
+
+
+def test_suppressed_cells_are_listed(project: Project) -> None:
+    thin = """\
+from evalkit.present.tabulation import Column, Tabulation
+from evalkit.release import Release
+columns = (Column("a", "시·도"), Column("b", "매출", "number"))
+Release(min_firms=3).table(Tabulation("thin", "표", columns, (("가", 7.0), ("나", 8.5)), counts=((None, 2), (None, 9))))"""
+    write_notebook(project.root / "notebooks" / "summary.ipynb", thin)
+    assert project.render().exit_code == 0
+    rows = (project.out / "disclosure.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert rows[0] == "report,table,row,column,rule"
+    assert rows[1].startswith("summary,thin,")
+    assert rows[1].endswith(",threshold")
+    assert len(rows) == 2
+    for name in ("tables/summary__thin.csv", "notebooks/summary.ipynb"):
+        assert "8.5" in (text := (project.out / name).read_text(encoding="utf-8-sig"))
+        assert "7.0" not in text.replace('("가", 7.0)', "").replace('(\\"가\\", 7.0)', "")
+
+
+def test_one_notebook_on_its_own(tmp_path: Path) -> None:
+    from evalkit.report.single import render_notebook
+
+    path = tmp_path / "n.ipynb"
+    source = "region: str = '00000'  # 코드\nphase: int = 1"
+    write_notebook(path, "print(f'지역 {region} 단계 {phase}')", parameters=source)
+    page, state, _ = render_notebook(path, ("region=00150",), out=tmp_path / "out", lang="ko", timeout=60)
+    assert state == "ok"
+    text = page.read_text(encoding="utf-8")
+    assert "지역 00150 단계 1" in text
+    assert "계획 없이 단독으로 실행" in text
+    with pytest.raises(ParameterError, match="비슷한 이름: region"):
+        render_notebook(path, ("regoin=1",), out=tmp_path / "out", lang="ko", timeout=60)
+
+
+def test_a_fault_of_our_own_still_leaves_a_page(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that the worker cannot even begin: no page of the notebook, but one that says so, and a log."""
+    run = Pool.run
+
+    def broken(self: Pool, specs: Any) -> Any:
+        return run(
+            self, [spec | ({"shown_parameters": None} if spec["name"] == "summary" else {}) for spec in specs]
+        )
+
+    monkeypatch.setattr(Pool, "run", broken)
+    _notebook(project)
+    outcome = project.render()
+    assert (outcome.exit_code, [name for name, _ in outcome.failed]) == (4, ["summary"])
+    assert "TypeError 오류가 났습니다" in project.page("summary")
+    assert "Traceback" in (project.out / "logs" / "summary.log").read_text(encoding="utf-8")
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+def test_in_a_browser_nothing_runs_and_nothing_is_requested(finished: Project, tmp_path: Path) -> None:
+    """The page with a payload that would change its title, opened for real, with every request logged."""
+    page = finished.page("effect_jobs_phase1")
+    evil = "<script>document.title='RAN'</script><img src=x onerror=\"document.title='RAN'\"><img src=https://example.org/x.png>"
+    opened = tmp_path / "page.html"
+    opened.write_text(
+        page.replace("<main", evil + "<main", 1), encoding="utf-8"
+    )  # even unescaped, the policy holds
+    assert CHROMIUM is not None
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-sync",
+    ]
+    flags += [
+        "--disable-background-networking",
+        "--disable-component-update",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ]
+    flags += [f"--log-net-log={tmp_path / 'net.json'}", "--virtual-time-budget=3000", "--dump-dom"]
+    done = subprocess.run([CHROMIUM, *flags, opened.as_uri()], capture_output=True, text=True, timeout=120)
+    assert "<title>효과 추정" in done.stdout
+    assert "RAN</title>" not in done.stdout
+    assert "example.org" not in (tmp_path / "net.json").read_text(encoding="utf-8")

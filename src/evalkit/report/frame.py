@@ -32,7 +32,7 @@ def plan_context(
         "simulated": inputs.simulated,
         "inputs": [{"path": f.path, "bytes": f.bytes, "sha256": f.sha256} for f in inputs.files],
         "seed": plan.data.simulate.seed if inputs.simulated and plan.data.simulate else None,
-        "command": command if not data else [*command[:-1], "…"],
+        "command": command,
         **build_context(root),
     }
 

@@ -8,6 +8,7 @@ import io
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from evalkit.errors import FileError
 
 RUN_FILE = "run.json"
 SCHEMA = 1
+_ABANDONED = 86_400.0  # seconds
 _FOLDERS = ("tables", "figures", "notebooks", "logs")
 
 
@@ -43,6 +45,9 @@ def staging(folder: Path) -> Iterator[Path]:
     """A private folder beside the final one, so that finished files can be moved in one step."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(".making-*"):  # by a run that was cut off
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
         made = Path(tempfile.mkdtemp(prefix=".making-", dir=folder))
     except OSError as error:
         raise FileError(

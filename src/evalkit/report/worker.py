@@ -125,6 +125,31 @@ def _write(spec: Mapping[str, Any], executed: Any) -> dict[str, Any]:
     }
 
 
+def _last_page(spec: Mapping[str, Any], error: Exception) -> dict[str, Any]:
+    """A page for a run that our own machinery could not bring to a page: the sentence, and the traceback as a log."""
+    import traceback
+
+    from evalkit.report.frame import make_frame
+    from evalkit.report.guard import masked, scrubbed
+    from evalkit.report.page import Failure, read_content, render_page
+
+    name, staging = spec["name"], Path(spec["staging"])
+    frame = make_frame(
+        spec["context"], title=name, subtitle=spec["subtitle"], state="failed", index_href="index.html"
+    )
+    ours = isinstance(error, EvalkitError)
+    log = f"logs/{name}.log"
+    sentence = str(error) if ours else frame.say("page.error_other", name=type(error).__name__, log=log)
+    content = read_content([], frame, stem=name, failure=Failure(None, sentence))
+    trace = masked(scrubbed("".join(traceback.format_exception(error)), _folders(spec)))
+    for relative, text in ((f"{name}.html", render_page(_empty(), frame, content)), (log, trace)):
+        (staging / relative).parent.mkdir(parents=True, exist_ok=True)
+        (staging / relative).write_bytes(text.encode())
+    files = [f"{name}.html", log]
+    told = {"title": name, "headline": "", "sentence": sentence, "suppressed": [], "files": files}
+    return {"state": "failed", **told}
+
+
 def _empty() -> Any:
     """For the exporter: nothing of the notebook's own outputs goes that way."""
     import nbformat
@@ -186,16 +211,8 @@ def main() -> int:
         spec = json.loads(line)
         try:
             emit(make_page(spec, folder, emit, host))
-        except EvalkitError as error:
-            emit(
-                {"event": "error", "job": spec["name"], "sentence": error.sentence(), "exit": error.exit_code}
-            )
         except Exception as error:
-            import traceback
-
-            traceback.print_exc()
-            sentence = f"[{spec['name']}] 보고서를 만드는 중 {type(error).__name__} 오류가 남."
-            emit({"event": "error", "job": spec["name"], "sentence": sentence, "exit": 4})
+            emit({"event": "done", "job": spec["name"], "seconds": 0.0} | _last_page(spec, error))
     return 0
 
 
