@@ -295,3 +295,17 @@ def test_the_line_says_when_significance_is_out_of_reach_or_undefined() -> None:
 
 def test_pairs_are_two_forms_each() -> None:
     assert all(pair.count("/") == 1 for pair in PAIRS)
+
+
+def test_mixed_clusters_name_the_smallest_p_value_by_signs() -> None:
+    counts = {
+        "total": 14,
+        "treated": 0,
+        "comparison": 0,
+        "mixed": 14,
+        "min_p_permutation": None,
+        "min_p_sign": 2.0**-13,
+    }
+    assert "0.0001이다" in few_cluster_line(counts, "ko")
+    assert "0.004" in few_cluster_line({**counts, "min_p_sign": 2.0**-8}, "en")
+    assert "below 0.0001" in few_cluster_line({**counts, "min_p_sign": 2.0**-20}, "en")

@@ -28,6 +28,7 @@ from evalkit.present.numerals import (
     p_value,
     percent,
     quantity,
+    spoken,
     with_unit,
 )
 from evalkit.present.particles import KoreanFormatter, with_particle
@@ -50,6 +51,7 @@ __all__ = [
     "quantity",
     "read_messages",
     "say",
+    "spoken",
     "with_particle",
     "with_unit",
 ]
@@ -216,12 +218,12 @@ def finding(
         return _sentence(say("finding.not_estimable", lang, owner=owner))
     if low is None or high is None:
         places = digits_for(value) if digits is None else digits
-        shown = quantity(value, unit, places, lang)
+        shown = spoken(value, unit, places, lang)
         return _sentence(say("finding.no_interval", lang, owner=owner, estimate=shown))
     places = digits_for((high - low) / 2, low, high) if digits is None else digits
 
     def write(amount: float) -> str:
-        return quantity(amount, unit, places, lang)
+        return spoken(amount, unit, places, lang)
 
     words: dict[str, str] = {
         "topic": topic,
@@ -284,10 +286,15 @@ def few_cluster_line(counts: Mapping[str, Any] | Any, lang: str = "ko", *, clust
     line = say("clusters.line", lang, clusters=named, total=number(total), parts=", ".join(parts))
     smallest = _known(get("min_p_permutation"))
     if smallest is None:
-        return f"{line} {say('clusters.no_permutation', lang)}"
-    shown = "0.0001" if smallest < 0.0001 else f"{smallest:.4f}" if smallest < 0.01 else f"{smallest:.3f}"
-    key = "clusters.min_p_below" if smallest < 0.0001 else "clusters.min_p"
-    line = f"{line} {say(key, lang, p=shown)}"
-    if smallest > 0.05:
-        line = f"{line} {say('clusters.out_of_reach', lang)}"
-    return line
+        line = f"{line} {say('clusters.no_permutation', lang)}"
+        by_sign = _known(get("min_p_sign"))
+        return line if by_sign is None else f"{line} {_smallest('sign', by_sign, lang)}"
+    line = f"{line} {_smallest('min_p', smallest, lang)}"
+    return f"{line} {say('clusters.out_of_reach', lang)}" if smallest > 0.05 else line
+
+
+def _smallest(way: str, p: float, lang: str) -> str:
+    """The smallest p-value that a way of testing attains."""
+    if p < 0.0001:
+        return say(f"clusters.{way}_below", lang, p="0.0001")
+    return say(f"clusters.{way}", lang, p=f"{p:.4f}" if p < 0.01 else f"{p:.3f}")

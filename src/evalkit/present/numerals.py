@@ -109,6 +109,21 @@ def quantity(
     return text if text == MISSING else with_unit(text, unit, lang)
 
 
+def spoken(value: float | None, unit: str = "", digits: int = 0, lang: Lang = "ko") -> str:
+    """A number with its unit as a sentence says it: Korean puts the denominator first.
+
+    >>> spoken(1.9, "명/기업", 1), spoken(0.2, "건/시군구·년", 1), spoken(1.9, "persons per firm", 1, "en")
+    ('기업당 1.9명', '시군구당 연 0.2건', '1.9 persons per firm')
+    """
+    counted, slash, each = unit.partition("/")
+    if lang != "ko" or not slash or not counted or number(value, digits) == MISSING:
+        return quantity(value, unit, digits, lang)
+    whole = each.removesuffix("·년")
+    yearly = whole != each or each == "년"
+    per = f"{whole}당 " if whole != "년" else ""
+    return f"{per}{'연 ' if yearly else ''}{quantity(value, counted, digits, lang)}"
+
+
 def digits_for(*values: float | None, significant: int = 2, at_most: int = 4) -> int:
     """Decimals that leave `significant` figures of the smallest magnitude that matters.
 

@@ -108,12 +108,8 @@ def _written(
     if _has_intervals(rows) or any(r["conf_low"] == r["conf_low"] for r in records):
         bounds = [interval(float(r["conf_low"]), float(r["conf_high"]), places) for r in records]
         # one point without an interval has nothing to show in its cell
-        columns.append(
-            (
-                say("table.interval", lang, level=level_text(level)),
-                ["" if b == MISSING else b for b in bounds],
-            )
-        )
+        header = say("table.interval", lang, level=level_text(level)) if _has_intervals(rows) else ""
+        columns.append((header, ["" if b == MISSING else b for b in bounds]))
     if "n" in rows.columns:
         texts = [number(n) for n in rows["n"].tolist()] + ([] if overall is None else [""])
         columns.append((say("figure.units", lang), texts))

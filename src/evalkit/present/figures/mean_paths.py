@@ -114,9 +114,14 @@ def _sizes(frame: pd.DataFrame, counts: Mapping[str, int] | pd.DataFrame | None)
 
 
 def _places(frame: pd.DataFrame) -> int:
-    values = np.abs(frame.to_numpy(dtype=np.float64))
-    known = values[np.isfinite(values) & (values > 0)]
-    return digits_for(float(np.median(known)), significant=3, at_most=3) if len(known) else 0
+    """Three figures of the level, and two of how far the series move: logarithms move in the second decimal."""
+    values = frame.to_numpy(dtype=np.float64)
+    known = np.abs(values[np.isfinite(values) & (values != 0)])
+    if not len(known):
+        return 0
+    moved = [float(np.ptp(column[np.isfinite(column)])) for column in values.T if np.isfinite(column).any()]
+    level = digits_for(float(np.median(known)), significant=3, at_most=3)
+    return max(level, digits_for(max(moved), at_most=3))
 
 
 def _look(column: str) -> tuple[str, object, str]:
