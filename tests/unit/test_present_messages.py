@@ -307,5 +307,5 @@ def test_mixed_clusters_name_the_smallest_p_value_by_signs() -> None:
         "min_p_sign": 2.0**-13,
     }
     assert "0.0001이다" in few_cluster_line(counts, "ko")
-    assert "0.004" in few_cluster_line({**counts, "min_p_sign": 2.0**-8}, "en")
+    assert "0.0039" in few_cluster_line({**counts, "min_p_sign": 2.0**-8}, "en")
     assert "below 0.0001" in few_cluster_line({**counts, "min_p_sign": 2.0**-20}, "en")
