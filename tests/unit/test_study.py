@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def panel_of(y: NDArray[np.float64] | None = None, **fixed: Any) -> Panel:
 def adds_up(sample: AnalysisSample) -> None:
     steps = sample.flow
     assert steps[0].reason == "all"
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in pairwise(steps):
         assert after.units < before.units  # a step that leaves out nobody is not written
         assert 0 <= after.treated <= before.treated
         assert before.treated - after.treated <= before.units - after.units
@@ -203,7 +204,7 @@ def test_one_side_alone_is_an_error() -> None:
 def test_the_logarithm_of_zero_is_refused() -> None:
     y = untreated()
     y[50, 4] = y[51, 5] = 0.0
-    with pytest.raises(RefusalError, match="0 이하인 값이 2개 있어.*scale: level"):
+    with pytest.raises(RefusalError, match=r"0 이하인 값이 2개 있어.*scale: level"):
         draw_sample(plan_of({"jobs": outcome(scale="log")}), panel_of(y), "jobs", 1)
     assert draw_sample(plan_of(), panel_of(y), "jobs", 1).treated.any()
 
@@ -334,11 +335,11 @@ def test_an_unknown_name_names_the_nearest(study: Study) -> None:
         PlanError, match=r"\[small.yml\] 결과 'job' 이\(가\) 계획에 없음. → 비슷한 이름: jobs"
     ):
         study.effect("job", 1)
-    with pytest.raises(PlanError, match="단계 3 이.*쓸 수 있는 이름: 1, 2"):
+    with pytest.raises(PlanError, match=r"단계 3 이.*쓸 수 있는 이름: 1, 2"):
         study.effect("jobs", 3)
     with pytest.raises(PlanError, match="비슷한 이름: units"):
         study.panel("unit")
-    with pytest.raises(PlanError, match="2단계에서 평가하지 않기로 계획됨.*평가하는 단계: 1"):
+    with pytest.raises(PlanError, match=r"2단계에서 평가하지 않기로 계획됨.*평가하는 단계: 1"):
         study.effect("sales", 2)
 
 
@@ -362,7 +363,7 @@ def test_comparing_phases_by_a_known_difference(study: Study) -> None:
 
 
 def test_a_language_that_is_not_there() -> None:
-    with pytest.raises(ParameterError, match="언어 'jp'.*ko 또는 en"):
+    with pytest.raises(ParameterError, match=r"언어 'jp'.*ko 또는 en"):
         Study.open(PROJECT / "plans" / "nic_phase1_vs_phase3.yml", lang="jp")
 
 
