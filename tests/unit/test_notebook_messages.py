@@ -235,6 +235,8 @@ FAMILIES: dict[str, set[str]] = {
     "study.tests.*": {"differ", "same", "silent"},
     "study.reported.*": {name for name, *_ in INDICATORS} | {"attracted", "attracted_capital"},
     "finding.claim_*": {"within", "above", "below"},
+    "clusters.*": {"min_p", "sign"},
+    "clusters.*_below": {"min_p", "sign"},
     "page.banner_*": {"failed", "refused", "simulated"},
     "page.error_*": {"died", "not_started"},
     "index.*": {"ok", "failed", "refused", "missing"},

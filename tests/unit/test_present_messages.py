@@ -26,6 +26,7 @@ from evalkit.present.numerals import (
     p_value,
     percent,
     quantity,
+    spoken,
     with_unit,
 )
 from evalkit.present.particles import PAIRS, with_particle
@@ -309,3 +310,26 @@ def test_mixed_clusters_name_the_smallest_p_value_by_signs() -> None:
     assert "0.0001이다" in few_cluster_line(counts, "ko")
     assert "0.0039" in few_cluster_line({**counts, "min_p_sign": 2.0**-8}, "en")
     assert "below 0.0001" in few_cluster_line({**counts, "min_p_sign": 2.0**-20}, "en")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "digits", "lang", "expected"),
+    [
+        (1.9, "명/기업", 1, "ko", "기업당 1.9명"),
+        (-456, "백만원/기업", 0, "ko", "기업당 −456백만원"),
+        (0.07, "건/시군구·년", 2, "ko", "시군구당 연 0.07건"),
+        (2.5, "건/년", 1, "ko", "연 2.5건"),
+        (3.4, "%p", 1, "ko", "3.4%p"),
+        (1.9, "persons per firm", 1, "en", "1.9 persons per firm"),
+        (math.nan, "명/기업", 1, "ko", "–"),
+    ],
+)
+def test_a_sentence_puts_the_denominator_first(
+    value: float, unit: str, digits: int, lang: str, expected: str
+) -> None:
+    assert spoken(value, unit, digits, lang) == expected
+
+
+def test_a_finding_reads_its_unit_aloud() -> None:
+    row = {"estimate": 1.89, "conf_low": 1.31, "conf_high": 2.48}
+    assert finding(row, "명/기업", outcome="고용").startswith("고용은 사업으로 기업당 1.89명 늘어난")

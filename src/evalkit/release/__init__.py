@@ -154,8 +154,8 @@ class Release:
         values = escaped(say("figure.data", data.lang))
         html = (
             f'<figure class="exhibit ek-figure" id="f-{drawing.name}" lang="{data.lang}">'
-            f'<img src="data:image/svg+xml;base64,{picture}" alt="{escaped(drawing.alt)}">'
-            f"<figcaption>{lines(drawing.title)}</figcaption>{note}"
+            f"<figcaption>{lines(drawing.title)}</figcaption>"
+            f'<img src="data:image/svg+xml;base64,{picture}" alt="{escaped(drawing.alt)}">{note}'
             f"<details><summary>{values}</summary>{html_table(data)}</details></figure>"
         )
         payload = {
