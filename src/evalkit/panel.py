@@ -225,6 +225,19 @@ class Panel:
             self.notes,
         )
 
+    def to_long(self) -> pd.DataFrame:
+        """One row a unit and period, for free work by hand; cells where nothing is observed are kept.
+
+        Returns
+        -------
+        DataFrame with columns unit, period, the fixed and the varying variables  # (N·T rows)
+        """
+        n, t = self.shape
+        columns: dict[str, Any] = {"unit": np.repeat(self.units, t), "period": np.tile(self.periods, n)}
+        columns.update({name: np.repeat(values, t) for name, values in self.fixed.items()})
+        columns.update({name: values.ravel() for name, values in self.varying.items()})
+        return pd.DataFrame(columns)
+
     # -- keeping ------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:

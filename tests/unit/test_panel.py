@@ -100,3 +100,12 @@ def test_saving_keeps_everything(frame: pd.DataFrame, tmp_path) -> None:
     assert again.constant("sido").tolist() == panel.constant("sido").tolist()
     assert dict(again.notes) == {"단위": "명"}
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_going_long_and_back(frame: pd.DataFrame) -> None:
+    panel = wide(frame)
+    long = panel.to_long()
+    assert long.columns.tolist() == ["unit", "period", "sido", "jobs"]
+    again = Panel.from_long(long, unit="unit", period="period", varying=["jobs"], fixed=["sido"])
+    np.testing.assert_array_equal(again.values("jobs"), panel.values("jobs"))
+    assert again.constant("sido").tolist() == panel.constant("sido").tolist()
