@@ -119,3 +119,13 @@ def test_places_are_named_by_headings() -> None:
     cells = notebook()["cells"]
     assert cell_titles(cells) == {0: "효과 추정", 1: "효과 추정", 2: "결론"}
     assert first_heading(cells) == "효과 추정"
+
+
+def test_no_line_ends_inside_an_interval_or_a_p_value() -> None:
+    page = rendered(
+        "효과는 3명 [−0.05, 1,200]이고 (p = 0.03), 다른 것은 p < 0.001이다. 목록 [가, 나], [1, 2, 3]."
+    )
+    assert "[−0.05,\u00a01,200]" in page
+    assert "(p\u00a0=\u00a00.03)" in page
+    assert "p\u00a0&lt;\u00a00.001" in page
+    assert "[가, 나], [1, 2, 3]" in page

@@ -6,6 +6,7 @@ Classes for the page's style sheet: ``ek-table`` (wrapper), ``num`` (numbers: ri
 
 from __future__ import annotations
 
+import re
 from html import escape
 from itertools import groupby
 
@@ -18,9 +19,18 @@ def escaped(text: object) -> str:
     return escape(clean_text(text), quote=True)
 
 
+_BOUNDS = re.compile(r"(\[[−\d.,]+,) (?=[−\d.,]+\])")
+_P_VALUE = re.compile(r"\bp (=|&lt;) (?=\d)")
+
+
+def unbroken(text: str) -> str:
+    """Escaped text in which no line ends inside an interval or a p-value."""
+    return _P_VALUE.sub("p\u00a0\\1\u00a0", _BOUNDS.sub("\\1\u00a0", text))
+
+
 def lines(text: object) -> str:
-    """Escaped text whose line ends show."""
-    return escaped(text).replace("\n", "<br>")
+    """Escaped text whose line ends show, and only where they may stand."""
+    return unbroken(escaped(text)).replace("\n", "<br>")
 
 
 def html_table(table: Tabulation, *, caption: bool = True) -> str:

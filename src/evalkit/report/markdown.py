@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import mistune
 from mistune.util import safe_entity
 
+from evalkit.present.html_table import unbroken
 from evalkit.report.source import text_of
 
 _SAFE_LINK = re.compile(r"^(https?://|mailto:|#|(?![A-Za-z][A-Za-z0-9+.\-]*:)(?!//)[\w./#%\-]+$)")
@@ -129,7 +130,7 @@ class _Renderer(mistune.HTMLRenderer):
         self.outline = outline
 
     def text(self, text: str) -> str:
-        return safe_entity(text)
+        return unbroken(safe_entity(text))
 
     def heading(self, text: str, level: int, **attrs: Any) -> str:
         return self.outline.add(text, level)
