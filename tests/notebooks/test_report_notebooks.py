@@ -1,0 +1,256 @@
+"""The notebooks that we ship, run whole on a small simulated world, and the pages that come of them."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalkit.report.pipeline import Outcome, render_plan
+from evalkit.report.single import render_notebook
+from evalkit.report.task import Options
+from evalkit.study import Study
+from evalkit.study.plan import load_plan
+
+PROJECT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
+PLAN = "nic_phase1_vs_phase3"
+LOADING = {
+    "src",
+    "href",
+    "srcset",
+    "action",
+    "formaction",
+    "poster",
+    "data",
+    "background",
+    "xlink:href",
+    "ping",
+}
+
+
+class Page(HTMLParser):
+    """What a page asks for and what a reader of its marks finds."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.lang = ""
+        self.policy = ""
+        self.addresses: list[str] = []
+        self.tags: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.tables: list[dict[str, Any]] = []
+        self.heads: list[dict[str, str | None]] = []
+        self._open: list[dict[str, Any]] = []
+        self._in_caption = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in LOADING]
+        if tag == "html":
+            self.lang = given.get("lang") or ""
+        elif tag == "meta" and given.get("http-equiv") == "Content-Security-Policy":
+            self.policy = given.get("content") or ""
+        elif tag == "img":
+            self.images.append(given)
+        elif tag == "table":
+            self._open.append({"caption": "", "heads": 0})
+        elif tag == "caption":
+            self._in_caption = True
+        elif tag == "th":
+            self.heads.append(given)
+            self._open[-1]["heads"] += 1
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "table":
+            self.tables.append(self._open.pop())
+        elif tag == "caption":
+            self._in_caption = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_caption:
+            self._open[-1]["caption"] += data
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file but the record of the run (it holds times)."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "run.json")
+    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's plans and notebooks, with a world of 1,600 firms instead of 4,000: no event time has fewer than three."""
+    root = tmp_path_factory.mktemp("project")
+    for name in ("plans", "notebooks"):
+        shutil.copytree(PROJECT / name, root / name)
+    plan = root / "plans" / f"{PLAN}.yml"
+    text = plan.read_text(encoding="utf-8")
+    small = re.sub(r"\bfirms: \d+\}", "firms: 1600}", text)
+    assert small != text
+    plan.write_text(small, encoding="utf-8")
+    assert load_plan(plan).data.simulate.firms == 1600
+    return root
+
+
+@pytest.fixture(scope="module")
+def rendered(tree: Path) -> Outcome:
+    outcome = render_plan(tree / "plans" / f"{PLAN}.yml", Options(out=tree / "first"))
+    assert outcome.exit_code == 0, outcome.failed
+    return outcome
+
+
+def pages(outcome: Outcome) -> dict[str, str]:
+    return {p.name: p.read_text(encoding="utf-8") for p in sorted(outcome.folder.glob("*.html"))}
+
+
+def test_the_plan_uses_every_notebook() -> None:
+    used = {job.notebook for job in load_plan(PROJECT / "plans" / f"{PLAN}.yml").jobs()}
+    assert {path.name for path in NOTEBOOKS} == used
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda p: p.stem)
+def test_a_notebook_runs_with_its_defaults(
+    tree: Path, rendered: Outcome, notebook: Path, tmp_path: Path
+) -> None:
+    """As a person would who changes nothing in the parameters cell; the data are those of the plan."""
+    page, state, sentence = render_notebook(
+        tree / "notebooks" / notebook.name, (), out=tmp_path, lang="ko", timeout=120
+    )
+    assert (state, sentence) == ("ok", "")
+    assert "모의 자료로 만든 보고서" in page.read_text(encoding="utf-8")
+
+
+def test_every_job_of_the_plan_has_a_page(rendered: Outcome) -> None:
+    jobs = {f"{job.name}.html" for job in load_plan(PROJECT / "plans" / f"{PLAN}.yml").jobs()}
+    assert set(pages(rendered)) == {*jobs, "index.html"}
+
+
+def test_only_released_outputs_are_shown(rendered: Outcome) -> None:
+    notebooks = sorted((rendered.folder / "notebooks").glob("*.ipynb"))
+    assert len(notebooks) == len(rendered.made)
+    for path in notebooks:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        outputs = [output for cell in cells for output in cell.get("outputs", [])]
+        assert len(outputs) > 3, path.name
+        for output in outputs:
+            assert output["output_type"] == "display_data", path.name
+            assert output["metadata"]["evalkit"]["released"] is True, path.name
+
+
+def test_every_page_says_that_the_data_are_simulated(rendered: Outcome) -> None:
+    for name, text in pages(rendered).items():
+        banner = re.search(r'<div class="banner simulated">(.*?)</div>', text, re.DOTALL)
+        assert banner is not None, name
+        assert "인용하거나 판단의 근거로 쓸 수 없습니다" in banner[1]
+
+
+def test_no_request_leaves_a_page(rendered: Outcome) -> None:
+    for name, text in pages(rendered).items():
+        page = Page(text)
+        assert page.policy.startswith("default-src 'none'"), name
+        for address in page.addresses:
+            inside = address.startswith(("#", "data:")) or not re.match(
+                r"\s*([a-z][a-z0-9+.\-]*:|//)", address, re.I
+            )
+            assert inside, (name, address[:80])
+        for address in re.findall(r"url\(\s*['\"]?([^)'\"]*)|@import\s+['\"]?([^;'\"]*)", text):
+            assert "".join(address).startswith(("data:", "#")), (name, address)
+        assert not {"script", "iframe", "object", "embed", "link", "base", "form"} & set(page.tags), name
+
+
+def test_drawings_ask_for_nothing_either(rendered: Outcome) -> None:
+    found = 0
+    for name, text in pages(rendered).items():
+        for encoded in re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", text):
+            drawing = base64.b64decode(encoded).decode()
+            found += 1
+            assert "<script" not in drawing, name
+            for address in re.findall(r'(?:href|src)="([^"]*)"', drawing):
+                assert address.startswith(("#", "data:")), (name, address[:80])
+    images = sum(len(Page(text).images) for text in pages(rendered).values())
+    assert images > 10
+    assert found > 0 or images > 0
+
+
+def test_links_lead_to_files_that_are_there(rendered: Outcome) -> None:
+    for name, text in pages(rendered).items():
+        for address in Page(text).addresses:
+            if address.startswith(("#", "data:")):
+                assert len(address) > 1, name
+            else:
+                assert (rendered.folder / address.split("#")[0]).is_file(), (name, address)
+
+
+def test_pages_can_be_read_aloud(rendered: Outcome) -> None:
+    for name, text in pages(rendered).items():
+        page = Page(text)
+        assert page.lang == "ko", name
+        for image in page.images:
+            alt = image.get("alt") or ""
+            assert len(alt) > 10, name
+            assert not re.search(r"\.(png|svg)$|^image|No description", alt), alt
+        for table in page.tables:
+            assert table["caption"].strip(), name
+            assert table["heads"] > 0, name
+        for head in page.heads:
+            assert head.get("scope") in {"col", "row", "colgroup", "rowgroup"}, (name, head)
+
+
+def test_effect_pages_have_their_tables_and_drawings(rendered: Outcome) -> None:
+    page = Page(pages(rendered)["02_effect_jobs_phase1.html"])
+    assert len(page.images) >= 3
+    assert len(page.tables) >= 5
+
+
+def test_no_folder_of_this_machine_is_printed(tree: Path, rendered: Outcome) -> None:
+    for path in rendered.folder.rglob("*"):
+        if path.is_file() and path.suffix in {".html", ".csv", ".ipynb"}:
+            assert str(tree) not in path.read_text(encoding="utf-8-sig"), path.name
+
+
+def test_the_summary_prints_what_the_study_finds(tree: Path, rendered: Outcome) -> None:
+    study = Study.open(tree / "plans" / f"{PLAN}.yml")
+    content = (rendered.folder / "tables" / "04_summary__summary.csv").read_text(encoding="utf-8-sig")
+    rows = {row["결과"]: row for row in csv.DictReader(io.StringIO(content))}
+    assert len(rows) == 8
+    for (name, phase), effect in study.effects().items():
+        label = f"{study.outcome(name).label.ko} · {study.phase(phase).label.ko}"
+        found = effect.row(0.95)  # type: ignore[union-attr]
+        assert float(rows[label]["직접 순효과"]) == pytest.approx(found["estimate"], rel=1e-9)
+        assert float(rows[label]["95% 신뢰구간 하한"]) == pytest.approx(found["conf_low"], rel=1e-9)
+        assert float(rows[label]["95% 신뢰구간 상한"]) == pytest.approx(found["conf_high"], rel=1e-9)
+        assert int(rows[label]["근거 등급"]) == effect.grade.points  # type: ignore[union-attr]
+
+
+def test_the_same_inputs_give_the_same_bytes(tree: Path, rendered: Outcome) -> None:
+    again = render_plan(tree / "plans" / f"{PLAN}.yml", Options(out=tree / "second"))
+    first, second = digests(rendered.folder), digests(again.folder)
+    assert {Path(name).suffix for name in first} >= {".html", ".csv", ".xlsx", ".ipynb"}
+    assert second == first
+
+
+def test_the_summary_in_english(tree: Path, rendered: Outcome) -> None:
+    outcome = render_plan(
+        tree / "plans" / f"{PLAN}.yml", Options(out=tree / "first", lang="en", only=("04_summary",))
+    )
+    assert (outcome.exit_code, outcome.folder) == (0, rendered.folder / "en")
+    text = (outcome.folder / "04_summary.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.lang == "en"
+    assert "This report was made from simulated data" in text
+    captions = [table["caption"] for table in page.tables]
+    assert "Results at a glance" in captions
+    assert not [caption for caption in captions if re.search("[가-힣]", caption)]
+    assert not [i["alt"] for i in page.images if re.search("[가-힣]", i["alt"] or "")]
