@@ -136,6 +136,11 @@ class Outcome(_Strict):
     reading: Literal["effect", "description"] = "effect"
     reading_reason: Text | None = None
     claimed: dict[int, Claim] = Field(default_factory=dict, description="단계마다 사업이 보고한 총량")
+    equivalence_margin: float | None = Field(
+        None,
+        gt=0,
+        description="두 단계의 차이가 이보다 작으면 뜻있는 차이가 아니라고 결과를 보기 전에 정한 폭 (결과의 단위)",
+    )
     covariates: tuple[str, ...] | None = None
 
     @model_validator(mode="after")

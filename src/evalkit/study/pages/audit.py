@@ -11,8 +11,9 @@ import pandas as pd
 from evalkit.errors import EvalkitError
 from evalkit.present import figures
 from evalkit.present.messages import number, say
+from evalkit.present.phrases import reworded
 from evalkit.present.tabulation import Column, Entry, Tabulation
-from evalkit.study.pages.showing import release_of, result_label, show, under_headings
+from evalkit.study.pages.showing import release_of, result_label, show, step_words, under_headings
 from evalkit.study.study import Study
 
 
@@ -56,7 +57,9 @@ def sources(study: Study) -> None:
             else say("study.audit.files", lang, first=names[0], more=len(names) - 1)
         )
         digest = group[0]["sha256"][:12] if len(names) == 1 else "–"
-        rows.append((title, sheet or "–", files, len(names), sum(t["rows"] for t in group), digest))
+        rows.append(
+            (reworded(title, lang), sheet or "–", files, len(names), sum(t["rows"] for t in group), digest)
+        )
     table = Tabulation(
         name="sources",
         title=say("study.table.sources", lang),
@@ -75,6 +78,12 @@ def sources(study: Study) -> None:
     show(release_of(study).table(table))
 
 
+def source_words(title: str, sheet: str, lang: str) -> str:
+    """A kind of table and its sheet, such as «성과 · 성과»."""
+    named = reworded(title, lang)
+    return f"{named} · {sheet}" if sheet else named
+
+
 def row_flow(study: Study) -> None:
     """Rows read, rows left out by reason, rows used."""
     lang = study.lang
@@ -86,8 +95,10 @@ def row_flow(study: Study) -> None:
                 entry = steps.setdefault(step["reason"], [0, ""])
                 entry[0] += step["rows"]
                 entry[1] = entry[1] or step["example"]
-        name = f"{title} · {sheet}" if sheet else title
-        rows.extend((name, reason, count, example) for reason, (count, example) in steps.items())
+        name = source_words(title, sheet, lang)
+        rows.extend(
+            (name, reworded(reason, lang), count, example) for reason, (count, example) in steps.items()
+        )
     body, roles = under_headings(rows)
     table = Tabulation(
         name="row_flow",
@@ -111,16 +122,24 @@ def repairs(study: Study) -> None:
     found = [(t, r) for t in study.audit["tables"] for r in t["repairs"]]
     found += [(r, r) for r in study.audit.get("double_counting", ())]
     for t, r in found:
-        name = f"{t['title']} · {t['sheet']}" if t["sheet"] else t["title"]
+        name = source_words(t["title"], t["sheet"], lang)
         entry = merged.setdefault(
             (name, r["column"], r["kind"]), [0, r["before"], r["after"], t["file"], r["row"]]
         )
         entry[0] += r["count"]
     rows = []
     for (name, column, kind), (count, before, after, file, row) in merged.items():
-        place = f"{file} {row}{say('study.audit.row_word', lang)}" if row else file
+        place = f"{file} {reworded(f'{row}행', lang)}" if row else file
+        before, after = reworded(before, lang), reworded(after, lang)
         rows.append(
-            (name, column or "–", kind, count, f"{before} → {after}" if before or after else "–", place)
+            (
+                name,
+                column or "–",
+                reworded(kind, lang),
+                count,
+                f"{before} → {after}" if before or after else "–",
+                place,
+            )
         )
     body, roles = under_headings(rows)
     table = Tabulation(
@@ -146,9 +165,9 @@ def findings(study: Study) -> None:
     lang = study.lang
     rows = [
         (
-            f["check"],
+            reworded(f["check"], lang),
             say(f"study.verdict.{'pass' if f['passed'] else 'warn'}", lang),
-            f["sentence"],
+            reworded(f["sentence"], lang),
             f["rows"],
         )
         for t in study.audit["tables"]
@@ -339,11 +358,7 @@ def samples(study: Study) -> None:
                 continue
             before: int | None = None
             for step in effect.sample.flow:
-                words = (
-                    step.text
-                    if step.reason == "excluded"
-                    else say(f"study.flow.{step.reason}", lang, name=step.text)
-                )
+                words = step_words(study, step)
                 rows.append(
                     (label, words, None if before is None else before - step.units, step.units, step.treated)
                 )

@@ -203,26 +203,26 @@ def figures_all(study: Study) -> None:
 
 
 def tests(study: Study) -> None:
-    """Equality at every event time, and equivalence within the smaller phase's smallest detectable effect."""
+    """Equality at every event time, and equivalence within the margin that the plan fixed beforehand."""
     lang = study.lang
     rows, counts = [], []
     for name, found in comparisons(study).items():
         if isinstance(found, EvalkitError):
             continue
-        margin = min(study.effect(name, phase).mde for phase in found.phases)
-        tost = float(equivalence(found.averages.select([2]), margin)[0])
+        margin = study.plan.outcomes[name].equivalence_margin
+        tost = None if margin is None else float(equivalence(found.averages.select([2]), margin)[0])
         joint = found.joint_p_value
         row = found.averages.table(study.plan.inference.level).iloc[2]
         differs = row["p_value"] < 1 - study.plan.inference.level
-        same = tost < 1 - study.plan.inference.level
-        verdict = "differ" if differs else "same" if same else "silent"
+        same = tost is not None and tost < 1 - study.plan.inference.level
+        verdict = "both" if differs and same else "differ" if differs else "same" if same else "silent"
         rows.append(
             (
                 f"{outcome_label(study, name)} ({unit_of(study, name)})",
                 None if joint is None else Entry(joint, "p_value"),
                 Entry(float(row["p_value"]), "p_value"),
-                Entry(margin, "number", digits_for(margin)),
-                Entry(tost, "p_value"),
+                None if margin is None else Entry(margin, "number", digits_for(margin)),
+                None if tost is None else Entry(tost, "p_value"),
                 say(f"study.tests.{verdict}", lang),
             )
         )

@@ -17,7 +17,9 @@ from evalkit.study.pages.showing import (
     of_firms,
     outcome_label,
     release_of,
+    scaled_label,
     show,
+    step_words,
     unit_of,
 )
 from evalkit.study.study import Study
@@ -29,9 +31,7 @@ def sample_flow(study: Study, effect: Effect) -> None:
     rows: list[tuple[str, int, int, int]] = []
     before: int | None = None
     for step in effect.sample.flow:
-        label = (
-            step.text if step.reason == "excluded" else say(f"study.flow.{step.reason}", lang, name=step.text)
-        )
+        label = step_words(study, step)
         rows.append((label, 0 if before is None else before - step.units, step.units, step.treated))
         before = step.units
     table = Tabulation(
@@ -96,8 +96,7 @@ def balance_table(study: Study, effect: Effect) -> None:
 def variable_label(name: str, study: Study, effect: Effect) -> str:
     """Words for a covariate, such as «로그 고용» or «업종(KSIC 2자리) 26»."""
     if name == "outcome":
-        scale = say("study.variable.log_of", study.lang) if effect.scale == "log" else ""
-        return f"{scale}{outcome_label(study, effect.outcome)}"
+        return scaled_label(study, effect)
     stem, _, level = name.partition("=")
     stem = stem.removesuffix("_baseline").removesuffix("_fixed")
     label = say(f"study.variable.{stem}", study.lang)
@@ -108,12 +107,11 @@ def paths(study: Study, effect: Effect) -> None:
     """Mean outcome of both groups over time."""
     lang = study.lang
     frame = effect.paths[["treated", "comparison"]]
-    scale = say("study.variable.log_of", lang) if effect.scale == "log" else ""
     unit = "" if effect.scale == "log" else f" ({unit_of(study, effect.outcome)})"
     drawing = figures.paths(
         frame,
         title=say("study.title.paths", lang, outcome=outcome_label(study, effect.outcome)),
-        ylabel=f"{scale}{outcome_label(study, effect.outcome)}{unit}",
+        ylabel=f"{scaled_label(study, effect)}{unit}",
         labels={side: group_label(study, effect, side) for side in ("treated", "comparison")},
         adoption=effect.sample.baseline + 1,
         name=f"paths_{effect.outcome}_{effect.phase}",

@@ -128,11 +128,18 @@ def event_table(study: Study, effect: Effect) -> None:
             say("table.base_note", lang, reference=number(base)),
             say("table.band_note", lang, level=level),
             say("study.note.inference", lang, method=inference_label(effect.event.inference, lang)),
+            *composition_note(study, frame, base),
         ),
         counts=tuple(None if r[4] is None else firms_behind(study, effect.outcome, r[4]) for r in rows),
         lang=lang,
     )
     show(release_of(study).table(table))
+
+
+def composition_note(study: Study, frame: pd.DataFrame, base: int) -> tuple[str, ...]:
+    """A caution where the treated units differ between event times."""
+    counts = frame["n_treated"][frame.index != base]
+    return (say("study.note.composition", study.lang),) if counts.nunique() > 1 else ()
 
 
 def pre_trend(study: Study, effect: Effect) -> None:

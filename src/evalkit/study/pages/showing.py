@@ -12,6 +12,7 @@ from evalkit.present.numerals import digits_for
 from evalkit.present.tabulation import Role
 from evalkit.release import Release
 from evalkit.study.effect import Effect
+from evalkit.study.sample import FlowStep
 from evalkit.study.study import Study
 
 
@@ -110,3 +111,17 @@ def under_headings(rows: Sequence[tuple[Any, ...]]) -> tuple[tuple[tuple[Any, ..
         out.append(tuple(cells))
         roles.append("body")
     return tuple(out), tuple(roles)
+
+
+def scaled_label(study: Study, effect: Effect) -> str:
+    """The outcome on the scale of its estimation: «고용» or «로그 고용»."""
+    label = outcome_label(study, effect.outcome)
+    return say("study.variable.in_logs", study.lang, name=label) if effect.scale == "log" else label
+
+
+def step_words(study: Study, step: FlowStep) -> str:
+    """Why units left the sample: a reason of the plan in the page's language, or a message."""
+    if step.reason != "excluded":
+        return say(f"study.flow.{step.reason}", study.lang, name=step.text)
+    reasons = (exclusion.reason for exclusion in study.plan.units.exclude)
+    return next((r[study.lang] for r in reasons if step.text in (r.ko, r.en)), step.text)
