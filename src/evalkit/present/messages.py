@@ -52,6 +52,7 @@ __all__ = [
     "read_messages",
     "say",
     "spoken",
+    "template",
     "with_particle",
     "with_unit",
 ]
@@ -136,9 +137,14 @@ def keys() -> tuple[str, ...]:
     return tuple(sorted(_messages()))
 
 
-def placeholders(template: str) -> set[str]:
+def template(key: str, lang: str) -> str:
+    """A message as it stands in the table, its placeholders open."""
+    return _messages()[key][lang]
+
+
+def placeholders(text: str) -> set[str]:
     """Names of the values that a template needs."""
-    return {name for _, name, _, _ in Formatter().parse(template) if name}
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
 
 
 def say(key: str, lang: str = "ko", **values: Any) -> str:
@@ -160,15 +166,15 @@ def say(key: str, lang: str = "ko", **values: Any) -> str:
         )
     if lang not in LANGUAGES:
         raise UsageError(f"언어 {lang!r} 은(는) 쓸 수 없음", remedy="ko 또는 en 으로 적을 것")
-    template = table[key][lang]
-    missing = sorted(placeholders(template) - set(values))
+    text = table[key][lang]
+    missing = sorted(placeholders(text) - set(values))
     if missing:
         raise UsageError(
             f"문구 {key!r} 에 넣을 값 {', '.join(missing)} 이(가) 없음",
             where=("messages",),
             remedy=f"say({key!r}, …, {missing[0]}=…) 로 부를 것",
         )
-    return _FORMATTER.vformat(template, (), values)
+    return _FORMATTER.vformat(text, (), values)
 
 
 # -- sentences that follow the interval -------------------------------------------------------------

@@ -229,7 +229,9 @@ def linkage(study: Study) -> None:
                 Column("code", say("study.audit.code", lang), "code"),
                 Column("year", say("table.cohort", lang), "code"),
             ),
-            rows=tuple((r["sido"], r["sigungu"], r["code"], str(r["year"])) for r in facts["treated"]),
+            rows=tuple(
+                (reworded(r["sido"], lang), r["sigungu"], r["code"], str(r["year"])) for r in facts["treated"]
+            ),
             stub=2,
             lang=lang,
         )

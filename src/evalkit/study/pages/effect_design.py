@@ -8,6 +8,7 @@ import pandas as pd
 from evalkit.present import figures
 from evalkit.present.messages import number, quantity, say
 from evalkit.present.numerals import digits_for
+from evalkit.present.phrases import reworded
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.effect import Effect
 from evalkit.study.pages.effect_numbers import pre_trend_sentence
@@ -130,7 +131,7 @@ def leave_one_out(study: Study, effect: Effect) -> None:
     average = effect.average
     if average.replicates is None:
         return
-    labels = [str(label) for label in average.cluster_labels]
+    labels = [reworded(str(label), lang) for label in average.cluster_labels]
     values = pd.DataFrame(
         {
             "estimate": average.replicates[:, 0],
@@ -199,8 +200,8 @@ def check_sentence(study: Study, effect: Effect, name: str) -> str:
             lang,
             low=number(low, digits),
             high=quantity(high, unit_of(study, effect.outcome), digits, lang),
-            low_without=check.detail["lowest_without"],
-            high_without=check.detail["highest_without"],
+            low_without=reworded(str(check.detail["lowest_without"]), lang),
+            high_without=reworded(str(check.detail["highest_without"]), lang),
             cluster=say(f"study.cluster.{study.plan.inference.cluster}", lang),
         )
     if name == "balance":
