@@ -225,6 +225,30 @@ def test_one_cluster_gives_no_p_value(drawn: dict[str, NDArray[np.float64]]) -> 
     assert np.isfinite(found.averages.values).all()
 
 
+def test_two_phases_with_one_treated_cluster_each_are_no_design_with_two(
+    drawn: dict[str, NDArray[np.float64]],
+) -> None:
+    """Neither phase allows a p-value, so their comparison allows none, though together they treat two clusters."""
+    found = compare_phases(
+        {1: means(drawn["first"], EARLY), 3: means(drawn["second"], LATE)},
+        {1: PLACE[EARLY] == "가", 3: PLACE[LATE] == "나"},
+        horizon=1,
+    )
+    assert found.joint_p_value is None
+    assert found.averages.table()[["conf_low", "conf_high", "p_value"]].isna().all(axis=None)
+    assert found.reasons[0] == "one_cluster_on_one_side"
+
+
+def test_the_phase_with_fewer_clusters_decides(drawn: dict[str, NDArray[np.float64]]) -> None:
+    """Three treated clusters in one phase: the wider of two intervals leads, unless the plan fixed CV3."""
+    events = {1: means(drawn["first"], EARLY), 3: means(drawn["second"], LATE)}
+    treated = {1: np.isin(PLACE[EARLY], ["가", "나", "다"]), 3: halves(LATE)[0]}
+    found = compare_phases(events, treated, horizon=1)
+    assert found.reasons[0] == "few_clusters_wider_leads"
+    fixed = compare_phases(events, treated, horizon=1, rule="cv3")
+    assert (fixed.reasons[0], fixed.averages.inference) == ("cv3_by_plan_few_clusters", "CV3")
+
+
 def test_deleting_a_province_deletes_it_from_both_phases() -> None:
     """Replicates of the difference against estimating both phases again without each province."""
     rng = np.random.default_rng(8)

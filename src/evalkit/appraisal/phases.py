@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,7 @@ class PhaseComparison:
     averages : three terms: the phases' averages and their difference (terms: quantity)
     joint_p_value : all differences zero
     shared_units : units that enter both estimates
+    reasons : why this inference leads, or why none does (codes of `evalkit.inference.Headline`)
     """
 
     phases: tuple[int, int]
@@ -46,6 +48,7 @@ class PhaseComparison:
     averages: Estimate
     joint_p_value: float | None
     shared_units: int
+    reasons: tuple[str, ...] = ()
 
 
 def stack(estimates: Mapping[int, Estimate], *, level: str = "phase") -> Estimate:
@@ -113,15 +116,23 @@ def stack(estimates: Mapping[int, Estimate], *, level: str = "phase") -> Estimat
 
 
 def compare_phases(
-    events: Mapping[int, Estimate], treated: Mapping[int, np.ndarray], *, horizon: int
+    events: Mapping[int, Estimate],
+    treated: Mapping[int, np.ndarray],
+    *,
+    horizon: int,
+    rule: Literal["auto", "cv3"] = "auto",
 ) -> PhaseComparison:
     """Two phases' event studies at equal event time.
+
+    A difference is known no better than the phase with fewer clusters on one side: that phase decides which inference
+    leads, so that two phases with one treated cluster each do not pass for a design with two.
 
     Parameters
     ----------
     events : earlier phase -> event study, later phase -> event study, with influence functions and replicates
     treated : phase -> mask of treated units, in the order of the phase's estimate
     horizon : last event time of the average
+    rule : the plan's rule of inference
 
     Raises
     ------
@@ -137,9 +148,11 @@ def compare_phases(
         )
     a, b = _only(a, times), _only(b, times)
     joined = stack({first: a, second: b})
-    names = np.concatenate([np.asarray(events[p].units)[treated[p]].astype(str) for p in (first, second)])
-    flags = np.isin(np.asarray(joined.units).astype(str), names)
-    stacked = headline(joined, cluster_counts(joined, flags)).estimate
+    weakest = min(
+        (cluster_counts(events[p], treated[p]) for p in (first, second)), key=lambda counts: counts.fewest
+    )
+    lead = headline(joined, weakest, rule=rule)
+    stacked = lead.estimate
     h = len(times)
     difference = np.hstack([-np.eye(h), np.eye(h)])
     differences = stacked.combine(difference, pd.MultiIndex.from_arrays([list(times)], names=["event_time"]))
@@ -158,6 +171,7 @@ def compare_phases(
         averages=averages,
         joint_p_value=test,
         shared_units=len(np.intersect1d(np.asarray(a.units).astype(str), np.asarray(b.units).astype(str))),
+        reasons=lead.reasons,
     )
 
 

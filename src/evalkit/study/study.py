@@ -137,4 +137,5 @@ class Study:
             {phase: effect.plain for phase, effect in effects.items()},
             {phase: effect.sample.treated for phase, effect in effects.items()},
             horizon=self.plan.horizon,
+            rule=self.plan.inference.rule,
         )
