@@ -63,6 +63,29 @@ def test_pre_terms_are_those_before_adoption_with_a_variance() -> None:
     np.testing.assert_array_equal(pre_event_times(study([1, 1, 1])), [True] * 3 + [False] * 4)
 
 
+def test_anticipated_periods_are_no_evidence_about_trends() -> None:
+    """With one period of anticipation the base is −2, and −1 may show the effect: it is not tested against zero."""
+    covariance = np.diag([1.0, 1.0, 0.0, 1.0, 1.0])
+    early = event([-4, -3, -2, -1, 0], [0.1, 0.1, 0.0, 50.0, 60.0], covariance, design={"anticipation": 1})
+    np.testing.assert_array_equal(pre_event_times(early), [True, True, False, False, False])
+    check = pre_trends(early, effect=60.0)
+    assert (check.detail["periods"], check.verdict) == (2, "pass")
+    # the same lead, counted from the base: event time −4 lies two periods before it, as −3 does without anticipation
+    far = event([-4], [0.0], [[1.0]], design={"anticipation": 1})
+    near = event([-3], [0.0], [[1.0]])
+    slopes = [detectable_slope(e, power=0.5, level=0.95, seed=1) for e in (far, near)]
+    assert slopes[0] == slopes[1]
+    # and the drift runs from the base to the last period: −2 to 0
+    assert check.detail["drift_over_window"] == pytest.approx(2 * check.detail["slope_half_power"])
+
+
+def test_periods_without_an_error_are_not_called_missing() -> None:
+    """One treated cluster: three periods before are there, but nothing tells their error."""
+    blank = event(TIMES, [0.1, 0.2, 0.3, 0.0, 1.0, 2.0, 3.0], np.full((7, 7), np.nan), dof=np.nan)
+    check = pre_trends(blank, effect=1.0)
+    assert (check.verdict, check.reason, check.detail["periods"]) == ("unknown", "not_testable", 3)
+
+
 @pytest.mark.parametrize("dof", [np.inf, 13.0])
 def test_joint_test_is_a_wald_test(dof: float) -> None:
     b = np.array([0.3, -0.8, 1.1])

@@ -20,12 +20,22 @@ from evalkit.inference import wald
 _DRAWS = 4000
 
 
-def pre_event_times(event: Estimate) -> NDArray[np.bool_]:
-    """Terms before adoption that are estimated (the base period is not)."""
+def anticipation_of(event: Estimate) -> int:
+    """Periods before adoption in which the design lets the effect show already."""
+    return int(event.design.get("anticipation", 0))
+
+
+def before_the_base(event: Estimate) -> NDArray[np.bool_]:
+    """Terms before the base period, the last one that neither treatment nor its anticipation touches."""
     time = np.asarray(event.terms.get_level_values("event_time"), dtype=float)
+    return np.asarray(time < -1 - anticipation_of(event))
+
+
+def pre_event_times(event: Estimate) -> NDArray[np.bool_]:
+    """Terms before the base period that are estimated with an error to judge them by."""
     with np.errstate(invalid="ignore"):
         estimated = np.isfinite(event.values) & (event.std_errors > 0)
-    return np.asarray((time < 0) & estimated)
+    return np.asarray(before_the_base(event) & estimated)
 
 
 def pre_trends(event: Estimate, *, effect: float, level: float = 0.95, seed: int = 20180301) -> Check:
@@ -39,10 +49,14 @@ def pre_trends(event: Estimate, *, effect: float, level: float = 0.95, seed: int
     """
     pre = event.select(pre_event_times(event))
     if len(pre) == 0:
-        return Check("pre_trends", "unknown", "no_pre_periods")
+        periods = int((before_the_base(event) & np.isfinite(event.values)).sum())
+        if not periods:
+            return Check("pre_trends", "unknown", "no_pre_periods")
+        return Check("pre_trends", "unknown", "not_testable", detail={"periods": periods})
     test = wald(pre)
     slope = detectable_slope(pre, power=0.5, level=level, seed=seed)
-    span = float(max(np.asarray(event.terms.get_level_values("event_time"), dtype=float).max(), 0.0) + 1)
+    last = float(np.asarray(event.terms.get_level_values("event_time"), dtype=float).max())
+    span = max(last, 0.0) + 1 + anticipation_of(event)
     drift = slope * span
     seen = bool(np.isfinite(drift) and drift <= abs(effect))
     if test.p_value is None or not np.isfinite(test.p_value):
@@ -72,9 +86,10 @@ def pre_trends(event: Estimate, *, effect: float, level: float = 0.95, seed: int
 def detectable_slope(pre: Estimate, *, power: float, level: float, seed: int) -> float:
     """The linear deviation per period that individual pre tests would flag with probability `power`.
 
-    The deviation is measured from the base period: a coefficient at event time e is off by slope × (e + 1).
+    The deviation is measured from the base period: with a periods of anticipation a coefficient at event time e is off
+    by slope × (e + 1 + a).
     """
-    time = np.asarray(pre.terms.get_level_values("event_time"), dtype=float) + 1
+    time = np.asarray(pre.terms.get_level_values("event_time"), dtype=float) + 1 + anticipation_of(pre)
     errors = pre.std_errors
     dof = float(pre.dof.min(initial=np.inf))
     critical = float(ndtri(0.5 + level / 2) if np.isinf(dof) else stdtrit(dof, 0.5 + level / 2))
