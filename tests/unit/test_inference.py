@@ -403,6 +403,14 @@ def test_mixed_clusters_stand_on_both_sides_and_have_no_permutation_p() -> None:
     assert counts.min_p_permutation is None
 
 
+def test_one_treated_cluster_is_promised_no_p_value() -> None:
+    """Flipping signs of 14 clusters gives 2^-13 at best, but with one treated cluster it does not keep its size."""
+    est = make(1, clusters=14, per=3)
+    assert cluster_counts(est, est.cluster < 1).min_p_sign is None
+    assert cluster_counts(est, np.arange(42) == 0).min_p_sign is None  # one mixed cluster
+    assert cluster_counts(est, est.cluster < 2).min_p_sign == 2.0**-13
+
+
 def test_adoption_periods_count_as_treatment() -> None:
     est = make(1, clusters=4, per=2)
     adoption = np.array([2014, 2014, np.inf, np.inf, np.nan, np.nan, np.inf, np.inf])

@@ -25,7 +25,8 @@ class ClusterCounts:
     mixed : some are (programmes for firms)
     min_p_permutation : smallest p-value of a permutation test over clusters, 1/C(total, treated); None where the
         treatment is not assigned by cluster (mixed clusters) or one side is empty
-    min_p_sign : smallest p-value of sign-based methods (wild bootstrap with Rademacher weights), 2^(1 − total)
+    min_p_sign : smallest p-value of sign-based methods (wild bootstrap with Rademacher weights), 2^(1 − total); None with
+        fewer than two clusters on a side, where no such method keeps its size and the figure would promise one
     effective : effective number of clusters, (Σ n_c)²/Σ n_c², n_c = units
     """
 
@@ -34,7 +35,7 @@ class ClusterCounts:
     comparison: int
     mixed: int
     min_p_permutation: float | None
-    min_p_sign: float
+    min_p_sign: float | None
     effective: float
 
     @property
@@ -86,7 +87,7 @@ def cluster_counts(est: Estimate, treated: ArrayLike) -> ClusterCounts:
         comparison=none,
         mixed=mixed,
         min_p_permutation=1 / comb(total, whole) if by_cluster else None,
-        min_p_sign=2.0 ** (1 - total),
+        min_p_sign=2.0 ** (1 - total) if min(whole, none) + mixed >= 2 else None,
         effective=float(size.sum() ** 2 / np.sum(size.astype(np.float64) ** 2)),
     )
 

@@ -13,6 +13,8 @@ from evalkit.present.messages import interval, number, quantity, say
 from evalkit.present.numerals import digits_for
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.pages.showing import (
+    digits_of,
+    digits_of_table,
     firms_behind,
     level_of,
     of_firms,
@@ -75,7 +77,7 @@ def answer(study: Study) -> None:
             notes.append(f"{outcome_label(study, name)}: {found.sentence()}")
             continue
         table = found.averages.table(level)
-        digits = digits_for(float(np.nanmedian((table["conf_high"] - table["conf_low"]) / 2)))
+        digits = digits_of_table(table)
         unit = unit_of(study, name)
         cells: list[object] = [f"{outcome_label(study, name)} ({unit})"]
         for _, row in table.iterrows():
@@ -120,7 +122,7 @@ def answer(study: Study) -> None:
 
 
 def sentences(study: Study) -> list[str]:
-    """One sentence an outcome, worded by the interval of the difference."""
+    """One sentence an outcome, worded by the interval of the difference; the reason where there is none."""
     lang, level = study.lang, study.plan.inference.level
     first, last = phases_of(study)
     lines = []
@@ -128,6 +130,9 @@ def sentences(study: Study) -> list[str]:
         if isinstance(found, EvalkitError):
             continue
         row = found.averages.table(level).iloc[2]
+        if not np.isfinite(row["conf_low"]):
+            lines.append(f"{outcome_label(study, name)}: {say(f'study.rule.{found.reasons[0]}', lang)}")
+            continue
         digits = digits_for((row["conf_high"] - row["conf_low"]) / 2, row["conf_low"], row["conf_high"])
         key = "more" if row["conf_low"] > 0 else "less" if row["conf_high"] < 0 else "unclear"
         lines.append(
@@ -180,6 +185,8 @@ def figures_of(study: Study, name: str, found: PhaseComparison) -> Drawing:
 def title_of(study: Study, name: str, found: PhaseComparison) -> str:
     """One phrase that follows the interval of the difference."""
     row = found.averages.table(study.plan.inference.level).iloc[2]
+    if not np.isfinite(row["conf_low"]):
+        return say("study.title.no_interval", study.lang, outcome=outcome_label(study, name))
     digits = digits_for((row["conf_high"] - row["conf_low"]) / 2, row["conf_low"], row["conf_high"])
     key = "more" if row["conf_low"] > 0 else "less" if row["conf_high"] < 0 else "unclear"
     return say(
@@ -254,12 +261,15 @@ def gross_and_net(study: Study) -> None:
         if outcome.total_unit is None:
             continue
         for phase in study.plan.phases_of(name):
-            effect = study.effect(name, phase)
+            try:
+                effect = study.effect(name, phase)
+            except EvalkitError:
+                continue  # its own page and the summary say why
             total = effect.total(outcome, level)
             claim = outcome.claimed.get(phase)
-            if total is None:
+            if total is None or effect.description:
                 continue
-            digits = digits_for((total["conf_high"] - total["conf_low"]) / 2)
+            digits = digits_of(total)
             rows.append(
                 (
                     result_label(study, name, phase),

@@ -205,7 +205,7 @@ def check_sentence(study: Study, effect: Effect, name: str) -> str:
             cluster=say(f"study.cluster.{study.plan.inference.cluster}", lang),
         )
     if name == "balance":
-        worst = "" if check.statistic is None else number(check.statistic, 2)
+        worst = number(check.statistic, 2)
         names = ", ".join(variable_label(v, study, effect) for v in check.detail.get("variables", []))
         return say(f"study.balance.{check.reason}", lang, worst=worst, names=names)
     if name == "few_clusters":
@@ -222,13 +222,15 @@ def known(study: Study, effect: Effect) -> None:
     table = effect.event.table(study.plan.inference.level)
     times = np.asarray(effect.event.terms.get_level_values("event_time"), dtype=int)
     adoption = effect.sample.baseline + 1 + study.plan.design.anticipation
+    # an error that the design does not support is not shown under another name
+    errors = effect.companion_errors if effect.headline.p_value_allowed else None
     rows = []
     for entry in asked:
         at = np.flatnonzero(times == entry.period - adoption)
         if not len(at):
             continue
         row = table.iloc[int(at[0])]
-        error = effect.companion_errors[int(at[0])] if effect.companion_errors is not None else None
+        error = errors[int(at[0])] if errors is not None else None
         rows.append(
             (
                 str(entry.period),

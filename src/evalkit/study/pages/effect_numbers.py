@@ -13,6 +13,7 @@ from evalkit.present.numerals import digits_for
 from evalkit.present.tabulation import Column, Tabulation
 from evalkit.study.effect import Effect, companions_table
 from evalkit.study.pages.showing import (
+    digits_of_table,
     firms_behind,
     horizon_words,
     level_of,
@@ -94,7 +95,7 @@ def event_table(study: Study, effect: Effect) -> None:
     frame = event_frame(study, effect)
     base = -1 - study.plan.design.anticipation
     unit = unit_of(study, effect.outcome)
-    digits = digits_for(float(np.nanmedian((frame["conf_high"] - frame["conf_low"]) / 2)))
+    digits = digits_of_table(frame)
     rows = []
     for time, row in frame.iterrows():
         rows.append(
@@ -180,7 +181,7 @@ def inference_table(study: Study, effect: Effect) -> None:
     lang, level = study.lang, study.plan.inference.level
     frame = effect.natural(companions_table(effect, level))
     unit = unit_of(study, effect.outcome)
-    digits = digits_for(float(np.nanmedian((frame["conf_high"] - frame["conf_low"]) / 2)))
+    digits = digits_of_table(frame)
     rows: list[tuple[object, ...]] = []
     for i, (name, row) in enumerate(frame.iterrows()):
         lead = i == 0
@@ -189,7 +190,7 @@ def inference_table(study: Study, effect: Effect) -> None:
             (
                 inference_label(str(name), lang) + (f" ({say('study.headline', lang)})" if lead else ""),
                 row["estimate"],
-                row["std_error"],
+                row["std_error"] if shown else None,
                 (row["conf_low"], row["conf_high"]) if shown else None,
                 row["p_value"] if shown else None,
             )

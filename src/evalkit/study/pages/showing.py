@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from evalkit.present.messages import interval, level_text, number, quantity, say
@@ -59,11 +60,20 @@ def digits_of(row: pd.Series | dict[str, float]) -> int:
     )
 
 
+def digits_of_table(table: pd.DataFrame) -> int:
+    """Decimals that suit the typical interval of a table; those of its typical estimate where it has no interval."""
+    half = ((table["conf_high"] - table["conf_low"]) / 2).dropna()
+    known = half if len(half) else table["estimate"].abs().replace(0.0, np.nan).dropna()
+    return digits_for(float(known.median())) if len(known) else 0
+
+
 def written(study: Study, effect: Effect) -> str:
-    """Estimate and interval in one phrase: «2.1명/기업 [0.4, 3.8]»."""
+    """Estimate and interval in one phrase: «2.1명/기업 [0.4, 3.8]»; the estimate alone where there is no interval."""
     row = effect.row(study.plan.inference.level)
     digits = digits_of(row)
     value = quantity(row["estimate"], unit_of(study, effect.outcome), digits, study.lang, plus=True)
+    if not np.isfinite(row["conf_low"]):
+        return value
     return f"{value} {interval(row['conf_low'], row['conf_high'], digits)}"
 
 
