@@ -7,6 +7,7 @@ are computed here again with pandas alone.
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
 import shutil
@@ -82,8 +83,10 @@ def by_year(effect: Effect, values: np.ndarray) -> dict[int, float]:
     return {int(e) + effect.sample.baseline + 1: float(v) for e, v in zip(times, values, strict=True)}
 
 
-def page(rendered: Outcome, name: str) -> str:
-    return (rendered.folder / f"{name}.html").read_text(encoding="utf-8")
+def read(rendered: Outcome, name: str) -> str:
+    """The text of a page, without marks; every kind of blank is one blank."""
+    text = (rendered.folder / f"{name}.html").read_text(encoding="utf-8")
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", "", text)).split())
 
 
 def exported(rendered: Outcome, name: str) -> list[dict[str, str]]:
@@ -196,7 +199,7 @@ def test_pension_jobs_are_a_description(study: Study, rendered: Outcome) -> None
     effect = study.effect("jobs", 1)
     assert effect.description
     assert effect.grade.reasons == ("description_only",)
-    text = re.sub(r"<[^>]+>", "", page(rendered, "02_effect_jobs_phase1"))
+    text = read(rendered, "02_effect_jobs_phase1")
     assert "효과가 아니" in text
     assert "2015년부터 있어" in text  # the plan's reason
     assert say("study.effect.no_grade", "ko") in text
@@ -210,7 +213,7 @@ def test_a_pre_trend_is_said_aloud(study: Study, rendered: Outcome) -> None:
     check = next(c for c in study.effect("corporations", 1).checks if c.name == "pre_trends")
     assert (check.verdict, check.reason) == ("fail", "trend_found")
     assert study.effect("corporations", 1).grade.points < 3
-    text = re.sub(r"<[^>]+>", "", page(rendered, "02_effect_corporations_phase1"))
+    text = read(rendered, "02_effect_corporations_phase1")
     assert say("study.grade.pre_trend_found", "ko") in text
     assert check.p_value is not None
     assert text.count(p_value(check.p_value)) >= 2  # in the answer itself, and among the checks

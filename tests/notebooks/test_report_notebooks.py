@@ -236,6 +236,10 @@ def test_the_summary_prints_what_the_study_finds(tree: Path, rendered: Outcome) 
 
 def test_the_same_inputs_give_the_same_bytes(tree: Path, rendered: Outcome) -> None:
     again = render_plan(tree / "plans" / f"{PLAN}.yml", Options(out=tree / "second"))
+    code = [
+        json.loads((o.folder / "run.json").read_text(encoding="utf-8"))["code"] for o in (rendered, again)
+    ]
+    assert code[0]["sha256"] == code[1]["sha256"], "the code was edited while this test ran: run it again"
     first, second = digests(rendered.folder), digests(again.folder)
     assert {Path(name).suffix for name in first} >= {".html", ".csv", ".xlsx", ".ipynb"}
     assert second == first
