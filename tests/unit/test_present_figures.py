@@ -391,3 +391,27 @@ def test_estimates_without_intervals_are_shown_as_such() -> None:
     forest = figures.forest(points, title="가", xlabel="나", overall=whole)
     assert not any("신뢰구간" in word for word in forest.words)
     assert "1.00" in forest.words
+
+
+def test_a_description_counts_years_and_marks_no_start() -> None:
+    frame = events([0, 1, 2], start=1.0)
+    plain = figures.event_study(frame, title="가", ylabel="나")
+    described = figures.event_study(frame, title="가", ylabel="나", since=2016)
+    assert {"지원 전", "지원 후"} <= set(plain.words)
+    assert not {"지원 전", "지원 후", "지원 시작 후 경과 연수"} & set(described.words)
+    assert {"2016", "2018", "2015\n(기준 연도)", "연도"} <= set(described.words)
+    assert [row[0] for row in described.data.rows] == ["2015", "2016", "2017", "2018"]
+    assert described.data.columns[0].label == "연도"
+    assert "기준 연도 2015년" in described.alt
+    assert "지원" not in described.alt
+
+
+@pytest.mark.parametrize(("at", "side"), [(1.0, "top"), (9.0, "bottom")])
+def test_the_word_of_the_start_stands_clear_of_the_series(drawn: list[Any], at: float, side: str) -> None:
+    years = list(range(2015, 2024))
+    frame = pd.DataFrame({"treated": np.linspace(10, 11, 9), "comparison": np.full(9, at)}, index=years)
+    if side == "bottom":
+        frame.loc[2023, "comparison"] = 1.0  # room below, but only where the word does not stand
+    figures.paths(frame, title="가", ylabel="나", adoption=2016)
+    word = next(text for text in drawn[0].axes[0].texts if text.get_text() == "지원 시작")
+    assert word.get_va() == side

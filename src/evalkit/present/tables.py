@@ -40,6 +40,7 @@ def event_study_table(
     notes: Sequence[str] = (),
     firms: bool = True,
     digits: int | None = None,
+    since: int | None = None,
     lang: Lang = "ko",
 ) -> Tabulation:
     """Effects by event time with pointwise interval and uniform band.
@@ -51,13 +52,16 @@ def event_study_table(
     level : of interval and band; an Estimate computes its interval at it
     reference : base period, shown as a row of zero by definition; None = no such row
     firms : whether units are firms; their number of treated then decides what is suppressed
+    since : calendar year of time 0, where rows are years because nothing starts at time 0 (a description)
     """
     frame = by_event_time(source, level)
     limits = band_limits(band, source, frame)
     places = digits_for(*half_widths(frame)) if digits is None else digits
     sizes = "n_treated" in frame.columns
     columns = [
-        Column("event_time", say("table.event_time", lang), "integer"),
+        Column("event_time", say("table.event_time", lang), "integer")
+        if since is None
+        else Column("period", say("table.period", lang), "code"),
         Column("estimate", say("table.estimate", lang), "number", unit, places),
         Column("interval", say("table.interval", lang, level=level_text(level)), "interval", "", places),
     ]
@@ -74,7 +78,7 @@ def event_study_table(
         at = int(str(time))
         if at == reference and not (row["conf_high"] > row["conf_low"]):
             continue
-        cells: list[Cell] = [at, float(row["estimate"]), _interval_cell(row)]
+        cells: list[Cell] = [_moment(at, since), float(row["estimate"]), _interval_cell(row)]
         if limits is not None:
             cells.append(_interval_cell(limits.loc[at]))
         if "p_value" in frame.columns:
@@ -84,8 +88,12 @@ def event_study_table(
         body[at] = (tuple(cells), int(row["n_treated"]) if sizes and firms else None)
     lines = list(notes)
     if reference is not None and reference not in body:
-        body[reference] = ((reference, 0.0, *[None] * (len(columns) - 2)), None)
-        lines.append(say("table.base_note", lang, reference=number(reference)))
+        body[reference] = ((_moment(reference, since), 0.0, *[None] * (len(columns) - 2)), None)
+        lines.append(
+            say("table.base_note", lang, reference=number(reference))
+            if since is None
+            else say("table.base_year_note", lang, year=reference + since)
+        )
     if limits is not None:
         lines.append(say("table.band_note", lang, level=level_text(level)))
     order = sorted(body)
@@ -98,6 +106,11 @@ def event_study_table(
         counts=tuple((body[at][1],) * len(columns) for at in order) if sizes and firms else None,
         lang=lang,
     )
+
+
+def _moment(time: int, since: int | None) -> Cell:
+    """An event time, or the calendar year that it falls in."""
+    return time if since is None else str(time + since)
 
 
 def effects_table(

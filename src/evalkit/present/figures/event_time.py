@@ -43,6 +43,7 @@ def event_study(
     note: str = "",
     xlabel: str = "",
     firms: bool = True,
+    since: int | None = None,
     lang: Lang = "ko",
 ) -> Drawing:
     """Effects by years since support.
@@ -55,6 +56,7 @@ def event_study(
     ylabel : the outcome with its unit, such as ``고용 효과 (명/기업)``
     reference : base period, drawn as a hollow point at zero
     firms : whether units are firms; the thinnest point then decides whether the figure may be shown
+    since : calendar year of time 0, where the axis is in years because nothing starts at time 0 (a description)
     """
     frame = by_event_time(source, level)
     limits = band_limits(band, source, frame)
@@ -71,26 +73,40 @@ def event_study(
         title=title,
         reference=reference,
         firms=firms,
+        since=since,
         lang=lang,
     )
     with canvas(3.7) as (figure, axes):
-        _draw(axes, frame, limits, reference, lang)
+        _draw(axes, frame, limits, reference, since, lang)
         unit_label(axes, ylabel)
-        axes.set_xlabel(xlabel or say("figure.event_time_axis", lang))
-        _label_sides(axes, limits is not None, level if has_interval(frame).any() else None, lang)
+        axes.set_xlabel(
+            xlabel or say("figure.event_time_axis" if since is None else "figure.year_axis", lang)
+        )
+        if since is None:
+            _label_sides(axes, lang)
+        _key(axes, limits is not None, level if has_interval(frame).any() else None, lang)
         sizes = frame["n_treated"] if firms and "n_treated" in frame.columns and len(frame) else None
         return finish(
             figure,
             name=name,
             title=title,
-            alt=_alt(frame, reference, level, ylabel, lang),
+            alt=_alt(frame, reference, level, ylabel, lang)
+            if since is None
+            else _description_alt(frame, reference, since, level, ylabel, lang),
             data=table,
             note=note,
             firms=None if sizes is None else int(sizes.min()),
         )
 
 
-def _draw(axes: Axes, frame: pd.DataFrame, limits: pd.DataFrame | None, reference: int, lang: Lang) -> None:
+def _draw(
+    axes: Axes,
+    frame: pd.DataFrame,
+    limits: pd.DataFrame | None,
+    reference: int,
+    since: int | None,
+    lang: Lang,
+) -> None:
     value_axis(axes)
     times = frame.index.to_numpy(dtype=np.float64)
     after = times >= 0
@@ -110,15 +126,17 @@ def _draw(axes: Axes, frame: pd.DataFrame, limits: pd.DataFrame | None, referenc
     ticks = sorted({*times.astype(int).tolist(), reference})
     step = 1 if len(ticks) <= 16 else 2
     shown = [t for t in ticks if t % step == 0 or t == reference]
-    words = {reference: f"{number(reference)}\n({say('figure.base', lang)})"}
-    axes.set_xticks(shown, [words.get(t, number(t)) for t in shown])
+    words = {t: number(t) if since is None else str(t + since) for t in shown}
+    base = say("figure.base" if since is None else "figure.base_year", lang)
+    words[reference] = f"{words[reference]}\n({base})"
+    axes.set_xticks(shown, list(words.values()))
     axes.set_xlim(ticks[0] - 0.6, ticks[-1] + 0.6)
     bottom, top = axes.get_ylim()
     axes.set_ylim(bottom, top + 0.16 * (top - bottom))
 
 
-def _label_sides(axes: Axes, banded: bool, level: float | None, lang: Lang) -> None:
-    """Where support starts, which side is which, and what lines and shading mean (where there are any)."""
+def _label_sides(axes: Axes, lang: Lang) -> None:
+    """Where support starts, and which side is which."""
     edge = -0.5
     axes.axvline(edge, color=QUIET, linewidth=1, linestyle=(0, (4, 3)), zorder=1.2)
     for key, shift, side, colour in (("before", -5, "right", QUIET), ("after", 5, "left", TREATED)):
@@ -132,6 +150,10 @@ def _label_sides(axes: Axes, banded: bool, level: float | None, lang: Lang) -> N
             va="top",
             color=colour,
         )
+
+
+def _key(axes: Axes, banded: bool, level: float | None, lang: Lang) -> None:
+    """What lines and shading mean, where there are any."""
     if level is None:
         return
     parts = [say("figure.pointwise", lang, level=level_text(level))]
@@ -157,6 +179,27 @@ def _alt(frame: pd.DataFrame, reference: int, level: float, ylabel: str, lang: L
         pre_out=int(excludes_zero(before).sum()),
         post=len(after),
         post_out=int(excludes_zero(after).sum()),
+        end=number(float(last["estimate"]), places),
+        end_interval=interval(float(last["conf_low"]), float(last["conf_high"]), places),
+    )
+
+
+def _description_alt(
+    frame: pd.DataFrame, reference: int, since: int, level: float, ylabel: str, lang: Lang
+) -> str:
+    known = frame[has_interval(frame)]
+    places = digits_for(*half_widths(frame))
+    last = frame.iloc[-1] if len(frame) else {"estimate": np.nan, "conf_low": np.nan, "conf_high": np.nan}
+    return say(
+        "figure.description_alt",
+        lang,
+        base=reference + since,
+        first=min([*frame.index, reference]) + since,
+        last=max([*frame.index, reference]) + since,
+        ylabel=ylabel,
+        level=level_text(level),
+        k=len(known),
+        out=int(excludes_zero(known).sum()),
         end=number(float(last["estimate"]), places),
         end_interval=interval(float(last["conf_low"]), float(last["conf_high"]), places),
     )

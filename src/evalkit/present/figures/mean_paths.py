@@ -78,7 +78,7 @@ def paths(
         axes.set_xticks(years[::step], [str(y) for y in years[::step]])
         _phases(axes, phases, years)
         if adoption is not None:
-            _adoption(axes, adoption, lang)
+            _adoption(axes, adoption, _clear(axes, frame, adoption), lang)
         _end_labels(axes, frame, named)
         unit_label(axes, ylabel)
         axes.set_xlabel(xlabel or say("figure.year_axis", lang))
@@ -166,15 +166,25 @@ def _phases(axes: Axes, phases: Sequence[tuple[str, int, int]], years: list[int]
         )
 
 
-def _adoption(axes: Axes, adoption: int, lang: Lang) -> None:
+def _clear(axes: Axes, frame: pd.DataFrame, adoption: int) -> str:
+    """Whether the foot or the head of the figure is farther from every series just after `adoption`."""
+    low, high = axes.get_ylim()
+    near = frame[(frame.index >= adoption - 1) & (frame.index <= adoption + 2)].to_numpy(dtype=np.float64)
+    near = near[np.isfinite(near)]
+    if not near.size:
+        return "bottom"
+    return "bottom" if near.min() - low >= min(high - near.max(), 0.12 * (high - low)) else "top"
+
+
+def _adoption(axes: Axes, adoption: int, side: str, lang: Lang) -> None:
     axes.axvline(adoption - 0.5, color=QUIET, linewidth=1, linestyle=(0, (4, 3)), zorder=1.2)
     axes.text(
         adoption - 0.42,
-        0.02,
+        0.02 if side == "bottom" else 0.98,
         say("figure.adoption", lang),
         transform=axes.get_xaxis_transform(),
         ha="left",
-        va="bottom",
+        va=side,
         fontsize=8.8,
         color=QUIET,
     )
