@@ -69,7 +69,11 @@ def balance_table(study: Study, effect: Effect) -> None:
             marks[i, 3] = "†"
     table = Tabulation(
         name=f"balance_{effect.outcome}_{effect.phase}",
-        title=say("study.table.balance", lang, year=effect.sample.baseline),
+        title=say(
+            "study.table.balance_base" if effect.description else "study.table.balance",
+            lang,
+            year=effect.sample.baseline,
+        ),
         columns=(
             Column("covariate", say("table.covariate", lang)),
             Column("mean_treated", say("table.mean_treated", lang), "number", digits=2),
@@ -82,7 +86,7 @@ def balance_table(study: Study, effect: Effect) -> None:
         notes=(
             say("table.balance_note", lang, mark="†", threshold="0.1"),
             say(
-                "study.note.balance",
+                "study.note.balance" if effect.sample.design.covariates else "study.note.balance_plain",
                 lang,
                 treated=number(effect.n_treated),
                 comparison=number(effect.n_comparison),
@@ -114,7 +118,7 @@ def paths(study: Study, effect: Effect) -> None:
         title=say("study.title.paths", lang, outcome=outcome_label(study, effect.outcome)),
         ylabel=f"{scaled_label(study, effect)}{unit}",
         labels={side: group_label(study, effect, side) for side in ("treated", "comparison")},
-        adoption=effect.sample.baseline + 1,
+        adoption=None if effect.description else effect.sample.baseline + 1,
         name=f"paths_{effect.outcome}_{effect.phase}",
         unit="" if effect.scale == "log" else unit_of(study, effect.outcome),
         counts={"treated": effect.n_treated, "comparison": effect.n_comparison}

@@ -46,6 +46,11 @@ def event_frame(study: Study, effect: Effect) -> pd.DataFrame:
     return frame.sort_index()
 
 
+def first_year(study: Study, effect: Effect) -> int | None:
+    """The calendar year of event time 0 of a description, in which nothing starts; None for an effect."""
+    return effect.sample.baseline + 1 + study.plan.design.anticipation if effect.description else None
+
+
 def event_study(study: Study, effect: Effect) -> None:
     """The figure, titled with the finding."""
     lang = study.lang
@@ -61,6 +66,7 @@ def event_study(study: Study, effect: Effect) -> None:
         unit=unit_of(study, effect.outcome),
         name=f"event_study_{effect.outcome}_{effect.phase}",
         firms=of_firms(study, effect.outcome),
+        since=first_year(study, effect),
         lang=lang,
     )
     show(release_of(study).figure(drawing))
@@ -96,11 +102,12 @@ def event_table(study: Study, effect: Effect) -> None:
     base = -1 - study.plan.design.anticipation
     unit = unit_of(study, effect.outcome)
     digits = digits_of_table(frame)
+    since = first_year(study, effect)
     rows = []
     for time, row in frame.iterrows():
         rows.append(
             (
-                number(float(str(time))),
+                number(float(str(time))) if since is None else str(int(str(time)) + since),
                 0.0 if time == base else row["estimate"],
                 (row["conf_low"], row["conf_high"]),
                 (row["band_low"], row["band_high"]) if time != base else None,
@@ -111,13 +118,13 @@ def event_table(study: Study, effect: Effect) -> None:
     table = Tabulation(
         name=f"event_study_{effect.outcome}_{effect.phase}",
         title=say(
-            "study.table.event",
+            "study.table.event" if since is None else "study.table.gap",
             lang,
             outcome=outcome_label(study, effect.outcome),
             phase=phase_label(study, effect.phase),
         ),
         columns=(
-            Column("event_time", say("table.event_time", lang)),
+            Column("event_time", say("table.event_time" if since is None else "table.period", lang)),
             Column("estimate", say("table.estimate", lang), "number", unit, digits),
             Column("interval", say("table.interval", lang, level=level), "interval", "", digits),
             Column("band", say("table.band", lang, level=level), "interval", "", digits),
@@ -126,7 +133,9 @@ def event_table(study: Study, effect: Effect) -> None:
         ),
         rows=tuple(rows),
         notes=(
-            say("table.base_note", lang, reference=number(base)),
+            say("table.base_note", lang, reference=number(base))
+            if since is None
+            else say("table.base_year_note", lang, year=base + since),
             say("table.band_note", lang, level=level),
             say("study.note.inference", lang, method=inference_label(effect.event.inference, lang)),
             *composition_note(study, frame, base),
