@@ -58,21 +58,9 @@ def event_study_table(
     limits = band_limits(band, source, frame)
     places = digits_for(*half_widths(frame)) if digits is None else digits
     sizes = "n_treated" in frame.columns
-    columns = [
-        Column("event_time", say("table.event_time", lang), "integer")
-        if since is None
-        else Column("period", say("table.period", lang), "code"),
-        Column("estimate", say("table.estimate", lang), "number", unit, places),
-        Column("interval", say("table.interval", lang, level=level_text(level)), "interval", "", places),
-    ]
-    if limits is not None:
-        label = say("table.band", lang, level=level_text(level))
-        columns.append(Column("band", label, "interval", "", places))
-    if "p_value" in frame.columns:
-        columns.append(Column("p_value", say("table.p_value", lang), "p_value"))
-    if sizes:
-        columns.append(Column("n_treated", say("table.n_treated", lang), "integer"))
-        columns.append(Column("n_comparison", say("table.n_comparison", lang), "integer"))
+    columns = _event_columns(
+        since, unit, places, level, limits is not None, "p_value" in frame.columns, sizes, lang
+    )
     body: dict[int, tuple[tuple[Cell, ...], int | None]] = {}
     for time, row in frame.iterrows():
         at = int(str(time))
@@ -106,6 +94,37 @@ def event_study_table(
         counts=tuple((body[at][1],) * len(columns) for at in order) if sizes and firms else None,
         lang=lang,
     )
+
+
+def _event_columns(
+    since: int | None,
+    unit: str,
+    places: int,
+    level: float,
+    banded: bool,
+    tested: bool,
+    sized: bool,
+    lang: Lang,
+) -> list[Column]:
+    written = level_text(level)
+    moment = (
+        Column("event_time", say("table.event_time", lang), "integer")
+        if since is None
+        else Column("period", say("table.period", lang), "code")
+    )
+    columns = [
+        moment,
+        Column("estimate", say("table.estimate", lang), "number", unit, places),
+        Column("interval", say("table.interval", lang, level=written), "interval", "", places),
+    ]
+    if banded:
+        columns.append(Column("band", say("table.band", lang, level=written), "interval", "", places))
+    if tested:
+        columns.append(Column("p_value", say("table.p_value", lang), "p_value"))
+    if sized:
+        columns.append(Column("n_treated", say("table.n_treated", lang), "integer"))
+        columns.append(Column("n_comparison", say("table.n_comparison", lang), "integer"))
+    return columns
 
 
 def _moment(time: int, since: int | None) -> Cell:

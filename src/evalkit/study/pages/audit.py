@@ -13,7 +13,14 @@ from evalkit.present import figures
 from evalkit.present.messages import number, say
 from evalkit.present.phrases import reworded
 from evalkit.present.tabulation import Column, Entry, Tabulation
-from evalkit.study.pages.showing import release_of, result_label, show, step_words, under_headings
+from evalkit.study.pages.showing import (
+    release_of,
+    result_label,
+    show,
+    source_words,
+    step_words,
+    under_headings,
+)
 from evalkit.study.study import Study
 
 
@@ -76,12 +83,6 @@ def sources(study: Study) -> None:
         lang=lang,
     )
     show(release_of(study).table(table))
-
-
-def source_words(title: str, sheet: str, lang: str) -> str:
-    """A kind of table and its sheet, such as «성과 · 성과»."""
-    named = reworded(title, lang)
-    return f"{named} · {sheet}" if sheet else named
 
 
 def row_flow(study: Study) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from evalkit.present.messages import interval, level_text, number, quantity, say
 from evalkit.present.numerals import digits_for
+from evalkit.present.phrases import reworded
 from evalkit.present.tabulation import Role
 from evalkit.release import Release
 from evalkit.study.effect import Effect
@@ -135,3 +136,9 @@ def step_words(study: Study, step: FlowStep) -> str:
         return say(f"study.flow.{step.reason}", study.lang, name=step.text)
     reasons = (exclusion.reason for exclusion in study.plan.units.exclude)
     return next((r[study.lang] for r in reasons if step.text in (r.ko, r.en)), step.text)
+
+
+def source_words(title: str, sheet: str, lang: str) -> str:
+    """A kind of table and its sheet, such as «성과 · 성과»."""
+    named = reworded(title, lang)
+    return f"{named} · {sheet}" if sheet else named
