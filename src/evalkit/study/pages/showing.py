@@ -142,3 +142,19 @@ def source_words(title: str, sheet: str, lang: str) -> str:
     """A kind of table and its sheet, such as «성과 · 성과»."""
     named = reworded(title, lang)
     return f"{named} · {sheet}" if sheet else named
+
+
+def without_thin_points(study: Study, outcome: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """A frame without the points that come from too few firms to be shown, and the note that says so.
+
+    Points with ``n_treated`` from 1 to ``disclosure.min_firms`` − 1 leave; the note is empty where none does.
+    """
+    if not of_firms(study, outcome):
+        return frame, ""
+    least = study.plan.disclosure.min_firms
+    thin = (frame["n_treated"] > 0) & (frame["n_treated"] < least)
+    if not thin.any():
+        return frame, ""
+    return frame[~thin], say(
+        "study.note.thin", study.lang, count=number(int(thin.sum())), least=number(least)
+    )
