@@ -16,7 +16,7 @@ from evalkit.inference.choice import DECISIONS
 from evalkit.ingest import SPECS
 from evalkit.present.messages import FOLDER, placeholders, read_messages
 from evalkit.report.markdown import translate_markdown
-from evalkit.study.pages.audit import LIMITS
+from evalkit.study.pages.audit_samples import LIMITS
 from evalkit.study.plan import load_plan
 from evalkit.study.programme_files import INDICATORS
 

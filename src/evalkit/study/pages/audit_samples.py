@@ -1,0 +1,146 @@
+"""What is observed, by year and by step to the sample, and what these sources cannot show."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from evalkit.errors import EvalkitError
+from evalkit.present import figures
+from evalkit.present.messages import number, say
+from evalkit.present.tabulation import Column, Tabulation
+from evalkit.study.pages.showing import (
+    release_of,
+    result_label,
+    show,
+    step_words,
+    under_headings,
+)
+from evalkit.study.study import Study
+
+
+def coverage(study: Study) -> None:
+    """Units observed by variable and period."""
+    lang = study.lang
+    release = release_of(study)
+    for name, panel in study.audit["panels"].items():
+        periods = panel["periods"]
+        variables = [(key, values) for key, values in panel["observed"].items() if not key.startswith("log_")]
+        table = Tabulation(
+            name=f"coverage_{name}",
+            title=say(
+                "study.table.coverage",
+                lang,
+                units=number(panel["units"]),
+                row=say(f"study.panel.{name}", lang),
+            ),
+            columns=(
+                Column("period", say("table.period", lang), "code"),
+                *(Column(key, variable_words(key, lang), "integer") for key, _ in variables),
+            ),
+            rows=tuple((str(p), *(values[i] for _, values in variables)) for i, p in enumerate(periods)),
+            lang=lang,
+        )
+        show(release.table(table))
+
+
+def variable_words(key: str, lang: str) -> str:
+    """Words for a panel variable."""
+    return say(f"study.variable.{key}", lang)
+
+
+def reconciliation(study: Study) -> None:
+    """Two administrative sources side by side."""
+    rows = study.audit.get("reconciliation") or []
+    release, lang = release_of(study), study.lang
+    if not rows:
+        show(release.text(say("study.audit.no_second_source", lang)))
+        return
+    frame = pd.DataFrame(rows).set_index("year")
+    base = frame.iloc[0]
+    indexed = pd.DataFrame(
+        {
+            "treated": 100 * frame["insurance"] / base["insurance"],
+            "comparison": 100 * frame["pension"] / base["pension"],
+        }
+    )
+    ratio = frame["pension"] / frame["insurance"]
+    drawing = figures.paths(
+        indexed,
+        title=say("study.title.reconciliation", lang),
+        ylabel=say("study.audit.index", lang, year=frame.index[0]),
+        labels={
+            "treated": say("study.audit.insurance", lang),
+            "comparison": say("study.audit.pension", lang),
+        },
+        name="reconciliation",
+        lang=lang,
+    )
+    text = say(
+        "study.audit.reconciliation",
+        lang,
+        low=number(100 * float(ratio.min()), 1),
+        high=number(100 * float(ratio.max()), 1),
+        correlation=number(
+            float(np.corrcoef(np.diff(frame["pension"]), np.diff(frame["insurance"]))[0, 1]), 2
+        )
+        if len(frame) > 2
+        else "–",
+    )
+    show(release.figure(drawing), release.text(text))
+
+
+def samples(study: Study) -> None:
+    """Units left at each step, one column an outcome and phase."""
+    lang = study.lang
+    rows: list[tuple[object, ...]] = []
+    for name in study.plan.outcomes:
+        for phase in study.plan.phases_of(name):
+            label = result_label(study, name, phase)
+            try:
+                effect = study.effect(name, phase)
+            except EvalkitError as error:
+                rows.append((label, error.problem, None, None, None))
+                continue
+            before: int | None = None
+            for step in effect.sample.flow:
+                words = step_words(study, step)
+                rows.append(
+                    (label, words, None if before is None else before - step.units, step.units, step.treated)
+                )
+                before = step.units
+    body, roles = under_headings(rows)
+    table = Tabulation(
+        name="samples",
+        title=say("study.table.samples", lang),
+        columns=(
+            Column("step", say("table.flow_step", lang)),
+            Column("dropped", say("table.flow_dropped", lang), "integer"),
+            Column("left", say("table.flow_left", lang), "integer"),
+            Column("treated", say("study.flow.of_treated", lang), "integer"),
+        ),
+        rows=body,
+        roles=roles,
+        lang=lang,
+    )
+    show(release_of(study).table(table))
+
+
+def limits(study: Study) -> None:
+    """What these sources cannot show."""
+    lang = study.lang
+    used = {t["spec"] for t in study.audit["tables"]}
+    keys = [key for key, spec in LIMITS if spec in used]
+    lines = [say(f"study.limit.{key}", lang) for key in keys]
+    show(release_of(study).text("\n".join(f"- {line}" for line in lines)))
+
+
+# message -> the table that makes it true
+LIMITS: tuple[tuple[str, str], ...] = (
+    ("pension", "national_pension"),
+    ("insurance", "employment_insurance"),
+    ("financials", "firm_financials"),
+    ("survey", "performance_projects"),
+    ("panel_months", "region_panel"),
+    ("membership", "membership"),
+)
