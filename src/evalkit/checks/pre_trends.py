@@ -102,7 +102,7 @@ def detectable_slope(pre: Estimate, *, power: float, level: float, seed: int) ->
         return float(hits.mean())
 
     if flagged(0.0) >= power:
-        return 0.0
+        return float("nan")  # so many periods that chance alone flags one: no slope can be named
     high = float(10 * critical * errors.max() / max(float(np.abs(time).max()), 1.0))
     for _ in range(60):
         if flagged(high) >= power:

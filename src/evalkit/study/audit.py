@@ -66,11 +66,11 @@ def shape_of(example: str, kind: str) -> str:
     """
     if "날짜" in kind:
         return example
-    words = example.split()
-    if len(words) > 2 and re.search(r"[시도]$", words[0]):
-        return f"{words[0]} {words[1]} …"
-    if example == "0" or (re.fullmatch(r"\d{5}", example) and re.search("지역|주소", kind)):
+    if example == "0" or (re.search("지역|주소", kind) and re.fullmatch(r"\d{5}", example)):
         return example
+    if "주소" in kind:
+        words = [re.sub(r"\d", "#", word) for word in example.split()]
+        return f"{' '.join(words[:2])} …" if len(words) > 2 else " ".join(words)
     return re.sub(r"\d", "#", example)
 
 

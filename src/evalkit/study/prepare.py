@@ -242,16 +242,16 @@ def prepare(
         sort_keys=True,
     )
     code = code_sha256("ingest", "panel.py", "study", "simulate")
-    stamp = hashlib.sha256(f"{inputs.digest}\n{asked}\n{code}".encode()).hexdigest()
+    key = identifier_key(root, simulated=inputs.simulated)
+    hashed = hashlib.sha256(b"stamp" + key).hexdigest()
+    stamp = hashlib.sha256(f"{inputs.digest}\n{asked}\n{code}\n{hashed}".encode()).hexdigest()
     marker = folder / "stamp"
     if marker.is_file() and marker.read_text() == stamp:
         return Prepared(folder, inputs, changed=False)
 
     from evalkit.study.build import build
 
-    panels, audit = build(
-        plan, inputs, key=identifier_key(root, simulated=inputs.simulated), progress=progress
-    )
+    panels, audit = build(plan, inputs, key=key, progress=progress)
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".preparing-"))
     try:

@@ -78,7 +78,7 @@ def draw_sample(plan: Plan, panel: Panel, name: str, number: int, lang: str = "k
             remedy="periods 를 앞으로 넓히거나, 넓힐 자료가 없으면 reading: description 으로 바꿀 것",
         )
     treated = (adoption >= lo) & (adoption <= hi)
-    values = _scaled(panel, outcome, name)
+    values = _scaled(panel, outcome)
     at_baseline = int(np.flatnonzero(panel.periods == baseline)[0])
     frozen = _frozen_covariates(plan, outcome, panel, at_baseline)
     kept = _Keeping(treated)
@@ -92,11 +92,12 @@ def draw_sample(plan: Plan, panel: Panel, name: str, number: int, lang: str = "k
     if plan.design.comparison == "never":
         # whoever is supported after the window looks never supported in it, but lived to be supported
         kept.drop(np.isfinite(adoption) & (adoption > hi), "treated_later")
+    inside = np.isin(panel.periods, periods)
+    _refuse_zeros(plan, panel, name, kept.keep, inside)
     kept.drop(~np.isfinite(values[:, at_baseline]), "not_at_baseline")
     for covariate, array in frozen.items():
         if array.dtype.kind == "f":
             kept.drop(~np.isfinite(array), "covariate_missing", covariate)
-    inside = np.isin(panel.periods, periods)
     kept.drop(np.isfinite(values[:, inside]).sum(axis=1) < 2, "observed_once")
     _require_both_groups(plan, name, number, (lo, hi), kept)
     prepared = panel.with_varying(**{OUTCOME: values}).with_fixed(**{ADOPTION: adoption, **frozen})
@@ -176,20 +177,33 @@ def _periods(panel: Panel, outcome: Outcome, phase: Phase) -> NDArray[np.int64]:
     return periods
 
 
-def _scaled(panel: Panel, outcome: Outcome, name: str) -> NDArray[np.float64]:
+def _scaled(panel: Panel, outcome: Outcome) -> NDArray[np.float64]:
+    """The outcome on its scale; the logarithm of a value that has none is missing until it is refused."""
     values = panel.values(outcome.variable)
     if outcome.scale == "share":
         return np.asarray(values * 100.0)
     if outcome.scale == "log":
-        if (values <= 0).any():
-            count = int((values <= 0).sum())
-            raise RefusalError(
-                f"결과 {name} 에 0 이하인 값이 {count}개 있어 로그를 취하지 않음",
-                remedy="scale: level 로 수준 효과를 추정하고 반사실 평균에 대한 %로 읽을 것",
-            )
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.log(values))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(np.where(values > 0, np.log(values), np.nan))
     return values
+
+
+def _refuse_zeros(
+    plan: Plan, panel: Panel, name: str, kept: NDArray[np.bool_], inside: NDArray[np.bool_]
+) -> None:
+    """Refuse the logarithm of an outcome that has zeros among the units and periods that would be used."""
+    outcome = plan.outcomes[name]
+    if outcome.scale != "log":
+        return
+    used = panel.values(outcome.variable)[np.ix_(kept, inside)]
+    with np.errstate(invalid="ignore"):
+        count = int((used <= 0).sum())
+    if count:
+        raise RefusalError(
+            f"결과 {name} 에 0 이하인 값이 {count}개 있어 로그를 취하지 않음",
+            where=(plan.id, f"outcomes.{name}"),
+            remedy="scale: level 로 수준 효과를 추정하고 반사실 평균에 대한 %로 읽을 것",
+        )
 
 
 def _matches(panel: Panel, exclusion: Exclusion) -> NDArray[np.bool_] | None:

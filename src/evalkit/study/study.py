@@ -11,6 +11,7 @@ from typing import Any
 from evalkit.appraisal.phases import PhaseComparison, compare_phases
 from evalkit.errors import DesignError, ParameterError, PlanError, nearest
 from evalkit.panel import Panel
+from evalkit.study.asked import check_asked
 from evalkit.study.effect import Effect, estimate_effect
 from evalkit.study.plan import Outcome, Phase, Plan, load_plan
 from evalkit.study.prepare import Inputs, prepare
@@ -49,6 +50,7 @@ class Study:
         if lang not in ("", "ko", "en"):
             raise ParameterError(f"언어 {lang!r} 은(는) 쓸 수 없음", remedy="ko 또는 en 으로 적을 것")
         prepared = prepare(path, read, data or None)
+        check_asked(read, prepared.folder, path.name)
         return cls(read, path, prepared.folder, prepared.inputs, lang or read.lang)
 
     # -- the parts ----------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from evalkit.study.pages.showing import (
     result_label,
     show,
     unit_of,
+    without_thin_points,
 )
 from evalkit.study.study import Study
 
@@ -168,6 +169,12 @@ def figures_of(study: Study, name: str, found: PhaseComparison) -> Drawing:
         frames[phase] = frame
     difference = found.differences.table(level)
     difference.index = difference.index.get_level_values("event_time").astype(int)
+    notes: list[str] = []
+    for phase in (first, last):
+        frames[phase], note = without_thin_points(study, name, frames[phase])
+        notes.extend([note] if note else [])
+    shown = frames[first].index.intersection(frames[last].index)
+    difference = difference.loc[difference.index.isin(shown)]
     return figures.phase_comparison(
         frames[first],
         frames[last],
@@ -178,6 +185,7 @@ def figures_of(study: Study, name: str, found: PhaseComparison) -> Drawing:
         level=level,
         name=f"phases_{name}",
         firms=of_firms(study, name),
+        note=" ".join(dict.fromkeys(notes)),
         lang=study.lang,
     )
 

@@ -23,6 +23,7 @@ from evalkit.study.pages.showing import (
     release_of,
     show,
     unit_of,
+    without_thin_points,
     written,
 )
 from evalkit.study.study import Study
@@ -54,7 +55,7 @@ def first_year(study: Study, effect: Effect) -> int | None:
 def event_study(study: Study, effect: Effect) -> None:
     """The figure, titled with the finding."""
     lang = study.lang
-    frame = event_frame(study, effect)
+    frame, note = without_thin_points(study, effect.outcome, event_frame(study, effect))
     base = -1 - study.plan.design.anticipation
     drawing = figures.event_study(
         frame,
@@ -67,6 +68,7 @@ def event_study(study: Study, effect: Effect) -> None:
         name=f"event_study_{effect.outcome}_{effect.phase}",
         firms=of_firms(study, effect.outcome),
         since=first_year(study, effect),
+        note=note,
         lang=lang,
     )
     show(release_of(study).figure(drawing))
