@@ -14,14 +14,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
-from evalkit.errors import FileError, ParameterError, UsageError
+from evalkit.errors import FileError, ParameterError, PlanError, UsageError
+from evalkit.panel import Panel
 from evalkit.report import rendering
 from evalkit.report.pipeline import Outcome, render_plan
 from evalkit.report.pool import Pool
 from evalkit.report.task import Options
+from evalkit.study.asked import check_asked
 from evalkit.study.plan import Plan
 from evalkit.study.prepare import Prepared, fingerprint
 
@@ -112,6 +115,7 @@ def _prepare(plan_path: Path, plan: Plan, data: Path | None = None, progress: An
 @pytest.fixture(autouse=True)
 def data_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rendering, "prepare", _prepare)
+    monkeypatch.setattr(rendering, "check_asked", lambda *_: None)  # there are no panels
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +124,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(tmp_path_factory.mktemp("finished"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rendering, "prepare", _prepare)
+        patch.setattr(rendering, "check_asked", lambda *_: None)
         outcome = project.render()
     assert outcome.exit_code == 0, outcome.failed
     return project
@@ -315,6 +320,25 @@ def test_a_fault_in_the_data_leaves_earlier_reports(
         project.render()
     assert project.bytes() == before
     assert not list(project.out.glob(".making*"))
+
+
+def test_a_word_that_no_panel_knows_leaves_earlier_reports(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A misspelt exclusion would exclude nobody in silence: it is an error before a page is touched."""
+    before = project.bytes()
+    project.raw["units"]["exclude"][0]["variable"] = "capital_regoin"
+    project.save()
+    ones, names = np.ones((2, 15)), np.array(["a", "b"])
+    places = dict.fromkeys(("sido", "sigungu", "sector_group", "capital_region", "ring"), names)
+    varying = dict.fromkeys(("jobs", "sales_real", "alive", "log_jobs", "log_sales", "moved_in"), ones)
+    panel = Panel(names, np.arange(2013, 2028), varying, {"adoption": np.array([2018.0, np.inf]), **places})
+    for name in ("units", "regions"):
+        panel.save(project.plan.parent / f"{name}.npz")
+    monkeypatch.setattr(rendering, "check_asked", check_asked)
+    with pytest.raises(PlanError, match=r"'capital_regoin'.*비슷한 이름: capital_region"):
+        project.render()
+    assert project.bytes() == before
 
 
 def test_one_failure_leaves_the_others_and_shows_itself(project: Project) -> None:

@@ -17,6 +17,7 @@ from evalkit.report.pool import Pool, cores
 from evalkit.report.progress import Progress
 from evalkit.report.provenance import git_state
 from evalkit.report.task import Options, Task, index_key
+from evalkit.study.asked import check_asked
 from evalkit.study.plan import Plan
 from evalkit.study.prepare import prepare, sha256_of
 
@@ -51,6 +52,7 @@ def render_tasks(
     earlier = before.get("jobs", {})
     with run_folder() as place, Progress(len(todo)) as progress, Pool(count, place) as pool:
         prepared = prepare(plan_path, plan, options.data, progress=progress.preparing)
+        check_asked(plan, prepared.folder, plan_path.name)
         preparation = time.monotonic() - started
         context = plan_context(
             plan, plan_path, root, prepared.inputs, frozen, lang=lang, data=options.data is not None

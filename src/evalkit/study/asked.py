@@ -133,7 +133,7 @@ def _exclusion(rule: Exclusion, panels: list[_Stored], where: tuple[str, ...]) -
         raise PlanError(
             f"변수 {rule.variable!r} 에 값 {rule.equals!r} 이(가) 없어 아무도 빠지지 않음",
             where=where,
-            remedy=nearest(rule.equals, words),
+            remedy=nearest(rule.equals, words) if len(words) <= 30 else "자료에 적힌 값을 확인할 것",
         )
 
 

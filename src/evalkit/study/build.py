@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from evalkit.errors import FileError, PlanError, nearest
 from evalkit.ingest.sources import read_source
 from evalkit.ingest.table import Table
 from evalkit.panel import Panel
@@ -17,6 +18,21 @@ from evalkit.study.regions import build_regions
 Tables = Mapping[str, list[Table]]
 Builder = Callable[[Plan, Tables], tuple[dict[str, Panel], dict[str, Any]]]
 BUILDERS: dict[str, Builder] = {"firms": build_firms, "regions": build_regions}
+# builder -> the sources that it joins, and those that it can do without
+SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "firms": (
+        (
+            "performance_survey",
+            "employment_insurance",
+            "firm_financials",
+            "zones",
+            "zone_distances",
+            "deflator",
+        ),
+        ("national_pension",),
+    ),
+    "regions": (("panel", "members"), ()),
+}
 
 
 def build(
@@ -27,7 +43,13 @@ def build(
     Returns
     -------
     panels by name, and the audit as plain values (sources, flows, repairs, reconciliation)
+
+    Raises
+    ------
+    PlanError : a source that the builder does not know, or one that it needs is not in the plan
+    FileError : a source that it needs has no file
     """
+    _check_sources(plan)
     tables: dict[str, list[Table]] = {}
     for name, source in plan.data.sources.items():
         paths = sorted(
@@ -38,6 +60,13 @@ def build(
         if progress:
             progress(f"{name}: 파일 {len(paths)}개를 읽음")
         tables[name] = read_source(source.table, paths, key=key, options=dict(source.options))
+    for name in SOURCES[plan.units.builder][0]:
+        if name not in tables:
+            raise FileError(
+                f"꼭 필요한 자료 {name!r} 의 파일이 없음 (무늬: {plan.data.sources[name].files})",
+                where=(plan.id, "data.sources", name),
+                remedy="파일을 그 자리에 둘 것 (required: false 로도 뺄 수 없는 자료임)",
+            )
     panels, facts = BUILDERS[plan.units.builder](plan, tables)
     audit: dict[str, Any] = {
         "simulated": inputs.simulated,
@@ -49,4 +78,20 @@ def build(
     return panels, audit
 
 
-__all__ = ["BUILDERS", "build"]
+def _check_sources(plan: Plan) -> None:
+    """Every source has a name that the builder joins by, and none that it needs is left out."""
+    needed, optional = SOURCES[plan.units.builder]
+    where = (plan.id, "data.sources")
+    for name in plan.data.sources:
+        if name not in (*needed, *optional):
+            raise PlanError(
+                f"모르는 자료 이름 {name!r}", where=where, remedy=nearest(name, (*needed, *optional))
+            )
+    for name in needed:
+        if name not in plan.data.sources:
+            raise PlanError(
+                f"꼭 필요한 자료 {name!r} 이(가) 계획에 없음", where=where, remedy="table 과 files 를 적을 것"
+            )
+
+
+__all__ = ["BUILDERS", "SOURCES", "build"]

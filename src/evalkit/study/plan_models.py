@@ -47,12 +47,22 @@ class Source(_Strict):
     options: Mapping[str, Any] = Field(default_factory=dict, description="표를 읽는 방법에만 쓰는 값")
 
 
+WORLDS = ("nic",)
+
+
 class Simulation(_Strict):
     """The simulated world used while the evaluator has no files yet."""
 
     world: Slug = "nic"
     seed: int = Field(20180301, ge=0)
     firms: int = Field(4000, ge=200, le=200_000)
+
+    @field_validator("world")
+    @classmethod
+    def _known(cls, world: str) -> str:
+        if world not in WORLDS:
+            raise ValueError(f"모르는 모의 세계 {world!r} ({nearest(world, WORLDS)})")
+        return world
 
 
 class DataPlan(_Strict):
@@ -147,6 +157,10 @@ class Outcome(_Strict):
     def _reason(self) -> Outcome:
         if self.reading == "description" and self.reading_reason is None:
             raise ValueError("reading 이 description 이면 reading_reason 을 적을 것")
+        if self.scale == "log" and self.total_unit is not None:
+            raise ValueError(
+                "로그로 추정한 비율(%)에 단위 수를 곱한 총량은 뜻이 없으므로 total_unit 을 지울 것"
+            )
         return self
 
 
@@ -239,6 +253,11 @@ class Plan(_Strict):
                     raise ValueError(
                         f"결과 {name} 이(가) 없는 단계 {phase} 을(를) 가리킴 ({nearest(str(phase), map(str, self.phases))})"
                     )
+            for phase in outcome.claimed:
+                if phase not in self.phases:
+                    raise ValueError(
+                        f"결과 {name} 의 claimed 가 없는 단계 {phase} 을(를) 가리킴 ({nearest(str(phase), map(str, self.phases))})"
+                    )
         for figure in self.known:
             if figure.outcome not in self.outcomes or figure.phase not in self.phases:
                 raise ValueError(
@@ -253,6 +272,14 @@ class Plan(_Strict):
                         raise ValueError(
                             f"reports 의 {name}: {value} 이(가) 계획에 없음 ({nearest(str(value), map(str, known))})"
                         )
+        return self
+
+    @model_validator(mode="after")
+    def _each_report_once(self) -> Plan:
+        names = [job.name for job in self.jobs()]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"보고서 {name!r} 이(가) 두 번 나옴 (reports 에서 하나를 지울 것)")
         return self
 
     def phases_of(self, outcome: str) -> tuple[int, ...]:
