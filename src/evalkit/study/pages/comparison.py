@@ -10,7 +10,7 @@ from evalkit.errors import EvalkitError
 from evalkit.present import figures
 from evalkit.present.canvas import Drawing
 from evalkit.present.messages import interval, number, quantity, say
-from evalkit.present.numerals import digits_for
+from evalkit.present.numerals import digits_for, spoken
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.pages.showing import (
     digits_of,
@@ -23,6 +23,7 @@ from evalkit.study.pages.showing import (
     release_of,
     result_label,
     show,
+    trend_differed,
     unit_of,
     without_thin_points,
 )
@@ -143,7 +144,7 @@ def sentences(study: Study) -> list[str]:
                 outcome=outcome_label(study, name),
                 first=phase_label(study, first),
                 last=phase_label(study, last),
-                difference=quantity(
+                difference=spoken(
                     abs(row["estimate"]) if key != "unclear" else row["estimate"],
                     unit_of(study, name),
                     digits,
@@ -152,8 +153,19 @@ def sentences(study: Study) -> list[str]:
                 interval=interval(row["conf_low"], row["conf_high"], digits),
                 level=level_of(study),
             )
+            + trend_caution(study, name)
         )
     return lines
+
+
+def trend_caution(study: Study, name: str) -> str:
+    """What a failed pre-trend test of either phase takes back from the comparison; empty where none failed."""
+    failed = [
+        phase_label(study, phase)
+        for phase in phases_of(study)
+        if trend_differed(study.effect(name, phase)) is not None
+    ]
+    return f" {say('study.comparison.caution', study.lang, phases=', '.join(failed))}" if failed else ""
 
 
 def figures_of(study: Study, name: str, found: PhaseComparison) -> Drawing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from evalkit.present.messages import finding, number, p_value, quantity, say
-from evalkit.present.numerals import digits_for
+from evalkit.present.numerals import digits_for, spoken
 from evalkit.study.effect import Effect
 from evalkit.study.pages.effect_design import (
     balance_table,
@@ -26,6 +26,7 @@ from evalkit.study.pages.showing import (
     release_of,
     result_label,
     show,
+    trend_differed,
     unit_of,
     written,
 )
@@ -52,7 +53,6 @@ __all__ = [
     "pivotal",
     "pivotal_name",
     "pre_trend",
-    "pre_trend_caution",
     "sample_flow",
 ]
 
@@ -73,8 +73,13 @@ def opening(study: Study, effect: Effect) -> None:
     )
 
 
-def answer_sentence(study: Study, effect: Effect) -> str:
-    """The finding, worded by its interval."""
+def answer_sentence(study: Study, effect: Effect, *, named: bool = True) -> str:
+    """The finding, worded by its interval and by what the pre-trend test allows.
+
+    Parameters
+    ----------
+    named : whether the sentence names the outcome
+    """
     lang, plan = study.lang, study.plan
     label = outcome_label(study, effect.outcome)
     row = effect.row(plan.inference.level)
@@ -86,23 +91,20 @@ def answer_sentence(study: Study, effect: Effect) -> str:
             estimate=written(study, effect),
             since=effect.sample.baseline,
         )
+    failed = trend_differed(effect)
+    p = "" if failed is None else p_value(failed)
+    if failed is not None and (row["conf_low"] > 0 or row["conf_high"] < 0):
+        return say("study.effect.gap_not_effect", lang, outcome=label, estimate=written(study, effect), p=p)
     sentence = finding(
         row,
         unit_of(study, effect.outcome),
         plan.inference.level,
         mde=natural_mde(effect),
         lang=lang,
-        outcome=label,
+        outcome=label if named else "",
     )
-    return f"{sentence} {pre_trend_caution(study, effect)}".strip()
-
-
-def pre_trend_caution(study: Study, effect: Effect) -> str:
-    """What a failed pre-trend test takes back from the headline; empty where it does not fail."""
-    check = next(check for check in effect.checks if check.name == "pre_trends")
-    if check.verdict != "fail" or check.p_value is None:
-        return ""
-    return say("study.effect.caution_pre_trend", study.lang, p=p_value(check.p_value))
+    caution = "" if failed is None else say("study.effect.caution_pre_trend", lang, p=p)
+    return f"{sentence} {caution}".strip()
 
 
 def natural_mde(effect: Effect) -> float:
@@ -156,13 +158,15 @@ def answer_lines(study: Study, effect: Effect) -> list[str]:
         lines.append(say("study.effect.no_grade", lang))
         return lines
     mean = effect.counterfactual_mean
-    if effect.scale == "level" and np.isfinite(mean) and mean > 0:
-        share = 100 * effect.row(plan.inference.level)["estimate"] / mean
+    row = effect.row(plan.inference.level)
+    known = row["conf_low"] > 0 or row["conf_high"] < 0  # a share of nothing known would read as an effect
+    if effect.scale == "level" and known and np.isfinite(mean) and mean > 0:
+        share = 100 * row["estimate"] / mean
         lines.append(
             say(
                 "study.effect.share",
                 lang,
-                mean=quantity(mean, unit_of(study, effect.outcome), digits_for(mean), lang),
+                mean=spoken(mean, unit_of(study, effect.outcome), digits_for(mean), lang),
                 share=quantity(share, "%", digits_for(share), lang, plus=True),
             )
         )

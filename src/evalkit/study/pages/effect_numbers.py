@@ -9,7 +9,7 @@ import pandas as pd
 
 from evalkit.present import figures
 from evalkit.present.messages import few_cluster_line, number, p_value, quantity, say
-from evalkit.present.numerals import digits_for
+from evalkit.present.numerals import digits_for, spoken
 from evalkit.present.tabulation import Column, Tabulation
 from evalkit.study.effect import Effect, companions_table
 from evalkit.study.pages.showing import (
@@ -22,6 +22,7 @@ from evalkit.study.pages.showing import (
     phase_label,
     release_of,
     show,
+    trend_differed,
     unit_of,
     without_thin_points,
     written,
@@ -82,6 +83,8 @@ def figure_title(study: Study, effect: Effect) -> str:
         key = "study.title.description"
     elif not np.isfinite(row["conf_low"]):
         key = "study.title.no_interval"
+    elif trend_differed(effect) is not None and (row["conf_low"] > 0 or row["conf_high"] < 0):
+        key = "study.title.gap"
     elif row["conf_low"] > 0:
         key = "study.title.up"
     elif row["conf_high"] < 0:
@@ -170,7 +173,7 @@ def pre_trend_sentence(study: Study, effect: Effect) -> str:
         study.lang,
         p="" if check.p_value is None else p_value(check.p_value),
         periods=check.detail.get("periods", 0),
-        drift=quantity(drift, unit_of(study, effect.outcome), digits_for(drift), study.lang)
+        drift=spoken(drift, unit_of(study, effect.outcome), digits_for(drift), study.lang)
         if np.isfinite(drift)
         else "∞",
     )
@@ -223,14 +226,14 @@ def inference_table(study: Study, effect: Effect) -> None:
         ),
         rows=tuple(rows),
         notes=tuple(say(f"study.rule.{reason}", lang) for reason in effect.headline.reasons)
-        + two_way_note(study, effect),
+        + two_way_note(study, effect, digits),
         counts=(firms_behind(study, effect.outcome, effect.n_treated),) * len(rows),
         lang=lang,
     )
     show(release_of(study).table(table))
 
 
-def two_way_note(study: Study, effect: Effect) -> tuple[str, ...]:
+def two_way_note(study: Study, effect: Effect, digits: int) -> tuple[str, ...]:
     """The mean of the two-way event study over the same event times, for contrast only."""
     if effect.two_way is None:
         return ()
@@ -245,7 +248,7 @@ def two_way_note(study: Study, effect: Effect) -> tuple[str, ...]:
         say(
             "study.note.two_way",
             study.lang,
-            estimate=quantity(value, unit, digits_for(value), study.lang, plus=True),
+            estimate=quantity(value, unit, digits, study.lang, plus=True),
         ),
     )
 

@@ -158,3 +158,9 @@ def without_thin_points(study: Study, outcome: str, frame: pd.DataFrame) -> tupl
     return frame[~thin], say(
         "study.note.thin", study.lang, count=number(int(thin.sum())), least=number(least)
     )
+
+
+def trend_differed(effect: Effect) -> float | None:
+    """The p-value of a pre-trend test that failed: the groups were moving apart before; None where it did not fail."""
+    check = next(check for check in effect.checks if check.name == "pre_trends")
+    return check.p_value if check.verdict == "fail" else None

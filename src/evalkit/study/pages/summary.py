@@ -46,7 +46,11 @@ def answer(study: Study) -> None:
     lines = []
     for name, phase, found in results(study):
         head = f"**{result_label(study, name, phase)}**"
-        body = found.sentence() if isinstance(found, EvalkitError) else answer_sentence(study, found)
+        body = (
+            found.sentence()
+            if isinstance(found, EvalkitError)
+            else answer_sentence(study, found, named=False)
+        )
         lines.append(f"- {head} — {body}")
     if len(study.plan.phases) > 1:
         lines.extend(f"- **{say('study.summary.phases', study.lang)}** — {line}" for line in sentences(study))
@@ -84,6 +88,7 @@ def table(study: Study) -> None:
     kept = [c for c in range(len(columns)) if c != 3 or any(row[3] for row in rows)]
     notes = [
         say("study.note.summary", lang, horizon=number(study.plan.horizon + 1)),
+        *([say("study.note.totals", lang)] if any(row[3] for row in rows) else []),
         say("study.note.units", lang),
         say("study.note.grade", lang),
         say("study.note.labels", lang),
