@@ -84,7 +84,7 @@ def test_utf16_cut_in_the_middle_or_without_its_mark(tmp_path):
 def test_binary_called_xlsx(tmp_path):
     path = tmp_path / "기업.xlsx"
     path.write_bytes(b"\x01\x00\x02\x00" * 300)
-    assert "엑셀 파일의 표시가 없음" in sentence(FileError, path)
+    assert "통합 문서가 깨졌거나 끝이 잘림. → 원본을" in sentence(FileError, path)
 
 
 def test_workbook_without_any_cell(tmp_path):
@@ -211,7 +211,12 @@ def test_column_missing(tmp_path):
     path = book(tmp_path / "기업.xlsx", [["기업명", "사업자번호등록", "총매출액(백만원)"], ["가", GOOD, 1]])
     text = sentence(SchemaError, path)
     assert "[기업.xlsx > 시트 기업 > 1행] 기업 표에 열 '사업자등록번호' 이(가) 없음" in text
-    assert "비슷한 이름: 사업자번호등록" in text
+    assert "머리글을 '사업자등록번호' 가운데" in text
+    assert "비슷한 머리글: 사업자번호등록" in text
+    path = book(tmp_path / "기업.xlsx", [["기업명", "사업자등록번호", "연간 실적(천원)"], ["가", GOOD, 1]])
+    assert "쓰이지 않은 머리글: 연간 실적(천원)" in sentence(
+        SchemaError, path
+    )  # not «names that may be used»
 
 
 def test_no_header(tmp_path):
@@ -234,7 +239,7 @@ def test_two_headers_fit_one_column(tmp_path):
 
 def test_unknown_unit(tmp_path):
     path = book(tmp_path / "기업.xlsx", [["기업명", "사업자등록번호", "총매출액(백만불)"], ["가", GOOD, 1]])
-    assert "모르는 단위 '백만불'" in sentence(ValueProblem, path)
+    assert "1행 > 3번째 열 '총매출액(백만불)'] 모르는 단위 '백만불'" in sentence(ValueProblem, path)
     path = book(
         tmp_path / "기업.xlsx",
         [["(단위: 백만엔)"], ["기업명", "사업자등록번호", "총매출액"], ["가", GOOD, 1]],
@@ -245,7 +250,7 @@ def test_unknown_unit(tmp_path):
 def test_no_unit(tmp_path):
     path = book(tmp_path / "기업.xlsx", [["기업명", "사업자등록번호", "총매출액"], ["가", GOOD, 1]])
     text = sentence(ValueProblem, path)
-    assert "[기업.xlsx > 시트 기업 > 열 총매출액] 금액 열의 단위를 알 수 없음" in text
+    assert "[기업.xlsx > 시트 기업 > 1행 > 열 총매출액] 금액 열의 단위를 알 수 없음" in text
 
 
 def test_two_units_above(tmp_path):
@@ -328,6 +333,43 @@ def test_ragged_rows(tmp_path):
         encoding="utf-8",
     )
     assert "[기업.csv > 72행] 칸이 4개인데 앞 행들은 3개임" in sentence(FileError, path)
+
+
+def test_a_comma_inside_a_value_near_the_top(tmp_path):
+    path = tmp_path / "기업.csv"
+    path.write_text(
+        f"(단위: 백만원)\n기업명,사업자등록번호,총매출액,비고\n가,{GOOD},1,\n나,116-82-00276,1,234,좋음\n",
+        encoding="utf-8",
+    )
+    assert "[기업.csv > 4행] 칸이 5개인데 머리글은 4개임" in sentence(FileError, path)
+    path.write_text(
+        f"기업명,사업자등록번호,총매출액(백만원)\n가,{GOOD},1,,\n나,116-82-00276,2\n", encoding="utf-8"
+    )
+    assert read_table(path, SPEC, key=KEY).frame["sales"].tolist() == [1.0, 2.0]  # only empty cells beyond
+
+
+def test_the_way_out_of_a_missing_date_fits_the_column(tmp_path):
+    path = book(tmp_path / "기업.xlsx", [[*HEAD, "설립일"], ["가", GOOD, 1, "2019.13.45"]])
+    assert "모르면 빈 칸으로 둘 것" in sentence(ValueProblem, path)
+    strict = TableSpec(
+        "t",
+        "표",
+        "한 줄",
+        (ColumnSpec("day", ("시작일",), "date", "시작일", nullable=False),),
+        sheets=("기업",),
+    )
+    path = book(tmp_path / "기업.xlsx", [["시작일"], ["2019.13.45"]])
+    with pytest.raises(ValueProblem) as caught:
+        read_table(path, strict)
+    assert str(caught.value).endswith("→ 2023-11-02 처럼 적을 것.")
+
+
+def test_letters_in_a_business_number_are_named(tmp_path):
+    path = book(tmp_path / "기업.xlsx", [HEAD, ["가", "124-81-OO998", 1]])
+    text = sentence(ValueProblem, path)
+    assert "글자 O 이(가) 섞임" in text
+    assert "OO998" not in text  # the number itself stays masked
+    assert "options 에 invalid_identifier: unlinked" in text
 
 
 def test_cut_last_row(tmp_path):

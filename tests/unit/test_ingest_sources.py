@@ -130,7 +130,7 @@ def test_firm_financials(tmp_path):
     np.testing.assert_array_equal(frame["assets_million_krw"], [0.01, np.nan])
     assert frame["region"].tolist() == ["45113", "45113"]
     twice = text + f"가,{number(1)},2024,2000,,26110,2001-02-03,전북 전주시 덕진구\n"
-    with pytest.raises(ValueProblem, match=r"같은 열쇠\(사업자등록번호·결산연도\).*3, 4행 \(year=2024\)"):
+    with pytest.raises(ValueProblem, match=r"같은 열쇠\(사업자등록번호·결산연도\).*3, 4행 \(결산연도 2024\)"):
         read_source("firm_financials", write(tmp_path / "기업재무.csv", twice), key=KEY)
 
 
@@ -392,7 +392,7 @@ def test_panel_with_a_city_and_its_districts(tmp_path):
 
 
 def test_panel_with_duplicates_and_wrong_codes(tmp_path):
-    with pytest.raises(ValueProblem, match="code=26110, year=2016"):
+    with pytest.raises(ValueProblem, match="code 26110, year 2016"):
         findings(tmp_path, pd.concat([panel(), panel().head(1)]))
     with pytest.raises(ValueProblem, match=r"27행 > 열 code.*42110.*2024년에 이미 없어진"):
         findings(tmp_path, panel().replace("51110", "42110"))

@@ -66,6 +66,7 @@ def _locate(text: str, date: Date, level: Level) -> tuple[str, str]:
     if not compact:
         raise ValueProblem("주소가 비어 있음", remedy="시·도와 시·군·구를 적을 것")
     end = period(date)[1]
+    divided = False
     for word, prefixes in _sido_words():
         if not compact.startswith(word):
             continue
@@ -86,9 +87,15 @@ def _locate(text: str, date: Date, level: Level) -> tuple[str, str]:
             return live[-1].code, live[-1].bases[0]
         past = {span.bases[0] for span in found if len(span.bases) == 1}
         if len(past) != 1:
+            divided = True
             continue  # an old name whose area was divided: which part is meant cannot be known
         base = past.pop()
         return str(code_at([base], date, level=level)[0]), base
+    if divided:
+        raise ValueProblem(
+            f"주소 {text.strip()!r} 의 시·군·구가 그 시점에 없고, 그 땅이 여럿으로 나뉘어 어디인지 정할 수 없음",
+            remedy="그 시점의 시·도와 시·군·구(일반구가 있으면 구까지)를 적을 것",
+        )
     known = next((word for word, _ in _sido_words() if compact.startswith(word)), "")
     problem = f"주소 {text.strip()!r} 에서 " + (
         f"{known}의 시·군·구를 찾을 수 없음" if known else "시·도를 찾을 수 없음"

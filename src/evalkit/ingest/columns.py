@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from evalkit.errors import nearest
 from evalkit.ingest import units
-from evalkit.ingest.cells import DASHES, parse_date, parse_number, parse_year
+from evalkit.ingest.cells import DASHES, WIDE, parse_date, parse_number, parse_year
 from evalkit.ingest.identifiers import mask, normalise_number, valid_business_numbers
 from evalkit.ingest.log import Log
 from evalkit.ingest.table import ColumnSpec
@@ -74,15 +74,13 @@ class Source:
                 kind, self.label, self.spread(hit), self.rows, self.spread(self.texts), result, hide=hide
             )
 
-    def fail(
-        self, bad: NDArray[np.bool_], say: Callable[[str], tuple[str, str]], *, hide: bool = False
-    ) -> None:
+    def fail(self, bad: NDArray[np.bool_], say: Callable[[str], tuple[str, str]]) -> None:
         """Raise for the first row whose text is in `bad`; `say` gives problem and remedy for that text."""
         if not bad.any():
             return
         places = np.flatnonzero(self.spread(bad))
         text = str(self.texts[self.codes[places[0]]])
-        problem, remedy = say(mask(text) if hide else text)
+        problem, remedy = say(text)
         raise self.log.error(problem, self.label, int(self.rows[places[0]]), remedy, others=len(places) - 1)
 
 
@@ -114,7 +112,7 @@ def open_column(
             source.missing & ~as_zero,
             lambda text: (
                 f"값이 없음{f' (적힌 값: {text!r})' if text else ''}",
-                f"{spec.meaning} 값을 채울 것",
+                f"{spec.aliases[0]} 을(를) 채울 것",
             ),
         )
     return source
@@ -160,7 +158,8 @@ def read_numbers(source: Source, options: Options) -> NDArray[np.float64]:
 
 def _numbers(source: Source) -> tuple[NDArray[np.float64], list[str]]:
     """Value of each distinct text in its own unit, and the unit written in the cell."""
-    plain = pd.Series(source.texts, dtype="str").str.fullmatch(r"-?\d+(?:\.\d+)?").to_numpy(dtype=bool)
+    spec = source.spec
+    plain = pd.Series(source.texts, dtype="str").str.fullmatch(r"-?[0-9]+(?:\.[0-9]+)?").to_numpy(dtype=bool)
     values = np.full(len(source.texts), np.nan)
     values[plain] = source.texts[plain].astype(np.float64)
     found_units = [""] * len(values)
@@ -179,7 +178,7 @@ def _numbers(source: Source) -> tuple[NDArray[np.float64], list[str]]:
         unread,
         lambda text: (
             f"수로 읽을 수 없는 값 {text!r}",
-            "숫자만 남기거나, 값이 없으면 '-' 또는 빈 칸으로 둘 것",
+            "숫자만 남기거나, 값이 없으면 '-' 또는 빈 칸으로 둘 것" if spec.nullable else "숫자만 남길 것",
         ),
     )
     for kind, hit in notes.items():
@@ -198,12 +197,15 @@ def _column_unit(source: Source, options: Options) -> str:
         raise source.log.error(
             f"금액 열의 단위를 알 수 없음 (기준 단위: {spec.unit})",
             source.label,
-            0,
+            source.log.header_row,
             "머리글에 '(천원)' 을 붙이거나 표 위에 '(단위: 백만원)' 을 적을 것",
         )
     if units.factor(given, spec.unit) is None:
         raise source.log.error(
-            f"모르는 금액 단위 {given!r}", source.label, 0, "원·천원·백만원·억원 가운데 하나로 적을 것"
+            f"모르는 금액 단위 {given!r}",
+            source.label,
+            source.log.header_row,
+            "원·천원·백만원·억원 가운데 하나로 적을 것",
         )
     return given
 
@@ -252,7 +254,10 @@ def read_dates(source: Source) -> NDArray[np.datetime64]:
             notes.setdefault(found[1], np.zeros(len(values), dtype=bool))[index] = True
     source.fail(
         unread,
-        lambda text: (f"읽을 수 없는 날짜 {text!r}", "2023-11-02 처럼 적거나, 모르면 빈 칸으로 둘 것"),
+        lambda text: (
+            f"읽을 수 없는 날짜 {text!r}",
+            "2023-11-02 처럼 적" + ("거나, 모르면 빈 칸으로 둘 것" if source.spec.nullable else "을 것"),
+        ),
     )
     for kind, hit in notes.items():
         source.note(kind, hit, values)
@@ -329,13 +334,15 @@ def read_business_numbers(source: Source, options: Options) -> NDArray[np.object
     good = valid_business_numbers(numbers) & ~source.missing
     bad = ~good & ~source.missing
     if options.invalid_identifier == "error":
-        source.fail(bad, _wrong_number, hide=True)
+        source.fail(bad, _wrong_number)
     hashes = np.array([hash_text(text, options.key) for text in numbers], dtype=object)
     hashes[bad] = ["u-" + hash_text(text, options.key) for text in numbers[bad]]
     lost = good & np.array([len(re.sub(r"\D", "", re.sub(r"\.0+$", "", t))) < 10 for t in texts], dtype=bool)
     source.note("사업자등록번호의 앞자리 0 되살림", lost, numbers, hide=True)
     floated = good & np.array([t.endswith(".0") for t in texts], dtype=bool)
     source.note("소수로 바뀐 사업자등록번호 되돌림", floated, numbers, hide=True)
+    wide = good & np.array([unicodedata.normalize("NFKC", t) != t for t in texts], dtype=bool)
+    source.note(WIDE, wide, numbers, hide=True)
     source.note("검증번호가 틀린 사업자등록번호: 연결하지 않는 행으로 둠", bad, "연결 안 함", hide=True)
     values = source.spread(hashes)
     missing = source.spread(source.missing)
@@ -350,9 +357,12 @@ def read_business_numbers(source: Source, options: Options) -> NDArray[np.object
 
 
 def _wrong_number(text: str) -> tuple[str, str]:
+    letters = sorted(set(re.findall(r"[A-Za-z]", text)))
+    mixed = f" (숫자가 아닌 글자 {', '.join(letters)} 이(가) 섞임)" if letters else ""
     return (
-        f"사업자등록번호 {text} 의 자릿수나 검증번호가 틀림",
-        "원본을 확인해 고치거나, 연결하지 않을 행으로 두려면 invalid_identifier='unlinked' 로 읽을 것",
+        f"사업자등록번호 {mask(text)} 의 자릿수나 검증번호가 틀림{mixed}",
+        "원본을 확인해 고치거나, 연결하지 않을 행으로 두려면 "
+        "계획에서 이 자료의 options 에 invalid_identifier: unlinked 를 적을 것",
     )
 
 

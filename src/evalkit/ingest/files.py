@@ -37,9 +37,10 @@ class Sheet:
     name: str
     cells: NDArray[np.object_]  # (R, C)
     merged: tuple[tuple[int, int, int, int], ...] = ()  # first row, first column, last row, last column
-    cut_row: int = (
-        -1
-    )  # the last row of delimited text when it has fewer cells than the others and no line end
+    cut_row: int = -1  # last row of delimited text that breaks off
+    widths: tuple[int, ...] = ()  # cells in each of the first lines of delimited text, as written
+    hidden: bool = False
+    hidden_rows: tuple[int, ...] = ()  # row numbers that Excel shows, of rows hidden or filtered away
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +81,7 @@ def read_raw(path: str | Path) -> RawFile:
             remedy="엑셀에서 연 뒤 .xlsx 로 다시 저장할 것",
         )
     if path.suffix.lower() in {".xlsx", ".xlsm", ".xls"} and b"\x00" in content[:4096]:
-        raise _damaged(path, "엑셀 파일의 표시가 없음")
+        raise _damaged(path)
     text, encoding = _decode(path, content)
     return RawFile(path, digest, (_delimited(path, text),), encoding)
 
@@ -93,9 +94,9 @@ def _looks_like_markup(content: bytes) -> bool:
 # -- workbooks ----------------------------------------------------------------------------------------
 
 
-def _damaged(path: Path, detail: str) -> FileError:
+def _damaged(path: Path) -> FileError:
     return FileError(
-        f"통합 문서가 깨졌거나 끝이 잘림 ({detail})",
+        "통합 문서가 깨졌거나 끝이 잘림",
         where=(path.name,),
         remedy="원본을 다시 받거나 엑셀에서 열어 다시 저장할 것",
     )
@@ -111,18 +112,22 @@ def _workbook(path: Path, content: bytes) -> tuple[Sheet, ...]:
         raise protected
     try:
         with CalamineWorkbook.from_filelike(io.BytesIO(content)) as book:
-            names = [meta.name for meta in book.sheets_metadata if str(meta.typ).endswith("WorkSheet")]
+            pages = [meta for meta in book.sheets_metadata if str(meta.typ).endswith("WorkSheet")]
             marks = _marked_cells(content) if content.startswith(_ZIP) else {}
             sheets = []
-            for name in names:
-                page = book.get_sheet_by_name(name)
+            for meta in pages:
+                page = book.get_sheet_by_name(meta.name)
                 merged = tuple((a[0], a[1], b[0], b[1]) for a, b in page.merged_cell_ranges or ())
                 cells = _as_text(page.to_python(skip_empty_area=False))
-                sheets.append(Sheet(name, _with_marks(cells, marks.get(name, {})), merged))
+                found, rows = marks.get(meta.name, ({}, ()))
+                away = str(meta.visible).endswith("Hidden")
+                sheets.append(
+                    Sheet(meta.name, _with_marks(cells, found), merged, hidden=away, hidden_rows=rows)
+                )
     except PasswordError as error:
         raise protected from error
     except (CalamineError, zipfile.BadZipFile, ElementTree.ParseError, OSError) as error:
-        raise _damaged(path, str(error).splitlines()[0]) from error
+        raise _damaged(path) from error
     if not sheets or not any(sheet.cells.size for sheet in sheets):
         raise FileError("통합 문서에 자료가 없음", where=(path.name,), remedy="원본 파일을 다시 받을 것")
     return tuple(sheets)
@@ -158,12 +163,14 @@ def _with_marks(cells: NDArray[np.object_], marks: dict[tuple[int, int], str]) -
     return cells
 
 
+_Marks = dict[tuple[int, int], str]
+_HIDDEN_ROW = re.compile(rb"<row\b(?=[^>]*\bhidden=\"(?:1|true)\")[^>]*\br=\"(\d+)\"")
 _CELL = re.compile(rb'<c r="([A-Z]+)(\d+)"([^>]*)>(.*?)</c>', re.DOTALL)
 
 
-def _marked_cells(content: bytes) -> dict[str, dict[tuple[int, int], str]]:
-    """Cells holding an error value (#N/A) or a formula without a stored result, by sheet; both read as empty else."""
-    found: dict[str, dict[tuple[int, int], str]] = {}
+def _marked_cells(content: bytes) -> dict[str, tuple[_Marks, tuple[int, ...]]]:
+    """By sheet, what a reader of values does not see: error values (#N/A), formulas without a result, hidden rows."""
+    found: dict[str, tuple[_Marks, tuple[int, ...]]] = {}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = set(archive.namelist())
         if "xl/workbook.xml" not in names or "xl/_rels/workbook.xml.rels" not in names:
@@ -178,8 +185,9 @@ def _marked_cells(content: bytes) -> dict[str, dict[tuple[int, int], str]]:
             link = next((v for k, v in item.attrib.items() if k.endswith("}id")), "")
             part = f"xl/{targets.get(link, '')}"
             page = archive.read(part) if part in names else b""
-            if b't="e"' in page or b"<f" in page:
-                found[str(item.get("name"))] = _marks(page)
+            marks = _marks(page) if b't="e"' in page or b"<f" in page else {}
+            hidden = tuple(int(row) for row in _HIDDEN_ROW.findall(page)) if b" hidden=" in page else ()
+            found[str(item.get("name"))] = (marks, hidden)
     return found
 
 
@@ -291,7 +299,8 @@ def _delimited(path: Path, text: str) -> Sheet:
         ) from error
     cells = frame.to_numpy(dtype=object, copy=True)
     cells[pd.isna(cells)] = ""
-    return Sheet("", cells, cut_row=_cut_row(cells, _fields_of_last_line(text, separator)))
+    cut = _cut_row(cells, _fields_of_last_line(text, separator))
+    return Sheet("", cells, cut_row=cut, widths=tuple(len(row) for row in head))
 
 
 def _fields_of_last_line(text: str, separator: str) -> int:

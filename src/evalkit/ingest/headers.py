@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.errors import SchemaError, ValueProblem, nearest
+from evalkit.errors import SchemaError, ValueProblem
 from evalkit.ingest import units
 from evalkit.ingest.files import Sheet
 from evalkit.ingest.table import ColumnSpec, TableSpec, place
@@ -249,7 +250,7 @@ def find_header(sheet: Sheet, spec: TableSpec, file: str) -> Header:
     paths = _paths(sheet, first, last)
     where = (*where, f"{last + 1}행")
     matches, unused = _match_columns(paths, aliases, where)
-    _unknown_unit([p for p in paths if " > ".join(p) in unused], aliases, where)
+    _unknown_unit([p if " > ".join(p) in unused else [] for p in paths], aliases, where)
     _once_each(matches, where)
     _all_there(matches, unused, spec, where)
     return Header(
@@ -288,13 +289,20 @@ def _all_there(matches: list[Match], unused: list[str], spec: TableSpec, where: 
     missing = [column for column in spec.columns if column.required and column.name not in have]
     if missing:
         names = ", ".join(repr(column.aliases[0]) for column in missing)
+        spellings = ", ".join(repr(alias) for alias in missing[0].aliases[:4])
         raise SchemaError(
             f"{spec.title} 표에 열 {names} 이(가) 없음",
             where=where,
-            remedy=f"머리글을 고치거나 열을 더할 것 ({nearest(missing[0].aliases[0], unused)})"
-            if unused
-            else "머리글을 고치거나 열을 더할 것",
+            remedy=f"머리글을 {spellings} 가운데 하나로 적거나 열을 더할 것 ({_left(missing[0], unused)})",
         )
+
+
+def _left(column: ColumnSpec, unused: list[str]) -> str:
+    """Headers that nothing was read from: the nearest, or all."""
+    close = get_close_matches(column.aliases[0], unused, n=1, cutoff=0.6)
+    if close:
+        return f"비슷한 머리글: {close[0]}"
+    return f"쓰이지 않은 머리글: {', '.join(unused[:8])}" if unused else "쓰이지 않은 머리글이 없음"
 
 
 def _units_above(cells: NDArray[np.object_], first: int, last: int) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -59,14 +60,17 @@ def _only_digits(text: str, count: int) -> str:
 
 
 def normalise_number(text: Any, count: int = 10) -> str:
-    """Digits of a number as written: hyphens, blanks, a float's ``.0`` taken away, zeros lost on the left put back."""
+    """Digits of a number as written: hyphens, blanks, a float's ``.0`` taken away, wide digits narrowed, zeros lost
+    on the left put back.
+    """
     if isinstance(text, str):
         plain = text.replace("-", "")
         if len(plain) == count and plain.isascii() and plain.isdigit():
             return plain
     if isinstance(text, float) and text.is_integer():
         text = int(text)
-    digits = re.sub(r"[\s\-‐–—.·]", "", re.sub(r"\.0+$", "", str(text).strip()))
+    folded = unicodedata.normalize("NFKC", str(text)).strip()
+    digits = re.sub(r"[\s\-‐–—−.·]", "", re.sub(r"\.0+$", "", folded))
     return digits.zfill(count) if re.fullmatch(rf"[0-9]{{{count - 2},{count}}}", digits) else digits
 
 

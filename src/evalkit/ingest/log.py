@@ -21,6 +21,7 @@ class Log:
 
     file: str
     sheet: str
+    header_row: int = 0
     repairs: list[Repair] = field(default_factory=list)
 
     def note(

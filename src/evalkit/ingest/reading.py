@@ -58,7 +58,8 @@ def read_table(
     options = Options(key, invalid_identifier, invalid_region, tuple((units_of or {}).items()))
     page = choose_sheet(raw, spec, sheet)
     header = find_header(page, spec, raw.path.name)
-    log = Log(raw.path.name, page.name)
+    _refuse_ragged(page, header, raw.path.name)
+    log = Log(raw.path.name, page.name, header.last_row + 1)
     body, filled = body_cells(page, header)
     if filled:
         log.note("병합된 칸을 아래로 채움", "", row=header.last_row + 2, count=filled)
@@ -78,6 +79,7 @@ def read_table(
             remedy="빈 양식이 아닌지 확인할 것",
         )
     rows = kept + first_row
+    _note_hidden(page, rows, log)
     frame, steps = _frame(body[kept], rows, header, spec, options, year, log)
     _check_key(frame, spec, log)
     return Table(
@@ -92,6 +94,29 @@ def read_table(
     )
 
 
+def _refuse_ragged(page: Sheet, header: Header, file: str) -> None:
+    """A line with more cells than its header has been torn apart by a comma inside a value."""
+    if header.last_row >= len(page.widths):
+        return
+    width = page.widths[header.last_row]
+    for row in range(header.last_row + 1, len(page.widths)):
+        if page.widths[row] > width and (page.cells[row, width:] != "").any():
+            raise FileError(
+                f"칸이 {page.widths[row]}개인데 머리글은 {width}개임",
+                where=place(file, page.name, row + 1),
+                remedy="값 속의 쉼표를 큰따옴표로 묶거나, 엑셀에서 열어 다시 저장할 것",
+            )
+
+
+def _note_hidden(page: Sheet, rows: NDArray[np.int64], log: Log) -> None:
+    """Rows that nobody sees in Excel are read like the others, and counted."""
+    hidden = rows[np.isin(rows, page.hidden_rows)]
+    if len(hidden):
+        log.note("숨긴 행도 읽음", "", row=int(hidden[0]), count=len(hidden))
+    if page.hidden:
+        log.note("숨긴 시트를 읽음", "", row=int(rows[0]), count=len(rows))
+
+
 def _without_cut_row(
     kept: NDArray[np.int64], flow: tuple[FlowStep, ...], page: Sheet, policy: str, log: Log
 ) -> tuple[NDArray[np.int64], tuple[FlowStep, ...]]:
@@ -101,7 +126,7 @@ def _without_cut_row(
         raise FileError(
             f"마지막 행이 도중에 끊김 (채워진 칸 {cells}개, 다른 행은 {page.cells.shape[1]}칸): 파일이 잘린 것으로 보임",
             where=place(log.file, log.sheet, page.cut_row + 1),
-            remedy="원본을 다시 받을 것 (그 행만 빼고 읽으려면 cut_last_row='drop', 온전한 행이면 'keep')",
+            remedy="원본을 다시 받거나, 계획에서 이 자료의 options 에 cut_last_row: drop(그 행을 뺌) 또는 keep(온전한 행임)을 적을 것",
         )
     step = FlowStep("도중에 끊긴 마지막 행", -1, f"{page.cut_row + 1}행")
     return kept[:-1], (*flow[:-1], step, FlowStep("자료 행", len(kept) - 1))
@@ -141,7 +166,7 @@ def choose_sheet(raw: RawFile, spec: TableSpec, wanted: str | None = None) -> Sh
             raise SchemaError(
                 f"시트 {both} 이(가) 모두 {spec.title} 표에 맞음",
                 where=(raw.path.name,),
-                remedy="읽을 시트를 하나만 지정할 것",
+                remedy=f"읽을 시트의 이름을 {spec.sheets[0]!r} (으)로 고칠 것",
             )
     if len(filled) == 1:
         return filled[0]
@@ -149,7 +174,7 @@ def choose_sheet(raw: RawFile, spec: TableSpec, wanted: str | None = None) -> Sh
     raise SchemaError(
         f"{spec.title} 시트가 없음 (찾은 이름: {wanted_names})",
         where=(raw.path.name,),
-        remedy=f"시트 이름을 고치거나 sheet 로 지정할 것 (있는 시트: {names})",
+        remedy=f"그 시트를 넣거나 시트 이름을 고칠 것 (있는 시트: {names})",
     )
 
 
@@ -286,7 +311,7 @@ def _when(
         raise ValueProblem(
             "지역 코드의 기준 연도를 알 수 없음",
             where=place(log.file, log.sheet, column=column.aliases[0]),
-            remedy="파일 이름에 연도를 넣거나 year 로 지정할 것",
+            remedy="파일 이름에 연도를 넣거나 계획에서 이 자료의 options 에 year: 2018 처럼 적을 것",
         )
     return year
 
@@ -319,8 +344,8 @@ def _check_key(frame: pd.DataFrame, spec: TableSpec, log: Log) -> None:
     same = (frame.loc[twice, list(spec.key)] == frame[list(spec.key)].iloc[first]).all(axis=1)
     rows = frame.loc[twice, "source_row"][same].tolist()
     hidden = {c.name for c in spec.columns if c.kind == "business_number"}
-    shown = ", ".join(f"{n}={frame[n].iloc[first]}" for n in spec.key if n not in hidden)
     aliases = {c.name: c.aliases[0] for c in spec.columns}
+    shown = ", ".join(f"{aliases.get(n, '연도')} {frame[n].iloc[first]}" for n in spec.key if n not in hidden)
     names = "·".join(aliases.get(n, "연도") for n in spec.key)
     pair = frame.duplicated(list(spec.key)).sum()
     raise ValueProblem(

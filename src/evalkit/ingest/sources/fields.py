@@ -97,7 +97,7 @@ def file_year(path: Path, year: int | None) -> int:
         raise ValueProblem(
             "파일이 어느 해의 자료인지 알 수 없음",
             where=(path.name,),
-            remedy="파일 이름을 '…_20231231' 처럼 고치거나 year 로 지정할 것",
+            remedy="파일 이름을 '…_20231231' 처럼 고칠 것",
         )
     return found
 

@@ -8,6 +8,7 @@ MOU is not a relocation. 성과조사 follows R&D for five years and 비R&D for 
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -135,7 +136,11 @@ SPECS = (PROJECTS, OUTCOMES, FIRM_YEARS, ATTRACTED)
 
 def phase_in_name(path: Path) -> int | None:
     """The phase that a file name speaks of: ``성과조사_1단계.xlsx`` or ``phase1`` → 1."""
-    found = re.search(r"([123])\s*(?:단계|차|기)(?!\d)|phase[_\- ]?([123])", path.stem, re.IGNORECASE)
+    found = re.search(
+        r"([123])\s*(?:단계|차|기)(?!\d)|phase[_\- ]?([123])",
+        unicodedata.normalize("NFC", path.stem),
+        re.IGNORECASE,
+    )
     return int(found.group(1) or found.group(2)) if found else None
 
 
@@ -156,7 +161,21 @@ def read(path: str | Path, *, key: bytes = b"", phase: int | None = None, **opti
     if any(normal(s) in normal(page.name) for page in raw.sheets for s in ATTRACTED.sheets):
         specs.append(ATTRACTED)
     options.pop("year", None)
-    return [_with_phase(read_table(raw, spec, key=key, **options), told) for spec in specs]
+    tables = [_with_phase(read_table(raw, spec, key=key, **options), told) for spec in specs]
+    _require_outcomes(tables[1], alone=FIRM_YEARS not in specs)
+    return tables
+
+
+def _require_outcomes(table: Table, *, alone: bool) -> None:
+    """The sheet read as 성과 must hold an outcome: the only sheet of a workbook may be another one."""
+    values = [c for c in OUTCOMES.columns if c.kind in ("money", "integer")]
+    if alone and all(table.frame[c.name].isna().all() for c in values):
+        raise SchemaError(
+            "성과 표에 성과가 하나도 없음",
+            where=table.where(),
+            remedy="과제현황·성과·기업유치 시트가 모두 든 통합문서를 둘 것 "
+            f"(성과 열: {', '.join(c.aliases[0] for c in values)})",
+        )
 
 
 def _has_yearly(raw: RawFile) -> bool:
@@ -175,7 +194,7 @@ def _with_phase(table: Table, phase: int | None) -> Table:
             raise ValueProblem(
                 "몇 단계 자료인지 알 수 없음",
                 where=table.where(),
-                remedy="'단계' 열을 두거나 파일 이름에 '1단계' 처럼 적거나 phase 로 지정할 것",
+                remedy="'단계' 열을 두거나 파일 이름에 '1단계' 처럼 적을 것",
             )
         frame["phase"] = np.int64(phase)
         return table.with_frame(frame)
@@ -229,7 +248,7 @@ def deduplicate_firm_totals(
             raise ValueProblem(
                 f"한 기업의 {spec.meaning} 값이 과제 행마다 다름 ({shown}; 모두 {int(differ.any(axis=1).sum())}개 기업·연도)",
                 where=table.where(int(rows[1][0]), spec.aliases[0]),
-                remedy="원본을 확인해 고치거나 conflict='largest' 또는 'missing' 으로 규칙을 정할 것",
+                remedy="원본을 확인해 같은 값으로 고칠 것",
             )
         after = "가장 큰 값" if conflict == "largest" else "빈 값"
         repairs.append(
