@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from evalkit.errors import SchemaError, nearest
+from evalkit.errors import PlanError, SchemaError, nearest
+from evalkit.ingest.reading import read_table
+from evalkit.ingest.repeats import refuse_repeats
 from evalkit.ingest.sources import (
     deflator,
     employment_insurance,
@@ -66,6 +70,8 @@ def read_source(
     Raises
     ------
     SchemaError : an unknown source, or no file
+    PlanError : an option that no reader knows, or a value that it cannot take
+    FileError, ValueProblem : one file, or one key, stands in two files
     DataError : as `read_table`
     """
     if name not in READERS:
@@ -75,4 +81,29 @@ def read_source(
         raise SchemaError(
             f"자료 {name} 의 파일이 하나도 없음", remedy="data/raw 에 파일을 두거나 계획의 경로를 고칠 것"
         )
-    return [table for path in files for table in READERS[name](path, key=key, **dict(options or {}))]
+    check_options(name, options or {})
+    tables = [table for path in files for table in READERS[name](path, key=key, **dict(options or {}))]
+    refuse_repeats(tables)
+    return tables
+
+
+def check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Refuse options of a source that its reader does not know.
+
+    Raises
+    ------
+    PlanError : with the nearest name, or the values that may be given
+    """
+    asked = {**inspect.signature(read_table).parameters, **inspect.signature(READERS[name]).parameters}
+    known = {n: p for n, p in asked.items() if n not in ("path", "spec", "key", "options")}
+    where = ("data.sources", name, "options")
+    for option, value in options.items():
+        if option not in known:
+            raise PlanError(f"모르는 옵션 {option!r}", where=where, remedy=nearest(option, known))
+        choices = re.findall(r"'([^']+)'", str(known[option].annotation))
+        if "Literal" in str(known[option].annotation) and value not in choices:
+            raise PlanError(
+                f"옵션 {option} 에 쓸 수 없는 값 {value!r}",
+                where=where,
+                remedy=f"쓸 수 있는 값: {', '.join(choices)}",
+            )
