@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from evalkit.panel import Panel
 from evalkit.study import Study
-from evalkit.study.pages import comparison, effect, summary
+from evalkit.study.pages import audit, comparison, effect, summary
 from evalkit.study.plan import Plan
 from evalkit.study.prepare import Inputs
 
@@ -157,3 +158,36 @@ def test_enough_provinces_show_their_intervals(tmp_path: Path, shown: Callable[.
         lambda: effect.pre_trend(study, found),
     )
     assert len(BY_CHANCE.findall(text)) > 3
+
+
+# -- what a difference gives away -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("repeated", "hidden"), [(0, False), (1, True), (2, True), (3, False)])
+def test_two_sums_that_differ_by_one_firm_are_not_both_shown(
+    tmp_path: Path, shown: Callable[..., str], repeated: int, hidden: bool
+) -> None:
+    """The simple sum less the sum without repeats is what the repeating firms reported."""
+    entry = {
+        "phase": 1,
+        "indicator": "commercial_sales",
+        "raw": 1234.0,
+        "deduplicated": 987.0,
+        "published": None,
+        "source": "",
+        "firms": 40,
+        "repeated": repeated,
+    }
+    study = study_of(tmp_path, ONE_EACH)
+    (tmp_path / "audit.json").write_text(json.dumps({"programme": [entry]}), encoding="utf-8")
+    text = shown(lambda: audit.reported(study))
+    assert "987" in text
+    assert ("1,234" not in text) is hidden
+
+
+def test_a_sum_over_two_firms_is_not_shown(tmp_path: Path, shown: Callable[..., str]) -> None:
+    entry = {"phase": 1, "indicator": "new_jobs", "raw": 77.0, "deduplicated": 77.0, "published": None}
+    study = study_of(tmp_path, ONE_EACH)
+    facts = {"programme": [entry | {"source": "", "firms": 2, "repeated": 0}]}
+    (tmp_path / "audit.json").write_text(json.dumps(facts), encoding="utf-8")
+    assert "77" not in shown(lambda: audit.reported(study))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from evalkit.panel import Panel
 from evalkit.simulate.identity import identify
 from evalkit.study import Study
 from evalkit.study.plan import load_plan
-from evalkit.study.prepare import Prepared, fingerprint, identifier_key, prepare
+from evalkit.study.prepare import MADE_BY, Prepared, fingerprint, identifier_key, prepare
 from evalkit.study.programme_files import reported_totals, support
 
 PLANS = Path(__file__).resolve().parents[2] / "plans"
@@ -97,6 +99,27 @@ def test_a_firm_that_stands_in_several_projects_counts_once() -> None:
     # KTAB FAQ 2021-03-04: 649명, 1,446억원
     assert (jobs["published"], sales["published"]) == (649, 1446)
     assert jobs["source"]
+    # two of three firms have jobs, three have sales; a and b repeat
+    assert (jobs["firms"], jobs["repeated"]) == (2, 2)
+    assert (sales["firms"], sales["repeated"]) == (3, 2)
+
+
+def test_published_figures_are_those_of_the_programme() -> None:
+    rows = [table(OUTCOMES, [{"phase": 1, "project_id": "P", "firm_id": "a", "new_jobs": 5.0}])]
+    assert reported_totals(rows, "NIC")[0][0]["published"] == 649
+    assert reported_totals(rows, "우리 사업")[0][0]["published"] is None
+    assert reported_totals(rows, "우리 사업")[0][0]["source"] == ""
+
+
+def test_what_is_prepared_depends_on_all_that_makes_it() -> None:
+    """Every part of the package that building the panels imports is among those whose change prepares them again."""
+    code = "import sys, evalkit.study.build, evalkit.simulate; print(*(m for m in sys.modules if m.startswith('evalkit.')))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    parts = {name.split(".")[1] for name in loaded}
+    assert {"ingest", "panel", "study", "programmes"} <= parts
+    assert parts <= {part.removesuffix(".py") for part in MADE_BY}
 
 
 def test_attracted_firms_by_origin_and_kind() -> None:

@@ -70,7 +70,7 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
     moves = _moves(region_by_year)
     regions = _region_panel(moves, years, tables["zones"], distance, float(options["ring_km"]))
     facts = {
-        **_reported(tables["performance_survey"]),
+        **_reported(tables["performance_survey"], plan.programme),
         "linkage": _linkage(units, started),
         "reconciliation": _reconcile(tables, insured),
         "moves": {str(int(y)): int(n) for y, n in zip(years, moves.sum(axis=0), strict=True)},
@@ -105,9 +105,9 @@ def _insured(tables: list[Table]) -> tuple[pd.DataFrame, NDArray[np.int64]]:
     return insured, years
 
 
-def _reported(tables: list[Table]) -> dict[str, Any]:
+def _reported(tables: list[Table], programme: str) -> dict[str, Any]:
     """Reported totals, and the repairs that took double counting out of them."""
-    totals, cleaned = reported_totals(tables)
+    totals, cleaned = reported_totals(tables, programme)
     before = {repair for table in tables for repair in table.repairs}
     return {
         "programme": totals,

@@ -21,6 +21,8 @@ from evalkit.study.plan import Plan
 
 Progress = Callable[[str], None]
 _PACKAGE = Path(__file__).resolve().parents[1]
+# parts of the package whose code or facts enter what is prepared
+MADE_BY = ("errors.py", "ingest", "panel.py", "programmes", "simulate", "study")
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +243,7 @@ def prepare(
         {"data": plan.data.model_dump(mode="json"), "units": plan.units.model_dump(mode="json")},
         sort_keys=True,
     )
-    code = code_sha256("ingest", "panel.py", "study", "simulate")
+    code = code_sha256(*MADE_BY)
     key = identifier_key(root, simulated=inputs.simulated)
     hashed = hashlib.sha256(b"stamp" + key).hexdigest()
     stamp = hashlib.sha256(f"{inputs.digest}\n{asked}\n{code}\n{hashed}".encode()).hexdigest()

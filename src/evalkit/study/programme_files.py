@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from evalkit import programmes
-from evalkit.errors import DataError
+from evalkit.errors import DataError, UsageError
 from evalkit.ingest.sources.performance_survey import deduplicate_attracted, deduplicate_firm_totals
 from evalkit.ingest.table import Table
 from evalkit.study.places import capital_mask
@@ -62,15 +62,22 @@ ATTRACTED: tuple[tuple[str, str, dict[str, bool]], ...] = (
 )
 
 
-def reported_totals(tables: Iterable[Table]) -> tuple[list[dict[str, Any]], list[Table]]:
+def reported_totals(
+    tables: Iterable[Table], programme: str = "NIC"
+) -> tuple[list[dict[str, Any]], list[Table]]:
     """Reported totals by phase: the sum over rows, without double counting, and as published.
 
     Rows of one firm that repeat the same value count once; where they differ the largest counts. A firm reported as
     attracted by two bodies counts once; agreements (MOU) are counted as reported, and left out in a row of their own.
 
+    Parameters
+    ----------
+    programme : whose published figures stand beside; a programme that `evalkit.programmes` does not know has none
+
     Returns
     -------
-    rows of plain values, and the tables after the double counting was taken out (with the repairs that say so)
+    rows of plain values, and the tables after the double counting was taken out (with the repairs that say so). Of each
+    sum over firms: ``firms`` behind it, and ``repeated``, those behind the difference of the two sums
     """
     rows: list[dict[str, Any]] = []
     cleaned: list[Table] = []
@@ -79,41 +86,57 @@ def reported_totals(tables: Iterable[Table]) -> tuple[list[dict[str, Any]], list
             once = deduplicate_firm_totals(table, conflict="largest")
             for indicator, column, divisor, attribute in INDICATORS:
                 if column in table.frame:
+                    raw, net = _by_firm(table, column) / divisor, _by_firm(once, column) / divisor
                     rows.append(
-                        _row(
-                            indicator,
-                            attribute,
-                            _sum(table, column) / divisor,
-                            _sum(once, column) / divisor,
-                            table,
-                        )
+                        _row(indicator, programme, attribute, raw.sum(), net.sum(), table)
+                        | {"firms": int((raw != 0).sum()), "repeated": _repeated(raw, net)}
                     )
         elif table.spec.name == "performance_attracted":
             once = deduplicate_attracted(table)
             for indicator, attribute, options in ATTRACTED:
-                raw, net = _attracted(table.frame, **options), _attracted(once.frame, **options)
-                rows.append(_row(indicator, attribute, raw, net, table))
+                rows.append(
+                    _row(
+                        indicator,
+                        programme,
+                        attribute,
+                        _attracted(table.frame, **options),
+                        _attracted(once.frame, **options),
+                        table,
+                    )
+                )
         else:
             continue
         cleaned.append(once)
     return sorted(rows, key=lambda row: row["phase"]), cleaned
 
 
-def _row(indicator: str, attribute: str, raw: float, deduplicated: float, table: Table) -> dict[str, Any]:
+def _row(
+    indicator: str, programme: str, attribute: str, raw: float, deduplicated: float, table: Table
+) -> dict[str, Any]:
     phase = int(table.frame["phase"].iloc[0])
-    fact = published(phase, attribute)
+    fact = published(programme, phase, attribute)
     return {
         "phase": phase,
         "indicator": indicator,
-        "raw": raw,
-        "deduplicated": deduplicated,
+        "raw": float(raw),
+        "deduplicated": float(deduplicated),
         "published": None if fact is None else fact.number,
         "source": "" if fact is None else fact.cite(),
     }
 
 
-def _sum(table: Table, column: str) -> float:
-    return float(np.nansum(table.frame[column].to_numpy(dtype=float, na_value=np.nan)))
+def _by_firm(table: Table, column: str) -> pd.Series:
+    """The sum of a column by firm; a row without a firm counts for itself."""
+    values = pd.Series(table.frame[column].to_numpy(dtype=float, na_value=np.nan)).fillna(0.0)
+    firms = table.frame["firm_id"].reset_index(drop=True).astype(object)
+    firms = firms.where(firms.notna(), pd.Series([f"row {i}" for i in range(len(firms))], dtype=object))
+    return values.groupby(firms).sum()
+
+
+def _repeated(raw: pd.Series, net: pd.Series) -> int:
+    """Firms whose value differs once it is counted a single time."""
+    both = raw.sub(net, fill_value=0.0)
+    return int((both.abs() > 1e-9 * raw.abs().clip(lower=1.0).reindex(both.index, fill_value=1.0)).sum())
 
 
 def _attracted(frame: pd.DataFrame, *, only_capital: bool, agreements: bool) -> float:
@@ -130,9 +153,12 @@ def _attracted(frame: pd.DataFrame, *, only_capital: bool, agreements: bool) -> 
     return float(counted.sum())
 
 
-def published(phase: int, attribute: str) -> Any:
-    """The published figure of a phase of 국가혁신클러스터, or None."""
+def published(programme: str, phase: int, attribute: str) -> Any:
+    """The published figure of a phase of a programme, or None where none is known."""
     if not attribute:
         return None
-    found = programmes.programme("NIC").phase(phase).outcomes
+    try:
+        found = programmes.programme(programme).phase(phase).outcomes
+    except UsageError:
+        return None
     return found.get(attribute)

@@ -247,6 +247,16 @@ def linkage(study: Study) -> None:
         show(release.table(table))
 
 
+def _firms_of(entry: dict[str, Any], min_firms: int) -> tuple[int | None, ...]:
+    """Firms behind each cell of a reported total.
+
+    The two sums differ by what the repeating firms reported: where these are too few, the simple sum would give them away.
+    """
+    firms, repeated = entry.get("firms"), entry.get("repeated") or 0
+    raw = repeated if 0 < repeated < min_firms else firms
+    return (None, None, raw, firms, None, None)
+
+
 def reported(study: Study) -> None:
     """Reported totals as summed over rows, without double counting, and as published."""
     facts = study.audit.get("programme")
@@ -278,6 +288,7 @@ def reported(study: Study) -> None:
         ),
         rows=tuple(rows),
         notes=(say("study.reported.note", lang),),
+        counts=tuple(_firms_of(entry, study.plan.disclosure.min_firms) for entry in facts),
         stub=2,
         lang=lang,
     )
