@@ -14,6 +14,7 @@ import pytest
 from evalkit.panel import Panel
 from evalkit.study import Study
 from evalkit.study.pages import audit, comparison, effect, summary
+from evalkit.study.pages.effect_design import left_out_one
 from evalkit.study.plan import Plan
 from evalkit.study.prepare import Inputs
 
@@ -191,3 +192,47 @@ def test_a_sum_over_two_firms_is_not_shown(tmp_path: Path, shown: Callable[..., 
     facts = {"programme": [entry | {"source": "", "firms": 2, "repeated": 0}]}
     (tmp_path / "audit.json").write_text(json.dumps(facts), encoding="utf-8")
     assert "77" not in shown(lambda: audit.reported(study))
+
+
+def of_firms_study(folder: Path, few: int, **changes: Any) -> Study:
+    """Five provinces with five supported firms each; the sixth has `few`."""
+    plan = plan_of()
+    units = plan.units.model_dump() | {"builder": "firms"}
+    plan = plan_of(units=units, **changes)
+    study = study_of(folder, dict.fromkeys("가나다라마", 2018.0), plan)
+    panel = Panel.load(folder / "units.npz")
+    adoption = panel.constant("adoption").copy()
+    adoption[np.flatnonzero(panel.constant("sido") == "바")[:few]] = 2018.0
+    panel.with_fixed(adoption=adoption).save(folder / "units.npz")
+    return study
+
+
+@pytest.mark.parametrize(("few", "hidden"), [(0, False), (1, True), (2, True), (3, False)])
+def test_leaving_out_a_province_does_not_give_its_only_firm_away(
+    tmp_path: Path, shown: Callable[..., str], few: int, hidden: bool
+) -> None:
+    """The estimate with a province less the estimate without it is what its one or two firms did."""
+    study = of_firms_study(tmp_path, few)
+    found = study.effect("jobs", 1)
+    for page in (effect.leave_one_out, effect.checks):
+        text = shown(lambda page=page: page(study, found))
+        assert ("기업이 3개 미만인 군집 1개" in text) is hidden
+        if page is effect.leave_one_out or hidden:
+            assert ("바" in re.findall(r"[가-힣]+", text)) is (not hidden)
+    if hidden:  # not in what the notebook keeps either
+        values, _ = left_out_one(study, found)
+        assert sorted(values.index) == sorted("가나다라마")
+
+
+def test_many_clusters_are_shown_by_how_much_they_move(tmp_path: Path, shown: Callable[..., str]) -> None:
+    """Clustered by its 60 units a page still stands: the 40 that move the estimate most."""
+    plan = plan_of(inference={"cluster": "sigungu", "companion_cluster": None})
+    study = study_of(tmp_path, dict.fromkeys("가나다라마", 2018.0), plan)
+    panel = Panel.load(tmp_path / "units.npz")
+    panel.with_fixed(sigungu=panel.units.astype(str)).save(tmp_path / "units.npz")
+    found = study.effect("jobs", 1)
+    text = shown(lambda: effect.leave_one_out(study, found))
+    assert "군집 60개 가운데 추정값을 가장 크게 움직이는 40개만" in text
+    moved = np.abs(found.average.replicates[:, 0] - found.average.values[0])
+    shown_names = set(left_out_one(study, found)[0].index)
+    assert shown_names == set(found.average.cluster_labels[np.argsort(-moved)[:40]])

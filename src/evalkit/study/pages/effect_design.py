@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from evalkit.present import figures
+from evalkit.present.figures.forest_plot import LIMIT as MOST
 from evalkit.present.messages import number, quantity, say
 from evalkit.present.numerals import digits_for
 from evalkit.present.phrases import reworded
@@ -129,34 +130,56 @@ def paths(study: Study, effect: Effect) -> None:
     show(release_of(study).figure(drawing))
 
 
+def left_out_one(study: Study, effect: Effect) -> tuple[pd.Series, str]:
+    """The estimate without each cluster, by the cluster's words and in order, and a note on what is not shown.
+
+    The estimate without a cluster that holds one or two firms of a side gives these firms away, by its difference from
+    the estimate with them: such clusters are not shown. Of very many clusters those that move the estimate most are.
+    """
+    lang, average = study.lang, effect.average
+    if average.replicates is None:
+        return pd.Series(dtype=float), ""
+    labels = [reworded(str(label), lang) for label in average.cluster_labels]
+    values = pd.DataFrame({"estimate": average.replicates[:, 0]}, index=labels).assign(
+        conf_low=np.nan, conf_high=np.nan, std_error=np.nan
+    )
+    notes = []
+    least = study.plan.disclosure.min_firms
+    if of_firms(study, effect.outcome):
+        thin = np.zeros(len(labels), dtype=bool)
+        for side in (effect.sample.treated, effect.sample.comparison):
+            firms = np.bincount(average.cluster[side], minlength=len(labels))
+            thin |= (firms > 0) & (firms < least)
+        if thin.any():
+            notes.append(say("leave_one_out.thin", lang, n=int(thin.sum()), min_firms=least))
+            values = values[~thin]
+    found = effect.natural(values)["estimate"].dropna().sort_values()
+    if len(found) > MOST:
+        notes.append(say("leave_one_out.most", lang, all=len(found), shown=MOST))
+        moved = (found - effect.row(study.plan.inference.level)["estimate"]).abs()
+        found = found[moved.rank(method="first", ascending=False) <= MOST]
+    return found, " ".join(notes)
+
+
 def leave_one_out(study: Study, effect: Effect) -> None:
     """The estimate without each cluster."""
     lang = study.lang
-    average = effect.average
-    if average.replicates is None:
+    found, note = left_out_one(study, effect)
+    if found.empty:
+        if note:
+            show(release_of(study).text(note))
         return
-    labels = [reworded(str(label), lang) for label in average.cluster_labels]
-    values = pd.DataFrame(
-        {
-            "estimate": average.replicates[:, 0],
-            "conf_low": np.nan,
-            "conf_high": np.nan,
-            "std_error": np.nan,
-        },
-        index=labels,
-    )
-    values = effect.natural(values).dropna(subset=["estimate"]).sort_values("estimate")
-    row = effect.row(study.plan.inference.level)
     drawing = figures.forest(
-        values,
+        found.to_frame("estimate").assign(conf_low=np.nan, conf_high=np.nan),
         title=say(
             "study.title.leave_one_out",
             lang,
             cluster=say(f"study.cluster.{study.plan.inference.cluster}", lang),
         ),
         xlabel=f"{outcome_label(study, effect.outcome)} ({unit_of(study, effect.outcome)})",
-        overall=row,
+        overall=effect.row(study.plan.inference.level),
         name=f"leave_one_out_{effect.outcome}_{effect.phase}",
+        note=note,
         firms=False,
         lang=lang,
     )
@@ -195,19 +218,21 @@ def check_sentence(study: Study, effect: Effect, name: str) -> str:
     if name == "pre_trends":
         return pre_trend_sentence(study, effect)
     if name == "leave_one_out" and check.detail:
-        low, high = float(check.detail["lowest"]), float(check.detail["highest"])
-        if effect.scale == "log":
-            low, high = float(100 * np.expm1(low)), float(100 * np.expm1(high))
+        found, note = left_out_one(study, effect)
+        if found.empty:
+            return note or say("study.leave_one_out.no_replicates", lang)
+        low, high = float(found.iloc[0]), float(found.iloc[-1])
         digits = digits_for(abs(high - low), low, high)
-        return say(
+        sentence = say(
             f"study.leave_one_out.{check.reason}",
             lang,
             low=number(low, digits),
             high=quantity(high, unit_of(study, effect.outcome), digits, lang),
-            low_without=reworded(str(check.detail["lowest_without"]), lang),
-            high_without=reworded(str(check.detail["highest_without"]), lang),
+            low_without=str(found.index[0]),
+            high_without=str(found.index[-1]),
             cluster=say(f"study.cluster.{study.plan.inference.cluster}", lang),
         )
+        return f"{sentence} {note}".strip()
     if name == "balance":
         worst = number(check.statistic, 2)
         names = ", ".join(variable_label(v, study, effect) for v in check.detail.get("variables", []))
