@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import openpyxl
 import pytest
 
 from evalkit.errors import FileError, PlanError, SchemaError, ValueProblem
-from evalkit.ingest import ColumnSpec, TableSpec, read_source, read_table
+from evalkit.ingest import SPECS, ColumnSpec, TableSpec, read_source, read_table
 from evalkit.ingest.identifiers import business_check_digit, normalise_number
 from evalkit.ingest.sources.performance_survey import phase_in_name
 
@@ -159,3 +160,21 @@ def test_a_place_that_was_divided_before(tmp_path):
         ValueProblem, match=r"2행 > 열 사업장주소\] 주소 '충청북도 청원군' 의 시·군·구가 그 시점에 없고"
     ):
         read_source("employment_insurance", path, key=KEY)
+
+
+def test_the_guide_names_every_column_that_a_file_must_have():
+    """data/raw/README.md: the row of a folder has, for each required column, one of the headers that are read."""
+    guide = (Path(__file__).resolve().parents[2] / "data" / "raw" / "README.md").read_text(encoding="utf-8")
+    folders = {
+        "성과조사": ("performance_projects", "performance_outcomes", "performance_attracted"),
+        "고용보험": ("employment_insurance",),
+        "재무": ("firm_financials",),
+        "지정고시": ("zone_designation", "zone_distance"),
+        "물가": ("deflator",),
+        "국민연금": ("national_pension",),
+    }
+    for folder, tables in folders.items():
+        (row,) = [line for line in guide.splitlines() if line.startswith(f"| `{folder}/`")]
+        told = {word.strip() for word in re.split(r"[,·:|]", row)}
+        for column in (c for table in tables for c in SPECS[table].columns if c.required):
+            assert told & {*column.aliases}, (folder, column.name, column.aliases)
