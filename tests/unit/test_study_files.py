@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from evalkit.panel import Panel
 from evalkit.simulate.identity import identify
 from evalkit.study import Study
 from evalkit.study.plan import load_plan
-from evalkit.study.prepare import MADE_BY, Prepared, fingerprint, identifier_key, prepare
+from evalkit.study.prepare import MADE_BY, Prepared, _put, fingerprint, identifier_key, prepare
 from evalkit.study.programme_files import reported_totals, support
 
 PLANS = Path(__file__).resolve().parents[2] / "plans"
@@ -337,6 +338,52 @@ def test_the_identifier_key_is_made_once_and_kept(ready: Project) -> None:
     assert ready.prepare().changed
     assert path.read_bytes() == key
     np.testing.assert_array_equal(Panel.load(folder / "units.npz").units, firms)
+
+
+def test_runs_at_once_agree_on_one_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EVALKIT_HASH_KEY", raising=False)
+    for k in range(10):
+        root = tmp_path / str(k)
+        with ThreadPoolExecutor(8) as pool:
+            keys = set(pool.map(lambda _, root=root: identifier_key(root, simulated=False), range(8)))
+        assert len(keys) == 1
+        assert [p.name for p in (root / "data" / "processed").iterdir()] == ["identifier.key"]
+
+
+def test_data_named_by_hand_has_panels_of_its_own(ready: Project, tmp_path: Path) -> None:
+    """A run on other data does not take the panels away from under a run on the plan's own."""
+    first = ready.prepare()
+    other = Path(shutil.copytree(ready.root / "data" / "raw", tmp_path / "other"))
+    file = next((other / "물가").glob("*.csv"))
+    file.write_bytes(file.read_bytes() + b"\n")
+    before = {name: state for name, state in ready.state().items() if name.startswith("nic/")}
+    second = ready.prepare(other)
+    assert second.changed
+    assert second.folder != first.folder
+    assert {name: state for name, state in ready.state().items() if name.startswith("nic/")} == before
+    assert not ready.prepare().changed
+    assert not ready.prepare(other).changed
+
+
+def test_two_runs_that_put_the_same_folder_leave_it_whole(tmp_path: Path) -> None:
+    """Threads stand in for runs: whoever comes second neither fails nor leaves half a folder."""
+    target = tmp_path / "nic"
+
+    def put(number: int) -> None:
+        aside = tmp_path / f".preparing-{number}"
+        aside.mkdir()
+        for name in ("audit.json", "units.npz"):
+            (aside / name).write_text(str(number % 2))
+        (aside / "stamp").write_text(str(number % 2))
+        _put(aside, target)
+        shutil.rmtree(aside, ignore_errors=True)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(put, range(200)))
+    contents = {p.name: p.read_text() for p in target.iterdir()}
+    assert set(contents) == {"audit.json", "units.npz", "stamp"}
+    assert len(set(contents.values())) == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["nic"]
 
 
 def test_a_key_of_ones_own_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

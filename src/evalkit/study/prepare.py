@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -198,11 +199,36 @@ def _write_world(plan_path: Path, plan: Plan, progress: Progress | None) -> None
         ]
         (aside / "files.json").write_text(json.dumps(files, ensure_ascii=False, indent=1), encoding="utf-8")
         (aside / "stamp").write_text(stamp)
-        if folder.exists():
-            shutil.rmtree(folder)
-        aside.replace(folder)
+        _put(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _put(aside: Path, folder: Path) -> None:
+    """A finished folder in the place of an earlier one, whatever other runs put there meanwhile.
+
+    The earlier folder is moved away, not emptied in place: a reader never sees a half-empty one. Where another run was
+    quicker with the same stamp its folder stays.
+    """
+    stamp = (aside / "stamp").read_text()
+    for _ in range(50):
+        with contextlib.suppress(OSError):
+            if (folder / "stamp").read_text() == stamp:
+                return
+        gone = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".replaced-"))
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                folder.replace(gone / "earlier")
+            with contextlib.suppress(OSError):
+                aside.replace(folder)
+                return
+        finally:
+            shutil.rmtree(gone, ignore_errors=True)
+    raise FileError(
+        "다른 실행이 같은 폴더를 쓰고 있어 자료를 둘 수 없음",
+        where=(folder.name,),
+        remedy="다른 실행이 끝난 뒤 다시 할 것",
+    )
 
 
 def identifier_key(root: Path, *, simulated: bool) -> bytes:
@@ -218,10 +244,16 @@ def identifier_key(root: Path, *, simulated: bool) -> bytes:
     path = root / "data" / "processed" / "identifier.key"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".part")
-        temporary.write_bytes(os.urandom(32))
-        temporary.chmod(0o600)
-        temporary.replace(path)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".key-")
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(os.urandom(32))
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            pass  # another run was quicker: its key holds
+        except OSError:  # a disk without links
+            shutil.copyfile(temporary, path)
+        Path(temporary).unlink()
     return path.read_bytes()
 
 
@@ -238,7 +270,7 @@ def prepare(
     if inputs.simulated:
         _write_world(plan_path, plan, progress)
         inputs = fingerprint(plan_path, plan, data)
-    folder = root / "data" / "processed" / plan.id
+    folder = root / "data" / "processed" / _folder_name(plan, data)
     asked = json.dumps(
         {"data": plan.data.model_dump(mode="json"), "units": plan.units.model_dump(mode="json")},
         sort_keys=True,
@@ -261,12 +293,17 @@ def prepare(
             panel.save(aside / f"{name}.npz")
         write_json(aside / "audit.json", audit)
         (aside / "stamp").write_text(stamp)
-        if folder.exists():
-            shutil.rmtree(folder)
-        aside.replace(folder)
+        _put(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return Prepared(folder, inputs, changed=True)
+
+
+def _folder_name(plan: Plan, data: str | Path | None) -> str:
+    """The plan's name; with data named by hand a folder of its own, so that two runs on different data do not mix."""
+    if data is None:
+        return plan.id
+    return f"{plan.id}@{hashlib.sha256(str(Path(data).resolve()).encode()).hexdigest()[:8]}"
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
