@@ -250,6 +250,18 @@ def test_a_known_effect_is_recovered_exactly(phase: int, who: slice) -> None:
     assert total["conf_high"] == pytest.approx(effect.row(0.95)["conf_high"] * effect.n_treated * 0.5)
 
 
+def test_the_mean_without_support_weighs_years_since_support_as_the_effect_does() -> None:
+    """Units 0–5 adopt in 2018 and are seen for three years, 6–17 in 2020 and are seen for one."""
+    adoption = np.where(np.arange(UNITS) < 6, 2018.0, np.where(np.arange(UNITS) < 18, 2020.0, np.inf))
+    plan = plan_of(phases={1: {"label": WORD, "cohorts": [2018, 2020], "periods": [2015, 2020]}})
+    y = untreated() + GAIN[:, None] * (PERIODS[None, :] >= adoption[:, None])
+    effect = estimate_effect(plan, panel_of(y).with_fixed(adoption=adoption), "jobs", 1)
+    without = untreated()
+    first = np.concatenate([without[:6, 3], without[6:18, 5]]).mean()  # 2018 and 2020
+    expected = np.mean([first, without[:6, 4].mean(), without[:6, 5].mean()])
+    assert effect.counterfactual_mean == pytest.approx(expected)
+
+
 def test_the_error_comes_from_leaving_out_each_province() -> None:
     """CV3 by hand: without a province the effect is the mean gain of the treated that are left."""
     effect = estimate_effect(plan_of(), panel_of(), "jobs", 1)

@@ -292,12 +292,13 @@ def _paths(sample: AnalysisSample) -> pd.DataFrame:
 
 
 def _treated_mean(sample: AnalysisSample, times: tuple[int, ...], lo: int, hi: int) -> float:
-    """Mean observed outcome of treated unit-years at the averaged event times."""
+    """Mean observed outcome of the treated at each averaged event time, averaged over these as the effect is."""
     adoption = np.asarray(sample.panel.constant(ADOPTION), dtype=np.float64)
     inside = (adoption >= lo) & (adoption <= hi)
     event_time = sample.panel.periods[None, :] - adoption[:, None]
-    cell = np.isin(event_time, times) & inside[:, None]
-    return float(np.nanmean(sample.panel.values(OUTCOME)[cell]))
+    values = sample.panel.values(OUTCOME)
+    seen = np.isfinite(values) & inside[:, None]
+    return float(np.mean([values[seen & (event_time == e)].mean() for e in times]))
 
 
 def companions_table(effect: Effect, level: float) -> pd.DataFrame:
