@@ -49,6 +49,8 @@ def _sentences(function: F) -> F:
         except KeyboardInterrupt:
             click.echo("사용자가 멈춤.", err=True)
             sys.exit(130)
+        except BrokenPipeError:
+            raise  # the reader of our output went away (`| head`): click ends without a word
         except Exception as error:
             if debug:
                 raise
@@ -105,9 +107,11 @@ def report(
 
     outcome = render_plan(plan, Options(only, force, lang, data, out, jobs, timeout))
     if outcome.made:
+        failed = len({name for name, _ in outcome.failed} & set(outcome.made))
         click.echo(
-            f"보고서 {len(outcome.made)}건을 만듦"
+            f"보고서 {len(outcome.made) - failed}건을 만듦"
             + (f", {len(outcome.kept)}건은 그대로" if outcome.kept else "")
+            + (f", {failed}건은 끝나지 않음" if failed else "")
         )
     else:
         click.echo(f"바뀐 것이 없어 보고서 {len(outcome.kept)}건을 그대로 둠")

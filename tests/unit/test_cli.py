@@ -151,7 +151,7 @@ def test_report_passes_its_options_on(plan: Path, tmp_path: Path, monkeypatch: p
 
     def render(path: Path, options: Options) -> pipeline.Outcome:
         seen.append(options)
-        return pipeline.Outcome(tmp_path, ("a",), ("b",), (("a", "이유"),), 4)
+        return pipeline.Outcome(tmp_path, ("a", "c"), ("b",), (("a", "이유"),), 4)
 
     monkeypatch.setattr(pipeline, "render_plan", render)
     words = [
@@ -172,7 +172,7 @@ def test_report_passes_its_options_on(plan: Path, tmp_path: Path, monkeypatch: p
     code, out, err = call("report", plan, *words)
     assert code == 4
     assert seen == [Options(("x", "y"), True, "en", None, tmp_path, 3, 9.0)]
-    assert "1건을 만듦, 1건은 그대로" in out
+    assert "보고서 1건을 만듦, 1건은 그대로, 1건은 끝나지 않음" in out  # one that failed is not made
     assert "실패: a: 이유" in err
 
 
@@ -192,6 +192,25 @@ def test_an_unexpected_fault_is_a_sentence_too(plan: Path, monkeypatch: pytest.M
     assert "ZeroDivisionError" in err
     assert "--debug" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+def test_a_reader_that_goes_away_is_no_fault() -> None:
+    """`evalkit plan schema | head -1`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "evalkit", "plan", "schema"],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert "오류" not in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("encoding", ["cp949", "ascii", "cp1252"])
