@@ -165,10 +165,12 @@ def plan_check(plan: Path) -> None:
     """PLAN 과 그 공책의 매개변수가 맞는지 본다. 자료는 읽지 않는다."""
     from evalkit.report.parameters import declared_parameters, typed_parameters
     from evalkit.report.source import find_notebook, read_notebook
+    from evalkit.study.build import check_words
     from evalkit.study.plan import load_plan
     from evalkit.study.prepare import project_root
 
     loaded = load_plan(plan)
+    check_words(loaded)
     root = project_root(plan)
     jobs = loaded.jobs()
     for job in jobs:

@@ -148,3 +148,62 @@ class TestFingerprint:
             fingerprint(path, plan, tmp_path / "nowhere")
         with pytest.raises(FileError, match="하나도 없음"):
             fingerprint(path, plan, tmp_path)
+
+
+def test_a_copied_plan_needs_an_id_of_its_own(tmp_path: Path, raw: dict) -> None:
+    text = yaml.safe_dump(raw, allow_unicode=True)
+    (tmp_path / "one.yml").write_text(text, encoding="utf-8")
+    load_plan(tmp_path / "one.yml")
+    assert "id 'nic_phase1_vs_phase3' 을(를) one.yml 도 씀" in refuse(tmp_path, text)
+
+
+def test_a_logarithm_is_no_outcome(tmp_path: Path, raw: dict) -> None:
+    raw["outcomes"]["jobs"]["variable"] = "log_jobs"
+    assert "scale: log" in refuse(tmp_path, raw)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "word"),
+    [
+        (("data", "sources", "zones", "table"), "zone", "비슷한 이름: zones"),
+        (("units", "options", "ring"), 10, "비슷한 이름: ring_km"),
+        (("data", "sources", "zonez"), {"table": "zones", "files": "x.csv"}, "비슷한 이름: zones"),
+    ],
+)
+def test_names_that_no_reader_knows_are_refused_without_reading(
+    raw: dict, path: tuple, value: object, word: str
+) -> None:
+    from evalkit.study.build import check_words
+
+    target = raw
+    for part in path[:-1]:
+        target = target[part]
+    target[path[-1]] = value
+    with pytest.raises(PlanError, match=word):
+        check_words(Plan.model_validate(raw))
+
+
+class TestFiles:
+    plan = TestFingerprint.plan
+
+    def test_a_table_that_no_pattern_reads_is_not_passed_over(self, tmp_path: Path, raw: dict) -> None:
+        raw["data"]["sources"] = {"survey": {"table": "performance_survey", "files": "성과조사/*.xls*"}}
+        path, plan = self.plan(tmp_path, raw)
+        folder = tmp_path / "data" / "raw" / "성과조사"
+        folder.mkdir(parents=True)
+        (folder / "1단계.xlsx").write_bytes(b"1")
+        (folder / "메모.txt").write_bytes(b"1")
+        fingerprint(path, plan)
+        (folder / "2단계.csv").write_bytes(b"2")
+        with pytest.raises(FileError, match=r"성과조사 > 2단계\.csv.*읽지 않는 파일"):
+            fingerprint(path, plan)
+
+    def test_names_from_a_mac_are_the_same_names(self, tmp_path: Path, raw: dict) -> None:
+        import unicodedata
+
+        raw["data"]["sources"] = {"survey": {"table": "performance_survey", "files": "성과조사/*단계*.xlsx"}}
+        path, plan = self.plan(tmp_path, raw)
+        folder = tmp_path / "data" / "raw" / unicodedata.normalize("NFD", "성과조사")
+        folder.mkdir(parents=True)
+        (folder / unicodedata.normalize("NFD", "1단계.xlsx")).write_bytes(b"1")
+        assert len(fingerprint(path, plan).files) == 1

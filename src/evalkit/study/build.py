@@ -6,18 +6,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from evalkit.errors import FileError, PlanError, nearest
-from evalkit.ingest.sources import read_source
+from evalkit.ingest.sources import READERS, check_options, read_source
 from evalkit.ingest.table import Table
 from evalkit.panel import Panel
 from evalkit.study.audit import describe_panel, describe_table
+from evalkit.study.firms import OPTIONS as FIRM_OPTIONS
 from evalkit.study.firms import build_firms
 from evalkit.study.plan import Plan
-from evalkit.study.prepare import Inputs, Progress
+from evalkit.study.prepare import Inputs, Progress, matching
 from evalkit.study.regions import build_regions
 
 Tables = Mapping[str, list[Table]]
 Builder = Callable[[Plan, Tables], tuple[dict[str, Panel], dict[str, Any]]]
 BUILDERS: dict[str, Builder] = {"firms": build_firms, "regions": build_regions}
+OPTIONS: dict[str, tuple[str, ...]] = {"firms": tuple(FIRM_OPTIONS), "regions": ("variables",)}
 # builder -> the sources that it joins, and those that it can do without
 SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "firms": (
@@ -49,12 +51,10 @@ def build(
     PlanError : a source that the builder does not know, or one that it needs is not in the plan
     FileError : a source that it needs has no file
     """
-    _check_sources(plan)
+    check_words(plan)
     tables: dict[str, list[Table]] = {}
     for name, source in plan.data.sources.items():
-        paths = sorted(
-            f for f in inputs.folder.glob(source.files) if f.is_file() and not f.name.startswith(("~$", "."))
-        )
+        paths = matching(inputs.folder, source.files)
         if not paths:
             continue
         if progress:
@@ -76,6 +76,30 @@ def build(
         **facts,
     }
     return panels, audit
+
+
+def check_words(plan: Plan) -> None:
+    """Refuse names in a plan that no reader and no builder knows; reads no data.
+
+    Raises
+    ------
+    PlanError : a source, table or option that is not there; the message names the nearest
+    """
+    _check_sources(plan)
+    for name, source in plan.data.sources.items():
+        if source.table not in READERS:
+            raise PlanError(
+                f"모르는 표 {source.table!r}",
+                where=(plan.id, f"data.sources.{name}.table"),
+                remedy=nearest(source.table, READERS),
+            )
+        check_options(source.table, source.options)
+    known = OPTIONS[plan.units.builder]
+    for option in plan.units.options:
+        if option not in known:
+            raise PlanError(
+                f"모르는 옵션 {option!r}", where=(plan.id, "units.options"), remedy=nearest(option, known)
+            )
 
 
 def _check_sources(plan: Plan) -> None:

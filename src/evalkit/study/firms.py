@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evalkit.errors import DataError, PlanError, nearest
+from evalkit.errors import DataError, PlanError
 from evalkit.ingest.regions import municipalities
 from evalkit.ingest.table import Table
 from evalkit.panel import Panel
@@ -28,7 +28,7 @@ OPTIONS: dict[str, Any] = {"price_base_year": 2020, "ring_km": RING_KM, "industr
 
 def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str, Panel], dict[str, Any]]:
     """Panels ``units`` (firms) and ``regions`` (시군구), with the facts of the audit."""
-    options = _options(plan)
+    options = {**OPTIONS, **plan.units.options}
     insured, years = _insured(tables["employment_insurance"])
     firms = _firm_years(insured)
     units = pd.Index(np.unique(firms["firm_id"].to_numpy(dtype=str)), name="firm_id")
@@ -80,15 +80,6 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
         "price_base_year": int(options["price_base_year"]),
     }
     return {"units": panel, "regions": regions}, facts
-
-
-def _options(plan: Any) -> dict[str, Any]:
-    options = {**OPTIONS, **plan.units.options}
-    for name in sorted(set(options) - set(OPTIONS)):
-        raise PlanError(
-            f"모르는 옵션 {name!r}", where=(plan.id, "units.options"), remedy=nearest(name, OPTIONS)
-        )
-    return options
 
 
 def _insured(tables: list[Table]) -> tuple[pd.DataFrame, NDArray[np.int64]]:

@@ -84,9 +84,23 @@ def load_plan(path: str | Path) -> Plan:
             "계획이 비어 있거나 목록임", where=(path.name,), remedy="plans/ 의 예를 복사해 고칠 것"
         )
     try:
-        return Plan.model_validate(raw)
+        plan = Plan.model_validate(raw)
     except ValidationError as error:
         raise _plan_error(error, raw, path) from None
+    _refuse_second_id(plan, path)
+    return plan
+
+
+def _refuse_second_id(plan: Plan, path: Path) -> None:
+    """Two plans with one id would overwrite one another's panels, reports and frozen copy."""
+    same = re.compile(rf"^id:\s*[\"']?{re.escape(plan.id)}[\"']?\s*(#.*)?$", re.MULTILINE)
+    for other in sorted(path.parent.glob("*.y*ml")):
+        if other.name != path.name and same.search(other.read_text(encoding="utf-8-sig", errors="replace")):
+            raise PlanError(
+                f"id {plan.id!r} 을(를) {other.name} 도 씀",
+                where=(path.name, "id"),
+                remedy="복사한 계획의 id 를 새 이름으로 바꿀 것",
+            )
 
 
 def _plan_error(error: ValidationError, raw: Mapping[str, Any], path: Path) -> PlanError:

@@ -235,6 +235,10 @@ class Plan(_Strict):
                 raise ValueError(
                     f"결과 {name}: 사업화 매출은 지원받지 않은 기업에서 정의상 0 이므로 이중차분을 할 수 없음; 총매출(실질)을 쓸 것"
                 )
+            if outcome.variable.startswith("log_"):
+                raise ValueError(
+                    f"결과 {name}: 로그 변수 {outcome.variable} 은(는) 통제변수로만 씀; 원래 변수에 scale: log 를 적을 것"
+                )
             if "share_of_new_hires" in outcome.variable:
                 raise ValueError(
                     f"결과 {name}: 신규 채용 중 비율은 채용이 0 이면 정의되지 않음; 인원수를 쓸 것"

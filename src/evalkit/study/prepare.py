@@ -11,16 +11,19 @@ import json
 import os
 import shutil
 import tempfile
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from evalkit.errors import DataError, FileError
 from evalkit.study.plan import Plan
 
 Progress = Callable[[str], None]
+_TABLES = {".csv", ".tsv", ".xls", ".xlsx", ".xlsm", ".xlsb", ".ods", ".zip"}
 _PACKAGE = Path(__file__).resolve().parents[1]
 # parts of the package whose code or facts enter what is prepared
 MADE_BY = ("errors.py", "ingest", "panel.py", "programmes", "simulate", "study")
@@ -104,14 +107,43 @@ def _data_folder(plan_path: Path, plan: Plan, data: Path | None) -> Path:
     return (plan_path.resolve().parent / plan.data.folder).resolve()
 
 
+def matching(folder: Path, pattern: str) -> list[Path]:
+    """Files that a pattern of the plan means, in order of name; a name that came from a Mac (NFD) is the same name."""
+    level = [folder]
+    for part in PurePosixPath(pattern).parts:
+        level = [
+            child
+            for parent in level
+            if parent.is_dir()
+            for child in parent.iterdir()
+            if fnmatchcase(_composed(child.name), _composed(part))
+        ]
+    return sorted(f for f in level if f.is_file() and not f.name.startswith(("~$", ".")))
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
 def _found(folder: Path, plan: Plan) -> dict[str, list[Path]]:
-    """Files of each source, temporary files of Excel left out, in order of name."""
-    return {
-        name: sorted(
-            f for f in folder.glob(source.files) if f.is_file() and not f.name.startswith(("~$", "."))
-        )
-        for name, source in plan.data.sources.items()
-    }
+    """Files of each source, temporary files of Excel left out."""
+    return {name: matching(folder, source.files) for name, source in plan.data.sources.items()}
+
+
+def _refuse_unread(folder: Path, plan: Plan, found: dict[str, list[Path]]) -> None:
+    """A table in a source's folder that no pattern reads would be left out in silence: 성과조사 saved as CSV."""
+    read = {file for group in found.values() for file in group}
+    for source in plan.data.sources.values():
+        parent = PurePosixPath(source.files).parent
+        if not parent.parts:
+            continue
+        for file in matching(folder, f"{parent}/*"):
+            if file not in read and file.suffix.lower() in _TABLES:
+                raise FileError(
+                    f"계획의 무늬 {source.files!r} 에 맞지 않아 읽지 않는 파일임",
+                    where=(parent.as_posix(), file.name),
+                    remedy="그 꼴로 다시 저장하거나, 쓰지 않을 파일이면 다른 곳으로 옮길 것",
+                )
 
 
 def fingerprint(plan_path: str | Path, plan: Plan, data: str | Path | None = None) -> Inputs:
@@ -140,12 +172,13 @@ def fingerprint(plan_path: str | Path, plan: Plan, data: str | Path | None = Non
             True,
             _world_folder(plan_path, plan) / "raw",
         )
+    _refuse_unread(folder, plan, found)
     missing = [name for name, files in found.items() if not files and plan.data.sources[name].required]
     if missing:
         raise FileError(
             f"꼭 필요한 자료 {missing[0]!r} 의 파일이 없음 (무늬: {plan.data.sources[missing[0]].files})",
             where=(plan_path.name, folder.name),
-            remedy="파일을 그 자리에 두거나 계획에서 required: false 로 바꿀 것",
+            remedy="파일을 그 자리에 둘 것",
         )
     files = tuple(
         InputFile(file.relative_to(folder).as_posix(), sha256_of(file), file.stat().st_size)

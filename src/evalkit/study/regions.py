@@ -16,12 +16,6 @@ from evalkit.study.places import capital_mask
 
 def build_regions(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str, Panel], dict[str, Any]]:
     """Panel ``units`` (시군구 × year) with adoption from the membership list."""
-    known = {"variables"}
-    unknown = sorted(set(plan.units.options) - known)
-    if unknown:
-        raise PlanError(
-            f"모르는 옵션 {unknown[0]!r}", where=(plan.id, "units.options"), remedy=nearest(unknown[0], known)
-        )
     variables = list(plan.units.options.get("variables", [o.variable for o in plan.outcomes.values()]))
     frame = pd.concat([table.frame for table in tables["panel"]], ignore_index=True)
     for variable in variables:
