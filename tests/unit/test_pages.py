@@ -116,7 +116,7 @@ def test_one_treated_province_shows_no_interval_on_any_page(
     assert "구간을 적지 않" in text
     assert BY_CHANCE.findall(text) == []
     assert "–이다" not in text  # a sentence does not end on a missing interval
-    assert "지원 전 4개 시점의 공동 검정을 할 수 없다" in text
+    assert "시작 전 4개 시점의 공동 검정을 할 수 없다" in text
 
 
 def test_errors_of_other_methods_are_not_shown_instead(tmp_path: Path, shown: Callable[..., str]) -> None:

@@ -242,9 +242,9 @@ def _shown(box: Any, figure: Any) -> bool:
 
 def test_the_event_study_says_what_it_shows() -> None:
     drawing = the_event_study()
-    assert "지원 전 3개 시점 가운데 95% 신뢰구간이 0을 벗어난 것은 0개" in drawing.alt
+    assert "시작 전 3개 시점 가운데 95% 신뢰구간이 0을 벗어난 것은 0개" in drawing.alt
     # 0.5 ± 0.8, 1.0 ± 0.8 and 1.5 ± 0.8: the last two leave zero out
-    assert "지원 후 3개 시점 가운데 2개" in drawing.alt
+    assert "시작 후 3개 시점 가운데 2개" in drawing.alt
     assert "1.50" in drawing.alt
     assert "[0.70, 2.30]" in drawing.alt
     assert drawing.firms == 40
@@ -297,7 +297,7 @@ def test_the_comparison_counts_the_thinner_phase_and_what_excludes_zero() -> Non
 
 
 def test_paths_name_series_at_their_ends_and_take_counts_by_year() -> None:
-    assert {"처치", "비교", "1단계", "지원 시작"} <= set(the_paths().words)
+    assert {"처치", "비교", "1단계", "시작"} <= set(the_paths().words)
     frame = pd.DataFrame({"a": [1.0, 2.0], "b": [2.0, 1.0]}, index=[2018, 2019])
     counts = pd.DataFrame({"n": [9, 2], "m": [50, 60]}, index=[2018, 2019])
     drawing = figures.paths(frame, title="가", ylabel="나", labels=("고용보험", "국민연금"), counts=counts)
@@ -397,8 +397,8 @@ def test_a_description_counts_years_and_marks_no_start() -> None:
     frame = events([0, 1, 2], start=1.0)
     plain = figures.event_study(frame, title="가", ylabel="나")
     described = figures.event_study(frame, title="가", ylabel="나", since=2016)
-    assert {"지원 전", "지원 후"} <= set(plain.words)
-    assert not {"지원 전", "지원 후", "지원 시작 후 경과 연수"} & set(described.words)
+    assert {"시작 전", "시작 후"} <= set(plain.words)
+    assert not {"시작 전", "시작 후", "시작 후 경과 연수"} & set(described.words)
     assert {"2016", "2018", "2015\n(기준 연도)", "연도"} <= set(described.words)
     assert [row[0] for row in described.data.rows] == ["2015", "2016", "2017", "2018"]
     assert described.data.columns[0].label == "연도"
@@ -413,5 +413,5 @@ def test_the_word_of_the_start_stands_clear_of_the_series(drawn: list[Any], at: 
     if side == "bottom":
         frame.loc[2023, "comparison"] = 1.0  # room below, but only where the word does not stand
     figures.paths(frame, title="가", ylabel="나", adoption=2016)
-    word = next(text for text in drawn[0].axes[0].texts if text.get_text() == "지원 시작")
+    word = next(text for text in drawn[0].axes[0].texts if text.get_text() == "시작")
     assert word.get_va() == side
