@@ -79,6 +79,19 @@ def test_anticipated_periods_are_no_evidence_about_trends() -> None:
     assert check.detail["drift_over_window"] == pytest.approx(2 * check.detail["slope_half_power"])
 
 
+def test_a_varying_base_tests_every_change_before_adoption() -> None:
+    """Each term is a change of one period, the last before adoption included; a drift shows in each by its slope."""
+    short = event([-3, -2, -1, 0, 1], [0.1, 0.1, 0.2, 5.0, 6.0], np.eye(5), design={"base": "varying"})
+    np.testing.assert_array_equal(pre_event_times(short), [True, True, True, False, False])
+    check = pre_trends(short, effect=60.0)
+    assert check.detail["periods"] == 3
+    assert check.detail["drift_over_window"] == pytest.approx(2 * check.detail["slope_half_power"])
+    # one period away from the base, whatever the event time (positive and negative sides are drawn apart)
+    one = detectable_slope(event([-2], [0.0], [[1.0]]), power=0.5, level=0.95, seed=1)
+    far = event([-7], [0.0], [[1.0]], design={"base": "varying"})
+    assert detectable_slope(far, power=0.5, level=0.95, seed=1) == pytest.approx(one, rel=0.04)
+
+
 def test_periods_without_an_error_are_not_called_missing() -> None:
     """One treated cluster: three periods before are there, but nothing tells their error."""
     blank = event(TIMES, [0.1, 0.2, 0.3, 0.0, 1.0, 2.0, 3.0], np.full((7, 7), np.nan), dof=np.nan)

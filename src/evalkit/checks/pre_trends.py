@@ -25,10 +25,18 @@ def anticipation_of(event: Estimate) -> int:
     return int(event.design.get("anticipation", 0))
 
 
+def _varying(event: Estimate) -> bool:
+    """Whether each period before is compared with the one before it, not with the base."""
+    return str(event.design.get("base", "universal")) == "varying"
+
+
 def before_the_base(event: Estimate) -> NDArray[np.bool_]:
-    """Terms before the base period, the last one that neither treatment nor its anticipation touches."""
+    """Terms before the base period, the last one that neither treatment nor its anticipation touches.
+
+    With a varying base that period has a term of its own: its change from the period before.
+    """
     time = np.asarray(event.terms.get_level_values("event_time"), dtype=float)
-    return np.asarray(time < -1 - anticipation_of(event))
+    return np.asarray(time < -anticipation_of(event) - (0 if _varying(event) else 1))
 
 
 def pre_event_times(event: Estimate) -> NDArray[np.bool_]:
@@ -87,9 +95,11 @@ def detectable_slope(pre: Estimate, *, power: float, level: float, seed: int) ->
     """The linear deviation per period that individual pre tests would flag with probability `power`.
 
     The deviation is measured from the base period: with a periods of anticipation a coefficient at event time e is off
-    by slope × (e + 1 + a).
+    by slope × (e + 1 + a). With a varying base every coefficient is a change of one period, off by the slope itself.
     """
     time = np.asarray(pre.terms.get_level_values("event_time"), dtype=float) + 1 + anticipation_of(pre)
+    if _varying(pre):
+        time = np.ones_like(time)
     errors = pre.std_errors
     dof = float(pre.dof.min(initial=np.inf))
     critical = float(ndtri(0.5 + level / 2) if np.isinf(dof) else stdtrit(dof, 0.5 + level / 2))
