@@ -53,6 +53,7 @@ def test_an_unknown_key_deep_inside_an_outcome(tmp_path: Path, raw: dict) -> Non
     [
         (("design", "comparison"), "not_yett", "비슷한 이름: not_yet"),
         (("inference", "level"), 95, "1 미만"),
+        (("design", "missing"), "drop", "missing: pairs 로 적을 것"),
         (("phases", 1, "cohorts"), [2020, 2018], "순서"),
         (("phases", 1, "periods"), [2018, 2022], "지원 전 기간"),
         (("outcomes", "jobs", "phases"), [2], "없는 단계 2"),

@@ -136,7 +136,11 @@ def inputs(folder: Path) -> Inputs:
 
 
 def sources(**given: Any) -> Plan:
-    listed = {name: {"table": name, "files": f"{name}.csv", "required": False} for name in given}
+    tables = {"panel": "region_panel"}
+    listed = {
+        name: {"table": tables.get(name, "membership"), "files": f"{name}.csv", "required": False}
+        for name in given
+    }
     return Plan.model_validate(raw_plan(data={"folder": "../data", "sources": listed}))
 
 

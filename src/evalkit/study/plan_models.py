@@ -188,6 +188,14 @@ class DesignPlan(_Strict):
     )
     at_risk: str | None = Field(None, description="기준 시점에 이 변수가 양수인 단위만 비교한다 (예: alive)")
 
+    @model_validator(mode="after")
+    def _at_risk_by_pairs(self) -> DesignPlan:
+        if self.at_risk is not None and self.missing != "pairs":
+            raise ValueError(
+                f"at_risk 는 칸마다 다른 표본을 쓰므로 missing: {self.missing} 와(과) 함께 쓸 수 없음; missing: pairs 로 적을 것"
+            )
+        return self
+
 
 class InferencePlan(_Strict):
     rule: Literal["cv3", "auto"] = "auto"
