@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -309,9 +310,16 @@ def nb_check(paths: tuple[Path, ...]) -> None:
         sys.exit(2)
 
 
+def _end_in_order() -> None:
+    """A request to end (a scheduler, a closing session) leaves no kernels, sockets or temporary folders behind."""
+    with contextlib.suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
 def main() -> None:
     """Entry point."""
     _consoles()
+    _end_in_order()
     cli(prog_name="evalkit")
 
 

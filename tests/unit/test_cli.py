@@ -194,6 +194,29 @@ def test_an_unexpected_fault_is_a_sentence_too(plan: Path, monkeypatch: pytest.M
     assert "Traceback" not in err
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_run_that_is_told_to_end_cleans_up(tmp_path: Path) -> None:
+    code = (
+        "import sys, tempfile, time\n"
+        "from evalkit import cli\n"
+        "def work(**_):\n"
+        "    with tempfile.TemporaryDirectory(dir=sys.argv[1]):\n"
+        "        print('ready', flush=True)\n"
+        "        time.sleep(60)\n"
+        "cli.cli = work\n"
+        "cli.main()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "ready\n"
+        assert len(list(tmp_path.iterdir())) == 1
+        run.terminate()
+        assert run.wait(30) == 143
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
 def test_a_reader_that_goes_away_is_no_fault() -> None:
     """`evalkit plan schema | head -1`."""
