@@ -313,8 +313,13 @@ def _influence(est: Estimate, weights: Floats, tilt: Floats, place: Positions, u
 
 def _covariance(est: Estimate, influence: Floats | None, weights: Floats) -> Floats:
     if influence is None:
-        clean = np.nan_to_num(est.covariance)
-        return np.asarray(weights @ clean @ weights.T)
+        unknown = np.isnan(est.covariance)
+        covariance = np.asarray(weights @ np.where(unknown, 0.0, est.covariance) @ weights.T)
+        lost = (weights != 0).astype(np.float64)
+        covariance[(lost @ unknown.astype(np.float64) @ lost.T) > 0] = (
+            np.nan
+        )  # an unknown variance stays unknown
+        return covariance
     return sandwich(influence, est.cluster, est.n_clusters)
 
 

@@ -255,6 +255,6 @@ def test_the_summary_in_english(tree: Path, rendered: Outcome) -> None:
     assert page.lang == "en"
     assert "This report was made from simulated data" in text
     captions = [table["caption"] for table in page.tables]
-    assert "Results at a glance" in captions
+    assert "Direct net effects and intervals by outcome" in captions
     assert not [caption for caption in captions if re.search("[가-힣]", caption)]
     assert not [i["alt"] for i in page.images if re.search("[가-힣]", i["alt"] or "")]

@@ -298,7 +298,6 @@ def test_a_clean_difference_in_differences_is_three() -> None:
         ("pre_trends", "warn", "pre_trend_power_low"),
         ("few_clusters", "fail", "inference_not_valid"),
         ("leave_one_out", "fail", "one_cluster_decides"),
-        ("attrition", "fail", "attrition"),
     ],
 )
 def test_each_rule_costs_one_point(name: str, verdict: str, reason: str) -> None:
@@ -313,7 +312,6 @@ def test_every_rule_is_tested() -> None:
         ("pre_trends", "pre_trend_power_low"),
         ("few_clusters", "inference_not_valid"),
         ("leave_one_out", "one_cluster_decides"),
-        ("attrition", "attrition"),
     }
 
 

@@ -116,3 +116,18 @@ def test_a_category_without_treated_units_leaves_with_its_comparison_units() -> 
     np.testing.assert_allclose(est.std_errors, inside.std_errors, rtol=1e-6)
     np.testing.assert_allclose(est.replicates, inside.replicates, atol=1e-7)
     assert np.abs(est.influence[kind == "다"]).max() == 0
+
+
+def test_dropping_incomplete_units_comes_before_the_risk_set() -> None:
+    whole = panel()
+    y = whole.values("y").copy()
+    y[np.random.default_rng(4).random(len(y)) < 0.2, 0] = np.nan
+    alive = np.ones(y.shape)
+    alive[::7, 3:] = 0.0
+    holed = whole.with_varying(y=y, alive=alive)
+    question = design(at_risk="alive", covariates=())
+    complete = holed.select(np.isfinite(y).all(axis=1))
+    one = group_time_effects(holed, question, missing="drop")
+    two = group_time_effects(complete, question, missing="pairs")
+    np.testing.assert_allclose(one.values, two.values, atol=1e-9)
+    assert not np.allclose(one.values, group_time_effects(holed, question, missing="pairs").values)

@@ -92,7 +92,7 @@ def stack(estimates: Mapping[int, Estimate], *, level: str = "phase") -> Estimat
             replicates[own, columns] = est.replicates
         at += len(est)
     sums = np.zeros((c, k))
-    np.add.at(sums, cluster, np.nan_to_num(influence))
+    np.add.at(sums, cluster, influence)  # a term without an influence function has no covariance
     terms = pd.MultiIndex.from_tuples(
         [(phase, *label) for phase, est in parts for label in est.terms], names=[level, *names]
     )

@@ -29,7 +29,6 @@ RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("pre_trends", ("warn",), "pre_trend_power_low"),
     ("few_clusters", ("fail",), "inference_not_valid"),
     ("leave_one_out", ("fail",), "one_cluster_decides"),
-    ("attrition", ("fail",), "attrition"),
 )
 
 

@@ -104,8 +104,10 @@ def group_time_effects(
     """
     _check(design, method, missing)
     if design.at_risk is not None and missing == "drop":
-        missing = "pairs"  # the same on complete units, with a sample of its own for each cell
-    sample = build_sample(panel, design, unbalanced=missing != "drop")
+        missing = "pairs"  # a sample of its own for each cell, here of complete units
+        sample = build_sample(panel, design, unbalanced=False)
+    else:
+        sample = build_sample(panel, design, unbalanced=missing != "drop")
     codes, labels = panel.clusters(design.cluster)
     if replicates is None:
         replicates = design.cluster is not None and len(labels) <= CLUSTERS_FOR_REPLICATES

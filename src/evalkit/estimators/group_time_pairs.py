@@ -34,15 +34,16 @@ def pairs_effects(
 
     Parameters
     ----------
-    sample : with ``observed`` (T, n)
+    sample : units seen in some periods, or in all
     cells : positions of cohort, period and base period
     at_risk : who may enter a cell with this base period  # (T, n)
     """
-    assert sample.observed is not None
+    everywhere = np.ones(sample.y.shape, dtype=bool)
+    observed = everywhere if sample.observed is None else sample.observed
     n = results.psi.shape[1]
     for k, cell in enumerate(cells):
         own = slice(int(sample.starts[cell.cohort]), int(sample.starts[cell.cohort + 1]))
-        seen = sample.observed[cell.base] & sample.observed[cell.period]
+        seen = observed[cell.base] & observed[cell.period]
         if at_risk is not None:
             seen = seen & at_risk[cell.base]
         at = [np.flatnonzero(seen[part]) + part.start for part in (own, *comparison_slices(sample, cell))]

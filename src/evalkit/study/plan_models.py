@@ -275,6 +275,10 @@ class Plan(_Strict):
                 raise ValueError(
                     f"known 이 계획에 없는 결과 {figure.outcome!r} 또는 단계 {figure.phase} 을(를) 가리킴"
                 )
+            if self.phases[figure.phase].cohorts[0] != self.phases[figure.phase].cohorts[1]:
+                raise ValueError(
+                    f"known 은 시작 연도가 하나인 단계에서만 대조할 수 있음 (단계 {figure.phase})"
+                )
         for item in self.reports:
             for name, values in item.for_each.items():
                 choices: dict[str, Mapping[Any, Any]] = {"outcome": self.outcomes, "phase": self.phases}

@@ -95,6 +95,7 @@ def answer(study: Study) -> None:
                 lang,
                 outcome=outcome_label(study, name),
                 years=years,
+                counts=counts_by_year(found),
                 shared=number(found.shared_units),
             )
         )
@@ -200,6 +201,12 @@ def figures_of(study: Study, name: str, found: PhaseComparison) -> Drawing:
         note=" ".join(dict.fromkeys(notes)),
         lang=study.lang,
     )
+
+
+def counts_by_year(found: PhaseComparison) -> str:
+    """Treated units at each event time of either phase, such as «196·196·196 / 224·196·158»."""
+    phase = np.asarray(found.effects.terms.get_level_values("phase"))
+    return " / ".join("·".join(number(n) for n in found.effects.n_treated[phase == p]) for p in found.phases)
 
 
 def title_of(study: Study, name: str, found: PhaseComparison) -> str:

@@ -93,10 +93,17 @@ def balance_table(study: Study, effect: Effect) -> None:
                 comparison=number(effect.n_comparison),
             ),
         ),
-        counts=(firms_behind(study, effect.outcome, min(effect.n_treated, effect.n_comparison)),) * len(rows),
+        counts=tuple(_behind(study, effect, str(name), row) for name, row in effect.balance.iterrows()),
         lang=lang,
     )
     show(release_of(study).table(table))
+
+
+def _behind(study: Study, effect: Effect, name: str, row: pd.Series) -> int | None:
+    """Firms behind a row of the balance table: those of a category, where the row is a share."""
+    groups = [(effect.n_treated, row["mean_treated"]), (effect.n_comparison, row["mean_comparison"])]
+    behind = [round(n * share) for n, share in groups] if "=" in name else [n for n, _ in groups]
+    return firms_behind(study, effect.outcome, min((n for n in behind if n), default=0))
 
 
 def variable_label(name: str, study: Study, effect: Effect) -> str:
@@ -122,7 +129,7 @@ def paths(study: Study, effect: Effect) -> None:
         adoption=None if effect.description else effect.sample.baseline + 1,
         name=f"paths_{effect.outcome}_{effect.phase}",
         unit="" if effect.scale == "log" else unit_of(study, effect.outcome),
-        counts={"treated": effect.n_treated, "comparison": effect.n_comparison}
+        counts=effect.paths[["n_treated", "n_comparison"]].set_axis(["treated", "comparison"], axis=1)
         if of_firms(study, effect.outcome)
         else None,
         lang=lang,
@@ -306,7 +313,8 @@ def cautions(study: Study, effect: Effect) -> None:
         reason = study.plan.outcomes[effect.outcome].reading_reason
         if reason is not None:
             lines.insert(0, reason[lang])
-    lines.append(say(f"study.caution.{study.plan.outcomes[effect.outcome].scale}", lang))
+    if not effect.description:
+        lines.append(say(f"study.caution.{study.plan.outcomes[effect.outcome].scale}", lang))
     if len(effect.horizon) <= study.plan.horizon:
         lines.append(
             say("study.caution.short_horizon", lang, asked=study.plan.horizon + 1, found=len(effect.horizon))

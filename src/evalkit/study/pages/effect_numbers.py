@@ -246,7 +246,7 @@ def two_way_note(study: Study, effect: Effect, digits: int) -> tuple[str, ...]:
     unit = unit_of(study, effect.outcome)
     return (
         say(
-            "study.note.two_way",
+            "study.note.two_way" if len(effect.by_cohort) > 1 else "study.note.two_way_same",
             study.lang,
             estimate=quantity(value, unit, digits, study.lang, plus=True),
         ),
