@@ -403,14 +403,41 @@ def test_the_suite_fails_when_any_part_of_it_fails(
 
     def run(command: list[str], env: dict[str, str]) -> int:
         ran.append(command)
-        return tests if "pytest" in command else static if "mypy" in command else 0
+        return static if "mypy" in command else 0
+
+    def by_halves(measured: list[str], plain: list[str], env: dict[str, str]) -> int:
+        ran.append(measured)
+        return tests
 
     monkeypatch.setattr(launcher, "prepare", lambda *_: None)
     monkeypatch.setattr(launcher, "run", run)
+    monkeypatch.setattr(launcher, "by_halves", by_halves)
     assert launcher.word_test([]) == expected
     assert "pytest" in ran[-1]  # its closing line is the last of the output
     words = " ".join(" ".join(command) for command in ran[:-1])
     assert all(name in words for name in ("ruff check", "ruff format", "mypy", "lint-imports"))
+
+
+@pytest.mark.parametrize(("first", "second", "expected"), [(0, 0, 0), (0, 3, 3), (2, 0, 2), (2, 3, 2)])
+def test_both_halves_run_and_either_fails_the_suite(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    first: int,
+    second: int,
+    expected: int,
+) -> None:
+    (tmp_path / "tests" / "notebooks").mkdir(parents=True)
+    monkeypatch.setattr(launcher, "ROOT", tmp_path)
+
+    def half(word: str, code: int) -> list[str]:
+        return [sys.executable, "-c", f"import sys; print({word!r}, *sys.argv[1:]); sys.exit({code})"]
+
+    assert launcher.by_halves(half("measured", first), half("rendered", second), dict(os.environ)) == expected
+    said = capfd.readouterr().out
+    assert "measured --ignore=tests/notebooks" in said
+    assert said.rstrip().endswith("tests/notebooks")
+    assert "rendered" in said.splitlines()[-1]
 
 
 def test_an_unknown_word_is_a_usage_error_that_names_the_known_ones(
