@@ -14,8 +14,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
-import yaml
-
+from evalkit import strict_yaml
 from evalkit.errors import UsageError, nearest
 from evalkit.present.numerals import (
     MINUS,
@@ -60,29 +59,7 @@ __all__ = [
 LANGUAGES: tuple[Lang, ...] = ("ko", "en")
 FOLDER = Path(__file__).with_name("messages")
 
-_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FORMATTER = KoreanFormatter()
-
-
-class _UniqueKeys(_Loader):  # type: ignore[misc]  # the C loader where libyaml is there
-    """YAML in which a key may stand once."""
-
-
-def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
-    found: dict[Any, Any] = {}
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if key in found:
-            raise UsageError(
-                f"문구 {key!r} 이(가) 한 파일에 두 번 있음",
-                where=(f"{key_node.start_mark.line + 1}행",),
-                remedy="하나를 지우거나 이름을 바꿀 것",
-            )
-        found[key] = loader.construct_object(value_node, deep=True)
-    return found
-
-
-_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
 def read_messages(folder: Path) -> dict[str, dict[str, str]]:
@@ -96,7 +73,7 @@ def read_messages(folder: Path) -> dict[str, dict[str, str]]:
     origin: dict[str, str] = {}
     for path in sorted(folder.glob("*.yml")):
         try:
-            content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 (a safe loader)
+            content = strict_yaml.load(path.read_text(encoding="utf-8"))
         except UsageError as error:
             raise UsageError(error.problem, where=(path.name, *error.where), remedy=error.remedy) from None
         if not isinstance(content, dict):

@@ -333,8 +333,7 @@ def _rows(name: str) -> list[dict[str, str]]:
 
 @lru_cache(maxsize=1)
 def _raw() -> dict[str, Any]:
-    import yaml
+    from evalkit import strict_yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    raw: dict[str, Any] = yaml.load(_read("facts.yml"), Loader=loader)  # noqa: S506 (a safe loader)
+    raw: dict[str, Any] = strict_yaml.load(_read("facts.yml"))
     return raw

@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from evalkit.errors import PlanError, nearest
+from evalkit import strict_yaml
+from evalkit.errors import PlanError, UsageError, nearest
 from evalkit.study.plan_models import (
     Exclusion,
     Job,
@@ -24,29 +25,6 @@ from evalkit.study.plan_models import (
 )
 
 __all__ = ["Exclusion", "Job", "Outcome", "Phase", "Plan", "load_plan"]
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML with duplicate keys refused and nothing but plain values."""
-
-
-def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: dict[Any, int] = {}
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if key in seen:
-            raise PlanError(
-                f"키 {key!r} 이(가) 두 번 있음",
-                where=(f"{key_node.start_mark.line + 1}행",),
-                remedy="하나를 지울 것",
-            )
-        seen[key] = key_node.start_mark.line
-    return {
-        loader.construct_object(k, deep=True): loader.construct_object(v, deep=True) for k, v in node.value
-    }
-
-
-_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
 def load_plan(path: str | Path) -> Plan:
@@ -64,7 +42,7 @@ def load_plan(path: str | Path) -> Plan:
             f"계획 파일 {path.name!r} 이(가) 없음", where=(str(path.parent),), remedy=nearest(path.name, near)
         )
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_UniqueKeys)  # noqa: S506 (a SafeLoader)
+        raw = strict_yaml.load(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise PlanError(
             "UTF-8 로 읽을 수 없음", where=(path.name,), remedy="UTF-8 로 다시 저장할 것"
@@ -77,7 +55,7 @@ def load_plan(path: str | Path) -> Plan:
             where=place,
             remedy="들여쓰기와 따옴표를 확인할 것",
         ) from error
-    except PlanError as error:
+    except UsageError as error:
         raise PlanError(error.problem, where=(path.name, *error.where), remedy=error.remedy) from None
     if not isinstance(raw, dict):
         raise PlanError(
