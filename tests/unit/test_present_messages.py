@@ -166,7 +166,7 @@ def test_values_are_put_in_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("files", "problem"),
     [
-        ({"a.yml": "k: {ko: 가, en: a}\nk: {ko: 나, en: b}\n"}, "이(가) 두 번"),
+        ({"a.yml": "k: {ko: 가, en: a}\nk: {ko: 나, en: b}\n"}, "두 번 있음"),
         ({"a.yml": "k: {ko: 가, en: a}\n", "b.yml": "k: {ko: 나, en: b}\n"}, "두 파일에"),
         ({"a.yml": "k: {ko: 가}\n"}, "ko 와 en"),
         ({"a.yml": "k: {ko: 가, en: 3}\n"}, "ko 와 en"),
