@@ -26,7 +26,7 @@ Progress = Callable[[str], None]
 _TABLES = {".csv", ".tsv", ".xls", ".xlsx", ".xlsm", ".xlsb", ".ods", ".zip"}
 _PACKAGE = Path(__file__).resolve().parents[1]
 # parts of the package whose code or facts enter what is prepared
-MADE_BY = ("errors.py", "ingest", "panel.py", "programmes", "simulate", "study")
+MADE_BY = ("errors.py", "ingest", "panel.py", "programmes", "simulate", "strict_yaml.py", "study")
 
 
 @dataclass(frozen=True, slots=True)
