@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from shared_files import REAL as DATA
+from shared_files import needs_real
 
 from evalkit.present.messages import p_value, say
 from evalkit.report.pipeline import Outcome, render_plan
@@ -24,8 +26,7 @@ from evalkit.study import Study
 from evalkit.study.effect import Effect
 
 PROJECT = Path(__file__).resolve().parents[2]
-DATA = PROJECT.parent / "shared" / "data"
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the real files are not here")
+pytestmark = needs_real
 
 # outcome, year -> coefficient and its standard error (None: not stated)
 KNOWN = {

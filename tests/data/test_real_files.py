@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from shared_files import REAL as DATA
+from shared_files import needs_real
 
 from evalkit.errors import FileError
 from evalkit.ingest import ColumnSpec, TableSpec, read_source, read_table, regions
 
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the real files are not here")
+pytestmark = needs_real
 KEY = b"test key"
 
 # 주민등록인구 at 31 December, 행정안전부

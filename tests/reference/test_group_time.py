@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import chi2
+from shared_files import GOLDEN, needs_golden
 
 from evalkit.aggregate import average, by_cohort, by_period, cohort_average, event_study, overall
 from evalkit.design import Design
@@ -29,7 +30,6 @@ from evalkit.panel import Panel
 
 POINTS, ERRORS, EARLY_STOP = 1e-8, 1e-6, 2e-8
 HERE = Path(__file__).resolve().parent
-SHARED = HERE.parents[1].parent / "shared" / "golden"
 
 SETS = {
     "S1": ("S1_panel.csv", "unit", "year", "g", ["y", "x2"], ["x1", "x1sq", "kind", "region"]),
@@ -49,7 +49,7 @@ FOLDER_FILES = {
 def panel_of(name: str) -> Panel:
     file, unit, period, cohort, varying, fixed = SETS[name]
     path = HERE / "data" / file
-    frame = pd.read_csv(path if path.exists() else SHARED / "data" / file)
+    frame = pd.read_csv(path if path.exists() else GOLDEN / "data" / file)
     if "x1" in frame:
         frame["x1sq"] = frame["x1"] ** 2
     frame["adoption"] = frame[cohort].where(frame[cohort] != 0, np.inf).astype(float)
@@ -164,10 +164,10 @@ def test_carried_cases(name: str, case: str) -> None:
     assert_case(cases_of(HERE / f"group_time_{name}.json")[case], name)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared golden folder is absent")
+@needs_golden
 @pytest.mark.parametrize("file", list(FOLDER_FILES))
 def test_every_case_of_the_shared_folder(file: str) -> None:
-    cases = cases_of(SHARED / "open" / f"{file}.json")
+    cases = cases_of(GOLDEN / "open" / f"{file}.json")
     assert len(cases) >= 4
     for case in cases.values():
         assert_case(case, FOLDER_FILES[file])
@@ -182,16 +182,16 @@ NSW = {
 }
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared golden folder is absent")
+@needs_golden
 @pytest.mark.parametrize("method", list(NSW))
 def test_two_periods_against_drdid(method: str) -> None:
-    frame = pd.read_csv(SHARED / "data" / "nsw_cps_eval.csv")
+    frame = pd.read_csv(GOLDEN / "data" / "nsw_cps_eval.csv")
     frame["adoption"] = np.where(frame["experimental"] == 1, 1978.0, np.inf)
     covariates = ("age", "educ", "black", "married", "nodegree", "hisp", "re74")
     panel = Panel.from_long(frame, unit="id", period="year", varying=["re"], fixed=["adoption", *covariates])
     design = Design(outcome="re", comparison="never", base="varying", covariates=covariates)
     est = group_time_effects(panel, design, method=method)  # type: ignore[arg-type]
-    wanted = cases_of(SHARED / "open" / "drdid_nsw.json")[NSW[method]]["result"]
+    wanted = cases_of(GOLDEN / "open" / "drdid_nsw.json")[NSW[method]]["result"]
     assert est.values[0] == pytest.approx(wanted["att"], rel=POINTS)
     assert est.influence is not None
     n = est.n_units  # DRDID's scalar functions: the standard deviation, then sqrt(n - 1)/n

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from shared_files import GOLDEN, needs_golden
 
 from evalkit import aggregate
 from evalkit.arrays.cluster import jackknife_covariance, leave_one_out
@@ -33,8 +34,6 @@ from evalkit.inference import (
 from evalkit.panel import Panel
 
 HERE = Path(__file__).resolve().parent
-GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
-needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="shared reference numbers are not here")
 TOLERANCE = 1e-9
 CARRIED: dict[str, Any] = json.loads((HERE / "two_way_S1.json").read_text(encoding="utf-8"))["clubsandwich"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -249,5 +250,9 @@ def test_any_console_can_show_it(encoding: str, tmp_path: Path) -> None:
 
 
 def test_streams_without_reconfigure_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", object())
+    plain, console = object(), io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", plain)
+    monkeypatch.setattr(sys, "stderr", console)
     module._consoles()
+    assert sys.stdout is plain
+    assert console.errors == "replace"

@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import datetime as dt
 from importlib import resources
-from pathlib import Path
 
 import numpy as np
 import pytest
+from shared_files import SHARED, needs_facts
 
 from evalkit.errors import ValueProblem
 from evalkit.ingest import addresses, regions
-
-SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 
 
 def rows(name: str) -> list[dict[str, str]]:
@@ -166,7 +164,7 @@ def test_provinces():
         regions.sido_short("99")
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="shared facts are not here")
+@needs_facts
 def test_facts_are_those_of_the_source():
     """The carried tables against the tables that they were carried from."""
     with (SHARED / "facts" / "sgg_kostat2018_mois.csv").open(encoding="utf-8") as stream:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
+from shared_files import SHARED, needs_facts
 
 from evalkit import programmes
 from evalkit.errors import RefusalError, UsageError
 from evalkit.programmes import Fact, fact, programme
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 SPELT_OUT = {"LDC_PLAN.goals.DX 고도화 제조기업.target"}  # the quotation says 5천개
 
 
@@ -130,7 +129,7 @@ def test_only_sourced_facts_are_printed() -> None:
         _ = fact("NIC.definition").number
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared fact file is not here")
+@needs_facts
 def test_figures_agree_with_the_fact_file() -> None:
     raw = yaml.safe_load((SHARED / "facts" / "programmes.yml").read_text(encoding="utf-8"))
     quotes = set()

@@ -13,6 +13,7 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
+from shared_files import REAL
 
 from evalkit import simulate
 from evalkit.errors import ParameterError, UsageError
@@ -25,7 +26,6 @@ from evalkit.simulate.registers import PENSION_COLUMNS, insurance_file, pension_
 from evalkit.simulate.reported import report_phase, shares_out
 from evalkit.simulate.truth import potential
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 KEY = b"only for this test: not a secret"
 
 
@@ -278,7 +278,7 @@ def test_prices(world: World) -> None:
     cpi = world.parameters.cpi()
     assert cpi[YEARS == 2020].item() == 100
     assert cpi[YEARS == 2025].item() == pytest.approx(114.181 * 1.02, abs=1e-3)
-    path = SHARED / "data" / "kr_deflators.csv"
+    path = REAL / "kr_deflators.csv"
     if path.is_file():
         table = pd.read_csv(path).set_index("year")["cpi_2020_wb"]
         assert {year: table[year] for year in CPI_PUBLISHED} == CPI_PUBLISHED

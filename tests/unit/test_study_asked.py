@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evalkit.errors import DesignError, FileError, PlanError
+from evalkit.errors import DesignError, EvalkitError, FileError, PlanError
 from evalkit.panel import Panel
 from evalkit.study.asked import check_asked
 from evalkit.study.build import SOURCES, build
@@ -67,8 +67,17 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def complaint(folder: Path, **changes: Any) -> str:
+    """What the check says of the small plan with these changes; empty where it passes."""
+    try:
+        check_asked(Plan.model_validate(raw_plan(**changes)), folder, "small.yml")
+    except EvalkitError as error:
+        return str(error)
+    return ""
+
+
 def test_a_plan_whose_words_are_all_there_passes(folder: Path) -> None:
-    check_asked(Plan.model_validate(raw_plan()), folder)
+    assert complaint(folder) == ""
 
 
 def rule(**changes: Any) -> dict[str, Any]:
@@ -109,8 +118,9 @@ def test_a_word_that_nothing_answers_to(folder: Path, changes: dict[str, Any], s
 
 
 def test_a_flag_that_marks_nobody_is_a_fact_and_no_slip(folder: Path) -> None:
-    check_asked(Plan.model_validate(raw_plan(**rule(variable="flag", equals="1"))), folder)
-    check_asked(Plan.model_validate(raw_plan(**rule(variable="km", at_least=2))), folder)
+    assert complaint(folder, **rule(variable="flag", equals="1")) == ""
+    assert complaint(folder, **rule(variable="km", at_least=2)) == ""
+    assert "아무도 빠지지 않음" in complaint(folder, **rule(variable="sido", equals="1"))
 
 
 @pytest.mark.parametrize(
@@ -124,8 +134,8 @@ def test_a_cohort_without_a_clean_period(folder: Path, changes: dict[str, Any]) 
 
 
 def test_a_description_needs_no_clean_period(folder: Path) -> None:
-    asked = outcome(variable="late", reading="description", reading_reason=WORD)
-    check_asked(Plan.model_validate(raw_plan(**asked)), folder)
+    assert complaint(folder, **outcome(variable="late", reading="description", reading_reason=WORD)) == ""
+    assert "코호트" in complaint(folder, **outcome(variable="late"))
 
 
 # -- sources ---------------------------------------------------------------------------------------
