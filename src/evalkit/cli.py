@@ -265,6 +265,20 @@ def simulate(seed: int, firms: int, out: Path) -> None:
 
 
 @cli.command()
+@click.argument("name", required=False)
+@click.option("--page", is_flag=True, help="METHODS.md 의 글을 적는다.")
+@_sentences
+def methods(name: str | None, page: bool) -> None:
+    """추정 방법을 모두 적거나, NAME 방법의 질문·가정·문헌·대조를 보여 준다."""
+    from evalkit import methods as register
+
+    if page:
+        click.echo(register.page(), nl=False)
+    else:
+        click.echo(register.description(register.method(name)) if name else register.listing())
+
+
+@cli.command()
 @_sentences
 def doctor() -> None:
     """이 컴퓨터에서 보고서를 만들 수 있는지 점검한다."""

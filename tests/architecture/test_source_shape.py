@@ -17,6 +17,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 MOST_LINES_OF_A_FILE = 400
 MOST_LINES_OF_A_FUNCTION = 70
 SHORT_METHOD = 8  # lines
+CONTAINERS = {"panel", "sample", "flows"}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -113,8 +114,11 @@ def test_every_layer_exists() -> None:
 
 
 def estimators() -> list[Path]:
-    """The modules of estimators that hold an entry point: a public function that returns an Estimate."""
-    return [p for p in (SOURCE / "estimators").glob("*.py") if p.stem != "__init__" and list(entry_points(p))]
+    """The modules of estimators that hold an entry point: a public function that returns an Estimate.
+
+    Modules with an underscore are what methods share.
+    """
+    return [p for p in (SOURCE / "estimators").glob("[!_]*.py") if list(entry_points(p))]
 
 
 def entry_points(path: Path) -> Iterator[Function]:
@@ -136,9 +140,23 @@ def test_every_estimator_takes_a_panel_and_a_design() -> None:
     for path in estimators():
         for node in entry_points(path):
             names = [argument.arg for argument in node.args.args]
-            assert names[:2] == ["panel", "design"], (
+            assert [names[0] in CONTAINERS, names[1:2]] == [True, ["design"]], (
                 f"{where(path)}:{node.lineno} {node.name}({', '.join(names)})"
             )
+
+
+def test_methods_do_not_know_one_another() -> None:
+    """A module with an entry point imports no other such module: what two methods share stands in a third."""
+    homes = {p.stem for p in estimators()}
+    found = [
+        f"{where(path)} → {name}"
+        for path in estimators()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        and (node.module or "").startswith("evalkit.estimators.")
+        and (name := (node.module or "").removeprefix("evalkit.estimators.")) in homes - {path.stem}
+    ]
+    assert not found
 
 
 def test_every_entry_point_of_an_estimator_is_held_against_an_oracle() -> None:

@@ -41,11 +41,33 @@ from evalkit.estimators.cohort_sample import CohortSample, build_sample
 from evalkit.estimators.group_time_cells import Cell, Results, base_cell, cells_of, comparison_slices
 from evalkit.estimators.group_time_pairs import pairs_effects
 from evalkit.estimators.group_time_rows import rows_effects
+from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
 
 Floats = NDArray[np.float64]
 Missing = Literal["drop", "pairs", "rows"]
 CLUSTERS_FOR_REPLICATES = 400
+
+CARDS = (
+    MethodCard(
+        function="group_time_effects",
+        name="집단-시점 효과",
+        english="group-time average treatment effects",
+        group="staggered",
+        question="어느 해에 지원받은 집단에 어느 해에 얼마의 효과가 났는가?",
+        assumptions=(
+            "기준 기간의 공변량이 같은 단위끼리는 지원이 없었다면 추세가 같았다(조건부 평행추세).",
+            "지원 전에는(anticipation 기간을 빼고) 효과가 없다.",
+            "지원은 한 번 시작하면 이어진다.",
+            "공변량이 비슷한 비교 단위가 있다(공통 영역).",
+        ),
+        returns="cohort, period; 영향함수(IF), 군집을 뺀 추정치. `evalkit.aggregate` 로 평균한다",
+        reference="Callaway & Sant'Anna (2021); Sant'Anna & Zhao (2020)",
+        oracle=("R did 2.5.1, DRDID 1.2.3: tests/reference/test_group_time.py",),
+        differs="기본값은 공변량의 균형을 정확히 맞추는 개선된 이중강건 추정(dr_improved)이다.",
+        refuses="비율의 평행추세(link=ratios), 반복 횡단면의 Horvitz-Thompson 가중.",
+    ),
+)
 
 REASONS = {
     "treated": "지원받은 단위가 없음",

@@ -47,9 +47,44 @@ from evalkit.errors import DataError, DesignError
 from evalkit.estimate import Estimate
 from evalkit.estimators._two_way_fit import Fit, solve
 from evalkit.estimators._two_way_sample import Sample, draw
+from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
 
 Floats = NDArray[np.float64]
+
+CARDS = (
+    MethodCard(
+        function="two_way_effects",
+        name="이원고정효과 이중차분",
+        english="two-way fixed effects",
+        group="two_way",
+        question="한 시점에 함께 시작한 지원의 평균 효과는 얼마인가?",
+        assumptions=(
+            "지원이 없었다면 두 집단의 추세가 같았다(평행추세).",
+            "도입 시점이 하나이거나 효과가 집단과 기간에 따라 다르지 않다.",
+            "지원 전에는 효과가 나타나지 않는다.",
+        ),
+        returns="term; CV1, 영향함수, 군집을 뺀 추정치",
+        reference="Angrist & Pischke (2009); Gaure (2013)",
+        oracle=("R fixest 0.14.2, clubSandwich 0.6.0: tests/reference/test_two_way.py",),
+        differs="다른 설명변수의 조합인 변수는 NaN 으로 남기고 이름을 알린다.",
+        refuses="비율의 평행추세(link=ratios): 포아송 회귀를 쓴다.",
+    ),
+    MethodCard(
+        function="two_way_event_study",
+        name="이원고정효과 사건연구",
+        english="two-way fixed effects event study",
+        group="two_way",
+        question="지원 전후의 경과 기간마다 두 집단의 차이는 어떻게 움직였는가?",
+        assumptions=(
+            "평행추세.",
+            "도입 시점이 다르면 효과가 코호트마다 같다: 아니면 견주어 보는 용도로만 쓴다.",
+        ),
+        returns="event_time; CV1, 영향함수, 군집을 뺀 추정치",
+        reference="Sun & Abraham (2021)",
+        oracle=("R fixest 0.14.2: tests/reference/test_two_way.py",),
+    ),
+)
 
 
 def two_way_effects(
