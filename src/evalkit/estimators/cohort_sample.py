@@ -106,7 +106,7 @@ def covariate_layers(panel: Panel, names: tuple[str, ...]) -> tuple[list[tuple[s
     return layers, any(values.ndim == 2 for _, values in layers)
 
 
-def _weights(panel: Panel, name: str | None) -> Floats:
+def weight_layers(panel: Panel, name: str | None) -> Floats:
     """(N, 1) or (N, T)"""
     if name is None:
         return np.ones((len(panel.units), 1))
@@ -131,7 +131,7 @@ def _weights(panel: Panel, name: str | None) -> Floats:
     return weights
 
 
-def _seen(
+def seen_rows(
     panel: Panel, design: Design, weights: Floats, layers: list[tuple[str, Floats]]
 ) -> NDArray[np.bool_]:
     """Rows without a missing value  # (N, T)"""
@@ -210,7 +210,7 @@ def _drop_already_treated(
     return np.where(early, np.nan, codes)
 
 
-def _stack(
+def covariate_stack(
     layers: list[tuple[str, Floats]], order: NDArray[np.int64], columns: NDArray[np.int64], varies: bool
 ) -> Floats:
     """Covariates (1 or T, p, n), the first ones."""
@@ -221,7 +221,7 @@ def _stack(
     return x
 
 
-def _standardise(x: Floats, seen: NDArray[np.bool_] | None, names: tuple[str, ...], outcome: str) -> None:
+def standardise(x: Floats, seen: NDArray[np.bool_] | None, names: tuple[str, ...], outcome: str) -> None:
     """Centre and scale the covariates in place; refuse those that the others determine.
 
     Every estimator is unchanged by this (the design has an intercept), and the tolerance becomes relative.
@@ -287,7 +287,7 @@ def _targets(cohorts: Floats, last_target: float, design: Design) -> NDArray[np.
     return targets
 
 
-def _outcomes(
+def outcome_layers(
     outcome: Floats,
     w: Floats,
     order: NDArray[np.int64],
@@ -314,9 +314,9 @@ def build_sample(panel: Panel, design: Design, *, unbalanced: bool) -> CohortSam
     """
     codes = adoption_codes(panel, design.adoption)
     layers, x_varies = covariate_layers(panel, design.covariates)
-    weights = _weights(panel, design.weight)
+    weights = weight_layers(panel, design.weight)
     cluster = panel.clusters(design.cluster)[0]
-    seen = _seen(panel, design, weights, layers)
+    seen = seen_rows(panel, design, weights, layers)
     notes: list[str] = []
     dropped = {"unobserved": int((~seen.any(axis=1)).sum())}
     codes, columns, last_target = _cohorts_and_periods(codes, seen, panel.periods, design, notes)
@@ -333,10 +333,10 @@ def build_sample(panel: Panel, design: Design, *, unbalanced: bool) -> CohortSam
     order = members[np.argsort(key.astype(np.int16) if key.max() < 2**15 else key, kind="stable")]
     rows = np.ascontiguousarray(seen[order].T) if unbalanced else None
     names = tuple(name for name, _ in layers)
-    x = _stack(layers, order, columns, x_varies)
-    _standardise(x, rows, names, design.outcome)
+    x = covariate_stack(layers, order, columns, x_varies)
+    standardise(x, rows, names, design.outcome)
     w = np.ascontiguousarray((weights[order][:, columns] if weights.shape[1] > 1 else weights[order]).T)
-    y, unit_share = _outcomes(panel.values(design.outcome), w, order, columns, rows)
+    y, unit_share = outcome_layers(panel.values(design.outcome), w, order, columns, rows)
     share = np.zeros(len(panel.units))
     share[order] = unit_share
     return CohortSample(
