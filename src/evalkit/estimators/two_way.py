@@ -45,6 +45,7 @@ from evalkit.arrays.two_way import Regression
 from evalkit.design import Design
 from evalkit.errors import DataError, DesignError
 from evalkit.estimate import Estimate
+from evalkit.estimators._event_time import cohorts_of, event_clock
 from evalkit.estimators._two_way_fit import Fit, solve
 from evalkit.estimators._two_way_sample import Sample, draw
 from evalkit.method_card import MethodCard
@@ -118,13 +119,13 @@ def two_way_effects(
     """
     sample = draw(panel, design, treatment=treatment, within=within)
     if treatment is None:
-        label, cohorts, cohort, stratum = "treatment", *_cohorts(sample)
+        label, cohorts, cohort, stratum = "treatment", *cohorts_of(sample)
         tables = (sample.periods[None, :] >= cohorts[:, None]).astype(np.float64)[:, :, None]
         treated = sample.adoption <= sample.periods[-1]
     else:
         label, cohorts, cohort, stratum = (
             treatment,
-            *_cohorts(replace(sample, adoption=np.zeros(sample.n_units))),
+            *cohorts_of(replace(sample, adoption=np.zeros(sample.n_units))),
         )
         tables = np.zeros((len(cohorts), len(sample.periods), 0))
         switched = sample.dense[0] != 0
@@ -170,8 +171,8 @@ def two_way_event_study(
     left_out = -1 - design.anticipation if reference is None else reference
     omitted = (left_out,) if isinstance(left_out, int) else tuple(left_out)
     sample = draw(panel, replace(design, anticipation=0), within=within)
-    cohorts, cohort, stratum = _cohorts(sample)
-    clock, times = _clock(sample, design.adoption, cohorts, cohort, window, omitted)
+    cohorts, cohort, stratum = cohorts_of(sample)
+    clock, times = event_clock(sample, design.adoption, cohorts, cohort, window, omitted)
     tables = (clock[:, :, None] == times[None, None, :]).astype(np.float64)
     regression = Regression(sample.outcome, tables, cohort, sample.dense, sample.weights, stratum)
     fit = solve(sample, regression, [*(str(e) for e in times), *sample.covariates], shown=len(times))
@@ -186,45 +187,6 @@ def two_way_event_study(
     counts = np.stack([behind, np.full(len(times), never) if never else sample.n_units - behind])
     terms = pd.MultiIndex.from_arrays([times], names=["event_time"])
     return _estimate(sample, design, fit, terms, counts, "two_way/event_study", {"reference": list(omitted)})
-
-
-def _cohorts(sample: Sample) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64] | None]:
-    """Adoption of each cohort (J,), cohort code of each unit (N,), stratum of each cohort (J,) or None."""
-    dates, codes = np.unique(sample.adoption, return_inverse=True)
-    if sample.stratum is None:
-        return dates, codes.astype(np.int64), None
-    pairs, codes = np.unique(sample.stratum * len(dates) + codes, return_inverse=True)
-    return dates[pairs % len(dates)], codes.astype(np.int64), (pairs // len(dates)).astype(np.int64)
-
-
-def _clock(
-    sample: Sample,
-    adoption: str,
-    cohorts: Floats,
-    cohort: NDArray[np.int64],
-    window: tuple[int, int] | None,
-    omitted: tuple[int, ...],
-) -> tuple[Floats, NDArray[np.int64]]:
-    """Event time by cohort and period (J, T), −inf for the never treated; and the event times that get a term."""
-    if not np.isfinite(cohorts).any():
-        raise DesignError(
-            "처치된 단위가 하나도 없어 사건연구를 할 수 없음", remedy=f"변수 {adoption} 을(를) 확인할 것"
-        )
-    clock = sample.periods[None, :] - cohorts[:, None]
-    if window is not None:
-        low, high = window
-        if low >= high:
-            raise DesignError(f"사건연구의 창 {window} 이(가) 오름차순이 아님", remedy="(-4, 4) 처럼 적을 것")
-        clock = np.where(np.isfinite(clock), np.clip(clock, low, high), -np.inf)
-    counts = sample.counts(cohort, len(cohorts))
-    times = np.unique(clock[np.isfinite(clock) & (counts > 0)]).astype(np.int64)
-    absent = [e for e in omitted if e not in times]
-    if absent:
-        raise DesignError(
-            f"기준 시점 {', '.join(map(str, absent))} 이(가) 자료의 경과 기간 {times[0]}…{times[-1]} 안에 없음",
-            remedy="reference 를 자료에 있는 경과 기간으로 고칠 것",
-        )
-    return clock, times[~np.isin(times, omitted)]
 
 
 def _estimate(
