@@ -53,8 +53,17 @@ def leave_one_out(gram: Floats, cross: Floats, wanted: Codes) -> Floats:
     whole, right = gram.sum(axis=0), cross.sum(axis=0)
     size = np.sqrt(np.diag(whole))
     left = (whole - gram) / size[:, None] / size[None, :]
-    target = (right - cross) / size
-    out = np.full((len(gram), len(wanted)), np.nan)
+    return solve_each(left, (right - cross) / size, wanted) / size[wanted]
+
+
+def solve_each(left: Floats, right: Floats, wanted: Codes) -> Floats:
+    """Wanted coefficients of many symmetric systems; NaN where a system does not identify them  # (C, k)
+
+    Parameters
+    ----------
+    left, right : systems scaled so that a full diagonal is about 1  # (C, P, P), (C, P)
+    """
+    out = np.full((len(left), len(wanted)), np.nan)
     diagonal = np.einsum("cpp->cp", left)
     sound = (diagonal > NULL).all(axis=1)
     inverse = np.zeros_like(left)
@@ -65,10 +74,9 @@ def leave_one_out(gram: Floats, cross: Floats, wanted: Codes) -> Floats:
     with np.errstate(invalid="ignore"):
         inflation = np.abs(np.einsum("cpp->cp", inverse) * diagonal).max(axis=1, initial=0.0)
     sound &= inflation < INFLATION
-    solved = np.einsum("ckp,cp->ck", inverse[:, wanted], target) / size[wanted]
-    out[sound] = solved[sound]
+    out[sound] = np.einsum("ckp,cp->ck", inverse[:, wanted], right)[sound]
     for c in np.flatnonzero(~sound):
-        out[c] = _solve_deficient(left[c], target[c], wanted) / size[wanted]
+        out[c] = _solve_deficient(left[c], right[c], wanted)
     return out
 
 
