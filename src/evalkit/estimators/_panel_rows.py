@@ -1,0 +1,154 @@
+"""Observed rows of a panel for regressions that work row by row: checked, in order of unit and period."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalkit.design import Design
+from evalkit.errors import DataError, DesignError, nearest
+from evalkit.panel import Panel
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class PanelRows:
+    """Rows with every variable observed; units without one are gone.
+
+    y : (n,); variables : the columns asked for, by name  # (n,) each
+    unit, period : codes of each row; units, periods : their labels
+    weight : (n,); cluster : code of each unit; cluster_labels
+    fixed : names of the variables that are constant within units by construction
+    n_missing : cells of the panel that are not used
+    """
+
+    y: Floats
+    variables: dict[str, Floats]
+    unit: Codes
+    period: Codes
+    weight: Floats
+    units: NDArray[np.generic]
+    periods: NDArray[np.int64]
+    cluster: Codes
+    cluster_labels: NDArray[np.generic]
+    treated: NDArray[np.bool_]
+    fixed: frozenset[str]
+    n_missing: int
+
+    @property
+    def n_units(self) -> int:
+        return len(self.units)
+
+    def matrix(self, names: Sequence[str]) -> Floats:
+        """Columns side by side  # (n, len(names))"""
+        return (
+            np.column_stack([self.variables[name] for name in names]) if names else np.zeros((len(self.y), 0))
+        )
+
+
+TREATMENT = "treatment"
+
+
+def panel_rows(panel: Panel, design: Design, names: Sequence[str], *, treatment: bool) -> PanelRows:
+    """Rows of the outcome and the named variables; ``treatment`` adds the indicator period >= adoption.
+
+    Raises
+    ------
+    DesignError : a variable is missing or not a number, nothing is observed, one unit or one cluster
+    DataError : infinite values, negative weights
+    """
+    if design.link != "levels":
+        raise DesignError(
+            "패널 회귀는 수준(levels)의 결과만 다룸", remedy="link 를 levels 로 두거나 포아송 회귀를 쓸 것"
+        )
+    wide = {name: wide_variable(panel, name) for name in names}
+    adoption = adoption_dates(panel, design) if treatment else np.full(len(panel.units), np.inf)
+    if treatment:
+        wide = {TREATMENT: (panel.periods[None, :] >= adoption[:, None]).astype(np.float64), **wide}
+    outcome = panel.values(design.outcome)
+    weight = _weight(panel, design.weight)
+    used = np.isfinite(weight) & (weight > 0)
+    for name, values in [(design.outcome, outcome), *wide.items()]:
+        if np.isinf(values).any():
+            i, t = np.argwhere(np.isinf(values))[0]
+            raise DataError(
+                f"변수 {name} 에 무한대가 있음",
+                where=(f"단위 {panel.units[i]}", str(panel.periods[t])),
+                remedy="변환을 바꾸거나 빈 값으로 둘 것",
+            )
+        used &= ~np.isnan(values)
+    if not used.any():
+        raise DesignError(
+            f"결과 {design.outcome} 와(과) 설명변수가 함께 관측된 칸이 없음", remedy="변수와 기간을 확인할 것"
+        )
+    keep = used.any(axis=1)
+    codes, labels = panel.clusters(design.cluster)
+    present, cluster = np.unique(codes[keep], return_inverse=True)
+    if keep.sum() < 2 or len(present) < 2:
+        raise DesignError(
+            f"쓸 수 있는 단위가 {int(keep.sum())}개, 군집이 {len(present)}개뿐임",
+            where=(f"결과 {design.outcome}",),
+            remedy="단위와 군집이 둘 이상인 자료를 넣을 것",
+        )
+    unit, period = np.nonzero(used[keep])
+    return PanelRows(
+        y=outcome[keep][unit, period],
+        variables={name: values[keep][unit, period] for name, values in wide.items()},
+        unit=unit.astype(np.int64),
+        period=period.astype(np.int64),
+        weight=weight[keep][unit, period],
+        units=panel.units[keep],
+        periods=panel.periods,
+        cluster=cluster.astype(np.int64),
+        cluster_labels=labels[present],
+        treated=(adoption <= panel.periods[-1])[keep],
+        fixed=frozenset(name for name in names if name in panel.fixed),
+        n_missing=int(used.size - used.sum()),
+    )
+
+
+def wide_variable(panel: Panel, name: str) -> Floats:
+    """A varying or fixed numeric variable  # (N, T)"""
+    if name in panel.varying:
+        return panel.varying[name]
+    if name not in panel.fixed:
+        raise DesignError(
+            f"변수 {name!r} 이(가) 패널에 없음", remedy=nearest(name, [*panel.varying, *panel.fixed])
+        )
+    raw = panel.fixed[name]
+    if raw.dtype.kind not in "iufb":
+        raise DesignError(
+            f"설명변수 {name} 이(가) 숫자가 아님", remedy="범주는 0과 1의 변수로 나누어 넣을 것"
+        )
+    return np.repeat(raw.astype(np.float64)[:, None], len(panel.periods), axis=1)
+
+
+def adoption_dates(panel: Panel, design: Design) -> Floats:
+    """First treated periods, +inf = never  # (N,)"""
+    raw = panel.constant(design.adoption)
+    if raw.dtype.kind not in "iufb":
+        raise DesignError(
+            f"도입 시점 변수 {design.adoption} 이(가) 숫자가 아님",
+            remedy="처음 지원받은 기간을 숫자로, 지원받지 않은 단위는 빈 값으로 적을 것",
+        )
+    values = raw.astype(np.float64)
+    return np.where(np.isnan(values), np.inf, values)
+
+
+def _weight(panel: Panel, name: str | None) -> Floats:
+    if name is None:
+        return np.ones(panel.shape)
+    weight = wide_variable(panel, name)
+    if (weight < 0).any() or np.isinf(weight).any():
+        i = int(np.flatnonzero(((weight < 0) | np.isinf(weight)).any(axis=1))[0])
+        raise DataError(
+            f"가중치 {name} 에 음수나 무한대가 있음",
+            where=(f"단위 {panel.units[i]}",),
+            remedy="0 이상의 유한한 수로 적을 것",
+        )
+    return weight
