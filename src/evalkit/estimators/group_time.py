@@ -25,20 +25,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evalkit.arrays.cluster import sandwich
-from evalkit.arrays.doubly_robust import (
-    Comparison,
-    ComparisonFit,
-    Method,
-    fit_comparison,
-    write_influence,
-)
-from evalkit.arrays.doubly_robust_deletion import delete_one
-from evalkit.arrays.propensity import Sample
+from evalkit.arrays.doubly_robust import Method
 from evalkit.design import Design
 from evalkit.errors import DesignError, RefusalError, nearest
 from evalkit.estimate import Estimate
 from evalkit.estimators.cohort_sample import CohortSample, build_sample
-from evalkit.estimators.group_time_cells import Cell, Results, base_cell, cells_of, comparison_slices
+from evalkit.estimators.group_time_cells import Cell, Results, cells_of
+from evalkit.estimators.group_time_panel import panel_effects, unsorted
 from evalkit.estimators.group_time_pairs import pairs_effects
 from evalkit.estimators.group_time_rows import rows_effects
 from evalkit.method_card import MethodCard
@@ -143,7 +136,7 @@ def group_time_effects(
     elif missing == "rows":
         rows_effects(sample, cells, plain, results)
     else:
-        _panel_effects(sample, cells, plain, results)
+        panel_effects(sample, cells, plain, results)
     if not any(r == "" and cell.base != cell.period for r, cell in zip(results.failures, cells, strict=True)):
         _nothing(sample, cells, results)
     return _assemble(panel, design, sample, cells, results, codes, labels, method, missing)
@@ -183,53 +176,6 @@ def _check(design: Design, method: str, missing: str) -> None:
         )
 
 
-# -- balanced panels -----------------------------------------------------------------------------------
-
-
-def _panel_effects(sample: CohortSample, cells: list[Cell], method: Method, results: Results) -> None:
-    """Fill in the cells, one fit for all cells that share cohort, comparison units and covariates."""
-    layered = len(sample.x) > 1 or len(sample.w) > 1
-    groups: dict[tuple[int, int, int], list[int]] = {}
-    for k, cell in enumerate(cells):
-        layer = min(cell.base, cell.period) if layered else 0
-        groups.setdefault((cell.cohort, cell.first_comparison, layer), []).append(k)
-    n = results.psi.shape[1]
-    start: Floats | None = None
-    before = -1
-    for (cohort, _, layer), members in groups.items():
-        own = slice(int(sample.starts[cohort]), int(sample.starts[cohort + 1]))
-        others = comparison_slices(sample, cells[members[0]])
-        x, w = sample.x[layer % len(sample.x)], sample.w[layer % len(sample.w)]
-        pieces = [Sample(x[:, part], w[part], sample.cluster[part]) for part in (own, *others)]
-        outcomes = [sample.y[:, part] for part in (own, *others)]
-        comparison = Comparison(pieces[0], pieces[1:], outcomes[0], outcomes[1:])
-        wanted = [k for k in members if cells[k].base != cells[k].period]
-        start = start if cohort == before else None
-        fit: ComparisonFit | None = fit_comparison(method, comparison, start) if wanted else None
-        before = cohort
-        start = fit.propensity.coef if fit is not None and fit.propensity is not None else None
-        deleted = None
-        if fit is not None and results.replicates is not None:
-            deleted = delete_one(method, fit, comparison, len(results.replicates))
-        for k in members:
-            cell = cells[k]
-            results.n_treated[k] = own.stop - own.start
-            results.n_comparison[k] = sum(part.stop - part.start for part in others)
-            if fit is None or cell.base == cell.period:
-                base_cell(results, k, pieces[0])
-                continue
-            results.failures[k] = fit.failure
-            results.max_propensity[k] = fit.max_propensity
-            results.trimmed[k] = fit.trimmed
-            results.values[k] = fit.effect[cell.period] - fit.effect[cell.base]
-            if deleted is not None and results.replicates is not None:
-                results.replicates[:, k] = deleted[:, cell.period] - deleted[:, cell.base]
-            if not fit.failure:
-                row = results.psi[k]
-                out = [row[part] for part in (own, *others)]
-                write_influence(fit, comparison, cell.base, cell.period, float(n), out[0], out[1:])
-
-
 # -- the result ----------------------------------------------------------------------------------------
 
 
@@ -241,18 +187,6 @@ def _nothing(sample: CohortSample, cells: list[Cell], results: Results) -> None:
         where=(f"코호트 {sample.cohorts[cell.cohort]:g}", f"기간 {sample.periods[cell.period]}"),
         remedy="비교집단을 not_yet 으로 넓히거나 공변량을 줄이거나 지원받지 않은 단위를 더할 것",
     )
-
-
-def _unsorted(psi: Floats, order: NDArray[np.int64]) -> Floats:
-    """Columns from the sample's order into the panel's, in place; unused units are 0."""
-    n = len(order)
-    if n == psi.shape[1] and bool((order == np.arange(n)).all()):
-        return psi
-    for row in psi:
-        sorted_row = row[:n].copy()
-        row[:] = 0.0
-        row[order] = sorted_row
-    return psi
 
 
 def _assemble(
@@ -269,7 +203,7 @@ def _assemble(
     cohorts = np.array([sample.cohorts[cell.cohort] for cell in cells]).astype(np.int64)
     periods = np.array([sample.periods[cell.period] for cell in cells])
     lost = np.array([bool(reason) for reason in results.failures])
-    psi = _unsorted(results.psi, sample.order)
+    psi = unsorted(results.psi, sample.order)
     psi[lost] = np.nan
     covariance = sandwich(psi.T, codes, len(labels))
     if results.replicates is not None:
