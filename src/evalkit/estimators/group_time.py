@@ -30,9 +30,9 @@ from evalkit.design import Design
 from evalkit.errors import DesignError, RefusalError, nearest
 from evalkit.estimate import Estimate
 from evalkit.estimators.cohort_sample import CohortSample, build_sample
-from evalkit.estimators.group_time_cells import Cell, Results, cells_of
-from evalkit.estimators.group_time_panel import panel_effects, unsorted
+from evalkit.estimators.group_time_cells import REASONS, Cell, Results, cells_of
 from evalkit.estimators.group_time_pairs import pairs_effects
+from evalkit.estimators.group_time_panel import panel_effects, unsorted
 from evalkit.estimators.group_time_rows import rows_effects
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
@@ -61,14 +61,6 @@ CARDS = (
         refuses="비율의 평행추세(link=ratios), 반복 횡단면의 Horvitz-Thompson 가중.",
     ),
 )
-
-REASONS = {
-    "treated": "지원받은 단위가 없음",
-    "comparison": "비교할 단위가 없음",
-    "singular": "비교할 단위가 너무 적거나 공변량이 서로 겹쳐 회귀를 할 수 없음",
-    "separated": "공변량이 지원받은 단위와 비교 단위를 완전히 갈라 가중치를 구할 수 없음",
-    "overlap": "지원받을 확률이 0.999 이상인 단위가 있어 공통 영역이 없음",
-}
 
 
 def group_time_effects(

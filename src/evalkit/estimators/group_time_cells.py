@@ -14,6 +14,15 @@ from evalkit.estimators.cohort_sample import CohortSample
 
 Floats = NDArray[np.float64]
 
+# why a comparison has no estimate, in the words of the person who asked
+REASONS = {
+    "treated": "지원받은 단위가 없음",
+    "comparison": "비교할 단위가 없음",
+    "singular": "비교할 단위가 너무 적거나 공변량이 서로 겹쳐 회귀를 할 수 없음",
+    "separated": "공변량이 지원받은 단위와 비교 단위를 완전히 갈라 가중치를 구할 수 없음",
+    "overlap": "지원받을 확률이 0.999 이상인 단위가 있어 공통 영역이 없음",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
