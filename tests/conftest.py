@@ -8,6 +8,13 @@ import coverage
 import pytest
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Warnings inside other packages are theirs, not failures of ours."""
+    for item in items:
+        if item.get_closest_marker("peer"):
+            item.add_marker(pytest.mark.filterwarnings("ignore"))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Under `coverage run` (python3 run.py test) print the total; elsewhere nothing."""
     measuring = coverage.Coverage.current()
