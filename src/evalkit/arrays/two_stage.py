@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-# |b̃'n| above this share of its parts' size: a cell is not covered by the first stage
+# |b̃'n| above this share of the largest part: a cell is not covered by the first stage
 UNCOVERED = 1e-7
 # eigenvalue of a scaled gram, relative to the largest, below which a direction is not identified
 NULL = 1e-10
@@ -118,8 +118,8 @@ def solve(stages: Stages, parts: StageMoments) -> Solution:
     if not stages.averages:
         values += bread @ (right - second @ values)
     null = _null_space(gram, kept, inverse)
-    trivial = stages.stratum is None and null.shape[1] == 1 and np.ptp(null[:lead]) < 1e-9
-    trivial = trivial and not null[lead:].any()
+    trivial = stages.stratum is None and null.shape[1] == 1 and np.ptp(null[:lead]) < UNCOVERED
+    trivial = trivial and not (np.abs(null[lead:]) * np.sqrt(parts.sizes) > UNCOVERED).any()
     uncovered = None if trivial else _uncovered(stages, null)
     return Solution(
         np.where(second_kept, values, np.nan),
@@ -154,12 +154,16 @@ def _uncovered(stages: Stages, null: Floats, rows: Bools | None = None) -> Bools
         alone = (block.first.sum(axis=1) == 0)[:, None] & wanted
         hit = alone
         for q in range(null.shape[1]):
-            value = block.centre(table[block.cohort, :, q])
-            size = np.abs(value)
-            for x, slope in zip(block.covariates, null[lead:, q], strict=True):
+            value = table[block.cohort, :, q]
+            size = float(np.abs(value).max())
+            block.centre(value)
+            seen = max(float(block.first.sum()), 1e-300)
+            for x, slope, square in zip(block.covariates, null[lead:, q], block.sizes, strict=True):
                 value += slope * x
-                size += np.abs(slope * x)
-            hit = hit | (wanted & (np.abs(value) > UNCOVERED * max(1e-300, float(size.max()))))
+                size = max(
+                    size, abs(float(slope)) * max(float(np.abs(x).max()), float(np.sqrt(square / seen)))
+                )
+            hit = hit | (wanted & (np.abs(value) > UNCOVERED * size))
         if hit.any():
             if found is None:
                 found = np.zeros(stages.outcome.shape, dtype=bool)
