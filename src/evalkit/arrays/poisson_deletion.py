@@ -1,0 +1,139 @@
+"""Which cells a Poisson fit can use, and the exact fits without each cluster.
+
+A fit without a cluster is nonlinear, so it is done again, from the solution of the whole and with its first Newton step
+taken from sums by cluster. On sums of units (`poisson_rows.compress`) this costs next to nothing; where a regressor
+varies by cell it costs a few passes over the rows, most of them scores only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalkit.arrays.poisson import PoissonFit, System, factor, fit
+from evalkit.arrays.poisson_sums import Problem, Sums, evaluate, weighed
+from evalkit.arrays.separation import certain, positive_sums, separated_cells
+from evalkit.arrays.two_way import group_matrix
+from evalkit.errors import EvalkitError
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+# numbers in the largest of the sums by cluster (clusters × groups × periods²) that are kept for a warm start
+SUMS_LIMIT = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """problem : rows and cells that carry information; rows : kept  # (n,)
+
+    empty_levels : cells of periods (of a stratum) without any count; separated : other separated cells  # (n, T)
+    """
+
+    problem: Problem
+    rows: Bools
+    empty_levels: Bools
+    separated: Bools
+
+
+def usable(problem: Problem) -> Usable:
+    """Leave out rows and periods whose counts are all 0, then what else is separated."""
+    rows = problem.counts.sum(axis=1) > 0
+    if not rows.all():
+        problem = problem.keep(rows)
+    stratum = problem.stratum[problem.group]
+    total = group_matrix(stratum, problem.strata) @ problem.counts
+    lost = np.zeros(problem.counts.shape, dtype=bool)
+    used: Bools | None = None
+    if (total == 0).any():
+        used = problem.used()
+        lost = used & (total == 0)[stratum]
+        problem = replace(problem, exposure=np.where(lost, 0.0, _exposure(problem)))
+    apart = separated_cells(problem) if len(problem.counts) else np.zeros_like(lost)
+    if apart.any():
+        problem = replace(problem, exposure=np.where(apart, 0.0, _exposure(problem)))
+    return Usable(problem, rows, lost, apart)
+
+
+def _exposure(problem: Problem) -> Floats:
+    return np.ones(problem.counts.shape) if problem.exposure is None else problem.exposure
+
+
+def without_each(
+    problem: Problem, whole: PoissonFit, clusters: int, wanted: Codes, required: Codes, *, strict: bool
+) -> Floats:
+    """The wanted regressors without each cluster, exactly; NaN where a fit is not defined  # (C, k)
+
+    Parameters
+    ----------
+    problem : usable rows, each in one cluster
+    required : regressors without which there is no estimate at all
+    strict : a required regressor that is 0 throughout makes only itself undefined, any other loss all of them;
+        otherwise any loss of a required one makes all undefined
+    """
+    out = np.full((clusters, len(wanted)), np.nan)
+    sums = _ClusterSums.of(problem, whole, clusters)
+    for c in range(clusters):
+        part = problem.keep(problem.cluster != c)
+        if not len(part.counts):
+            continue
+        try:
+            first = sums.without(part, c) if sums is not None and _full(part) else None
+            if first is not None:
+                found = fit(part, (whole.delta, whole.beta), first, finish=False)
+            else:
+                found = fit(usable(part).problem, finish=False)
+        except EvalkitError:
+            continue
+        kept, present = found.system.kept, found.system.present
+        lost = ~kept[required] & (present[required] if strict else True)
+        if not lost.any():
+            out[c] = np.where(kept[wanted], found.beta[wanted], np.nan)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class _ClusterSums:
+    """Sums by cluster at the solution, of cells in use, and of cells with a positive count; and over all clusters."""
+
+    own: tuple[Sums, Sums, Sums]
+    whole: tuple[Sums, Sums, Sums]
+
+    @classmethod
+    def of(cls, problem: Problem, whole: PoissonFit, clusters: int) -> _ClusterSums | None:
+        """None where they would take too much memory."""
+        if clusters * len(problem.profile) * problem.counts.shape[1] ** 2 > SUMS_LIMIT:
+            return None
+        own = (
+            evaluate(problem, whole.delta, whole.beta, clusters=clusters),
+            weighed(problem, problem.used().astype(np.float64), clusters),
+            positive_sums(problem, clusters),
+        )
+        return cls(own, (own[0].total(), own[1].total(), own[2].total()))
+
+    def without(self, part: Problem, c: int) -> tuple[Sums, System] | None:
+        """Sums and factors at the solution of the whole; None where the part may be separated."""
+        used = self.whole[1].mean[0] - self.own[1].mean[c] > 0
+        positive = self.whole[2].mean[0] - self.own[2].mean[c] > 0
+        every = self.own[1].minus(self.whole[1], c, used)
+        if not certain(part, every, self.own[2].minus(self.whole[2], c, positive)):
+            return None
+        sums = self.own[0].minus(self.whole[0], c, used)
+        return sums, factor(part, sums)
+
+
+def _full(problem: Problem) -> bool:
+    """Every period of every stratum that is in use has a count."""
+    stratum = problem.stratum[problem.group]
+    indicator = group_matrix(stratum, problem.strata)
+    if problem.exposure is None:
+        seen = np.broadcast_to(
+            (np.bincount(stratum, minlength=problem.strata) > 0)[:, None],
+            (problem.strata, problem.counts.shape[1]),
+        )
+    else:
+        seen = indicator @ problem.exposure > 0
+    return bool((indicator @ problem.counts > 0)[seen].all())
