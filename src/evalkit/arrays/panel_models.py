@@ -26,6 +26,8 @@ from evalkit.arrays.normal_equations import independent, scaled_inverse
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
+# variation within units, relative to the sum of squares, below which a column counts as constant within units
+ABSORBED = 1e-20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,13 @@ def unit_means(rows: Rows, units: int) -> tuple[Floats, Floats, Floats]:
 
 
 def within(rows: Rows, units: int, share: Floats | None = None) -> Rows:
-    """Rows less their unit mean, or less ``share`` (N,) of it."""
+    """Rows less their unit mean, or less ``share`` (N,) of it; a column constant within units becomes exactly 0."""
     x, y, _ = unit_means(rows, units)
     if share is not None:
         x, y = x * share[:, None], y * share
-    return Rows(rows.x - x[rows.unit], rows.y - y[rows.unit], rows.weight, rows.unit)
+    inside = rows.x - x[rows.unit]
+    inside[:, (inside**2).sum(axis=0) <= ABSORBED * (rows.x**2).sum(axis=0)] = 0.0
+    return Rows(inside, rows.y - y[rows.unit], rows.weight, rows.unit)
 
 
 def between(rows: Rows, units: int) -> Rows:

@@ -59,7 +59,8 @@ def hausman(
 
     Returns
     -------
-    Check with verdict "pass", "fail", or "unknown" where the classic difference of covariances is not positive;
+    Check with verdict "pass", "fail", or "unknown" where the classic difference of covariances is not positive definite
+    (the statistic is given all the same, as other software does);
     ``detail``: kind, dof, and for the classic test terms, fixed, random
 
     Raises
@@ -89,9 +90,11 @@ def hausman(
         "fixed": fixed.values.tolist(),
         "random": random.values[at].tolist(),
     }
+    statistic = float(gap @ np.linalg.solve(spread, gap))
     if np.linalg.eigvalsh(spread)[0] <= 0:
-        return Check("hausman", "unknown", "covariance_not_positive", detail=detail)
-    return _judged(float(gap @ np.linalg.solve(spread, gap)), len(gap), level, detail)
+        p_value = float(chi2.sf(statistic, len(gap)))
+        return Check("hausman", "unknown", "covariance_not_positive", statistic, p_value, detail)
+    return _judged(statistic, len(gap), level, detail)
 
 
 def _judged(statistic: float, dof: int, level: float, detail: dict[str, object]) -> Check:

@@ -25,7 +25,7 @@ absorbed (regressors that the effects absorb); lags (Driscoll–Kraay); notes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -36,19 +36,23 @@ from evalkit.arrays.panel_models import Components, LeastSquares, Rows
 from evalkit.design import Design
 from evalkit.errors import DesignError, RefusalError, nearest
 from evalkit.estimate import Estimate
+from evalkit.estimators._panel_models import (
+    CLUSTERED,
+    WEIGHTED,
+    Covariance,
+    Model,
+    cluster_factor,
+    degrees_of_freedom,
+    fitted_model,
+)
 from evalkit.estimators._panel_rows import TREATMENT, PanelRows, panel_rows
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
 
 Floats = NDArray[np.float64]
-Model = Literal[
-    "pooled", "between", "fixed", "period", "two_way", "first_difference", "random", "correlated_random"
-]
-Covariance = Literal["classic", "robust", "cluster", "cluster_period", "driscoll_kraay"]
 CONSTANT = "constant"
 WITH_CONSTANT = ("pooled", "between", "random", "correlated_random")
 UNIT_EFFECTS = ("fixed", "two_way", "first_difference")
-WEIGHTED = ("pooled", "fixed", "period", "two_way")
 CLUSTERS_FOR_REPLICATES = 400
 FEW_PERIODS = 10
 
@@ -100,8 +104,8 @@ def panel_regression(
         "treatment") and the design's covariates
     covariance : "classic"; "robust" (White); "cluster"; "cluster_period" (design cluster and period);
         "driscoll_kraay" (Bartlett kernel)
-    small_sample : with "cluster" G/(G-1) (n-1)/(n-K), with the others n/(n-K), K counting the effects that are not nested
-        in clusters; False = no factor
+    small_sample : with clusters G/(G-1) (n-1)/(n-K), K counting period effects but not unit effects, which are nested
+        (G: of the design's cluster); with the others n/(n-K), K counting all effects; False = no factor
     lags : of Driscoll-Kraay; None = floor(4 (T/100)^(2/9))
     drift : first differences with a constant, which is a linear trend of the levels
     replicates : whether to leave out each cluster; None = when there are at most 400
@@ -130,7 +134,7 @@ def panel_regression(
         raise DesignError("설명변수가 하나도 없음", remedy="regressors 나 공변량을 적을 것")
     names, absorbed = _identified(rows, names, model, explicit=regressors is not None)
     matrix, terms = _matrix(rows, names, model, drift)
-    fitted = _fit(rows, matrix, terms, model, covariance, small_sample, lags)
+    fitted = fitted_model(rows, matrix, terms, model, covariance, small_sample, lags)
     least, problem, components = _transformed(rows, matrix, terms, model)
     wanted = np.arange(len(terms))
     clusters = len(rows.cluster_labels)
@@ -144,19 +148,20 @@ def panel_regression(
         )
     elif replicates:
         deleted = panel_models.replicates(problem, least, wanted, rows.cluster, clusters)
+    factor = cluster_factor(rows, fitted, model) if small_sample and covariance in CLUSTERED else 1.0
     detail = _detail(rows, fitted, model, covariance, lags, absorbed, components)
     if model == "correlated_random":
-        _mean_test(detail, fitted, terms)
+        _mean_test(detail, factor, fitted, terms)
     count = int(rows.treated.sum()) if regressors is None else rows.n_units
     return Estimate(
         terms=pd.MultiIndex.from_arrays([terms], names=["term"]),
         values=values,
-        covariance=np.asarray(fitted.cov.loc[terms, terms], dtype=np.float64),
+        covariance=factor * np.asarray(fitted.cov.loc[terms, terms], dtype=np.float64),
         influence=panel_models.influence(problem, least, wanted, rows.n_units),
         cluster=rows.cluster,
         cluster_labels=rows.cluster_labels,
         replicates=deleted,
-        dof=np.full(len(terms), _dof(rows, fitted, covariance)),
+        dof=np.full(len(terms), degrees_of_freedom(rows, fitted, covariance)),
         n_treated=np.full(len(terms), count),
         n_comparison=np.full(len(terms), rows.n_units - count),
         method=f"panel_regression/{model}",
@@ -203,8 +208,7 @@ def _identified(
         return names, []
     code, groups = (rows.period, len(rows.periods)) if model == "period" else (rows.unit, rows.n_units)
     part = panel_models.within(Rows(rows.matrix(names), rows.y, rows.weight, code), groups)
-    size = (rows.matrix(names) ** 2).sum(axis=0)
-    left = (part.x**2).sum(axis=0) > 1e-20 * np.where(size > 0, size, 1.0)
+    left = (part.x != 0).any(axis=0)
     absorbed = [name for name, stays in zip(names, left, strict=True) if not stays]
     lost = [name for name in absorbed if explicit or name == TREATMENT]
     if lost or not left.any():
@@ -230,58 +234,6 @@ def _matrix(rows: PanelRows, names: list[str], model: Model, drift: bool) -> tup
     if model == "first_difference" and drift:
         return np.column_stack([rows.period.astype(np.float64), matrix]), [CONSTANT, *terms]
     return matrix, terms
-
-
-def _fit(
-    rows: PanelRows,
-    matrix: Floats,
-    terms: list[str],
-    model: Model,
-    covariance: Covariance,
-    small: bool,
-    lags: int | None,
-) -> Any:
-    """The regression by linearmodels."""
-    from linearmodels import panel as peer
-
-    index = pd.MultiIndex.from_arrays([rows.unit, rows.period], names=["unit", "period"])
-    y = pd.Series(rows.y, index=index, name="y")
-    x = pd.DataFrame(matrix, index=index, columns=terms)
-    weights = None if model not in WEIGHTED else pd.Series(rows.weight, index=index, name="w")
-    arguments: dict[str, Any] = {"debiased": small}
-    kinds = {"classic": "unadjusted", "robust": "robust", "driscoll_kraay": "kernel"}
-    arguments["cov_type"] = kinds.get(covariance, "clustered")
-    if covariance == "driscoll_kraay":
-        arguments |= {"kernel": "bartlett"} | ({} if lags is None else {"bandwidth": lags})
-    if covariance in ("cluster", "cluster_period"):
-        codes = {"cluster": rows.cluster[rows.unit]}
-        if covariance == "cluster_period":
-            codes["period"] = rows.period
-        arguments |= {"clusters": pd.DataFrame(codes, index=index), "group_debias": small}
-    if model == "between" and covariance not in ("classic", "robust", "cluster"):
-        raise RefusalError(
-            f"단위 평균의 회귀(between)에는 공분산 {covariance} 이(가) 없음",
-            remedy='covariance="cluster" 를 쓸 것',
-        )
-    try:
-        if model in ("fixed", "period", "two_way"):
-            effects = {"entity_effects": model != "period", "time_effects": model != "fixed"}
-            if not small:  # linearmodels counts the effects even then
-                arguments |= {"auto_df": False, "count_effects": False}
-            return peer.PanelOLS(y, x, weights=weights, **effects).fit(**arguments)
-        if model == "pooled":
-            return peer.PooledOLS(y, x, weights=weights).fit(**arguments)
-        kind: Any = {"between": peer.BetweenOLS, "first_difference": peer.FirstDifferenceOLS}.get(
-            model, peer.RandomEffects
-        )
-        return kind(y, x).fit(**arguments)
-    except ValueError as error:
-        names = ", ".join(terms)
-        raise DesignError(
-            f"회귀를 풀 수 없음: 설명변수 {names} 이(가) 서로 겹치거나 관측이 모자람",
-            where=(f"모형 {model}", f"관측 {len(rows.y)}개"),
-            remedy="겹치는 설명변수를 빼거나 기간을 더할 것",
-        ) from error
 
 
 def _transformed(
@@ -326,16 +278,6 @@ def _differences(rows: PanelRows, matrix: Floats) -> Rows:
     )
 
 
-def _dof(rows: PanelRows, fitted: Any, covariance: Covariance) -> float:
-    if covariance == "cluster":
-        return float(len(rows.cluster_labels) - 1)
-    if covariance == "cluster_period":
-        return float(min(len(rows.cluster_labels), len(np.unique(rows.period))) - 1)
-    if covariance == "driscoll_kraay":
-        return float(len(np.unique(rows.period)) - 1)
-    return float(fitted.df_resid)
-
-
 def _detail(
     rows: PanelRows,
     fitted: Any,
@@ -373,13 +315,17 @@ def _detail(
     return detail
 
 
-def _mean_test(detail: dict[str, Any], fitted: Any, terms: list[str]) -> None:
+def _mean_test(detail: dict[str, Any], factor: float, fitted: Any, terms: list[str]) -> None:
     """Joint Wald test that the unit means have no slope of their own."""
     from scipy.stats import chi2
 
     means = [term for term in terms if term.startswith("mean_")]
     values = np.asarray(fitted.params[means])
-    wald = float(values @ np.linalg.solve(np.asarray(fitted.cov.loc[means, means]), values)) if means else 0.0
+    wald = (
+        float(values @ np.linalg.solve(factor * np.asarray(fitted.cov.loc[means, means]), values))
+        if means
+        else 0.0
+    )
     detail |= {
         "mean_terms": means,
         "mean_wald": wald,

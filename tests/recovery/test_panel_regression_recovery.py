@@ -1,0 +1,87 @@
+"""Panel regressions in worlds that keep and break what each assumes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import recovery
+from evalkit.design import Design
+from evalkit.estimate import Estimate
+from evalkit.estimators.dynamic_panel import dynamic_panel_effects
+from evalkit.estimators.instrumental_variables import instrumental_effects
+from evalkit.estimators.panel_regression import panel_regression
+from evalkit.panel import Panel
+
+N, T = 150, 6
+
+
+def read(estimate: Estimate, term: str, truth: float) -> tuple[float, float, float]:
+    at = [t[0] for t in estimate.terms].index(term)
+    return float(estimate.values[at]), float(estimate.std_errors[at]), truth
+
+
+def static(rng: np.random.Generator, correlated: bool) -> Panel:
+    unit = rng.normal(size=(N, 1))
+    x = rng.normal(size=(N, T)) + (0.7 * unit if correlated else 0.0)
+    return Panel(np.arange(N), np.arange(T), {"y": x + unit + rng.normal(size=(N, T)), "x": x})
+
+
+def random_effects(rng: np.random.Generator, correlated: bool = False) -> tuple[float, ...]:
+    return read(
+        panel_regression(static(rng, correlated), Design("y"), model="random", regressors=("x",)), "x", 1.0
+    )
+
+
+def fixed_effects(rng: np.random.Generator) -> tuple[float, ...]:
+    return read(panel_regression(static(rng, True), Design("y"), regressors=("x",)), "x", 1.0)
+
+
+def dynamic(rng: np.random.Generator, gmm: bool, rho: float = 0.5) -> tuple[float, ...]:
+    unit, y = rng.normal(size=N), np.zeros((N, T + 20))
+    for t in range(1, T + 20):
+        y[:, t] = rho * y[:, t - 1] + unit + rng.normal(size=N)
+    lagged = Panel(
+        np.arange(N), np.arange(T), {"y": y[:, 20:], "x": rng.normal(size=(N, T)), "before": y[:, 19:-1]}
+    )
+    if gmm:
+        return read(
+            dynamic_panel_effects(lagged, Design("y"), regressors=("x",), collapse=True), "lag_1", rho
+        )
+    return read(panel_regression(lagged, Design("y"), regressors=("before",)), "before", rho)
+
+
+def instrumented(rng: np.random.Generator, excluded: bool = True) -> tuple[float, ...]:
+    z, u = rng.normal(size=(2, N, T))
+    x = z + u + rng.normal(size=(N, T))
+    y = x + u + rng.normal(size=(N, 1)) + (0.0 if excluded else 0.5) * z
+    panel = Panel(np.arange(N), np.arange(T), {"y": y, "x": x, "z": z})
+    return read(instrumental_effects(panel, Design("y"), endogenous=("x",), instruments=("z",)), "x", 1.0)
+
+
+CASES = [
+    recovery.Case("panel_regression, random", "effects unrelated to x", random_effects),
+    recovery.Case(
+        "panel_regression, random", "effects go with x", lambda rng: random_effects(rng, True), holds=False
+    ),
+    recovery.Case("panel_regression, fixed", "effects go with x", fixed_effects),
+    recovery.Case(
+        "panel_regression, fixed",
+        "lagged outcome (Nickell)",
+        lambda rng: dynamic(rng, gmm=False),
+        holds=False,
+    ),
+    recovery.Case(
+        "dynamic_panel_effects", "AR(0.5), T = 6", lambda rng: dynamic(rng, gmm=True), coverage=(0.88, 0.99)
+    ),
+    recovery.Case("instrumental_effects", "instrument excluded", instrumented),
+    recovery.Case(
+        "instrumental_effects", "instrument in the outcome", lambda rng: instrumented(rng, False), holds=False
+    ),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.method}-{c.world}")
+def test_recovery(case: recovery.Case) -> None:
+    recovery.judge(case, recovery.run(case))
