@@ -331,7 +331,7 @@ def test_a_word_that_no_panel_knows_leaves_earlier_reports(
     project.save()
     ones, names = np.ones((2, 15)), np.array(["a", "b"])
     places = dict.fromkeys(("sido", "sigungu", "sector_group", "capital_region", "ring"), names)
-    varying = dict.fromkeys(("jobs", "sales_real", "alive", "log_jobs", "log_sales", "moved_in"), ones)
+    varying = dict.fromkeys(("jobs", "sales_real", "alive", "log_jobs", "log1p_sales", "moved_in"), ones)
     panel = Panel(names, np.arange(2013, 2028), varying, {"adoption": np.array([2018.0, np.inf]), **places})
     for name in ("units", "regions"):
         panel.save(project.plan.parent / f"{name}.npz")

@@ -59,7 +59,7 @@ def firms_of(world: World, plan: Plan) -> Panel:
             "alive": raw.values("survival"),
             "sales_real": sales,
             "log_jobs": log_positive(jobs),
-            "log_sales": np.log1p(sales),
+            "log1p_sales": np.log1p(sales),
         },
         {
             "adoption": raw.constant("adoption"),

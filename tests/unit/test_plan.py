@@ -158,6 +158,18 @@ def test_a_copied_plan_needs_an_id_of_its_own(tmp_path: Path, raw: dict) -> None
     assert "id 'nic_phase1_vs_phase3' 을(를) one.yml 도 씀" in refuse(tmp_path, text)
 
 
+@pytest.mark.parametrize("changes", [{"scale": "log"}, {"unit": {"ko": "%", "en": "per cent"}}])
+def test_log_of_one_plus_y_is_never_percent(tmp_path: Path, raw: dict, changes: dict) -> None:
+    jobs = raw["outcomes"]["jobs"]
+    jobs |= {"variable": "log1p_jobs", "unit": {"ko": "로그점", "en": "log points"}}
+    for name in ("total_unit", "total_factor"):
+        jobs.pop(name, None)
+    (tmp_path / "plan.yml").write_text(yaml.safe_dump(raw, allow_unicode=True), encoding="utf-8")
+    load_plan(tmp_path / "plan.yml")
+    jobs |= changes
+    assert "log1p_jobs 은(는) 0 이 있는 값을 로그처럼" in refuse(tmp_path, raw)
+
+
 def test_a_logarithm_is_no_outcome(tmp_path: Path, raw: dict) -> None:
     raw["outcomes"]["jobs"]["variable"] = "log_jobs"
     assert "scale: log" in refuse(tmp_path, raw)

@@ -201,6 +201,14 @@ def test_one_side_alone_is_an_error() -> None:
         draw_sample(plan_of(), everybody, "jobs", 1)
 
 
+def test_log_of_one_plus_y_needs_a_name_that_says_so() -> None:
+    y = np.maximum(untreated(), 0.0)
+    panel = panel_of(y).with_varying(size=np.log1p(y), log1p_jobs=np.log1p(y))
+    with pytest.raises(RefusalError, match=r"size .*log1p_…"):
+        draw_sample(plan_of({"jobs": outcome(variable="size")}), panel, "jobs", 1)
+    assert draw_sample(plan_of({"jobs": outcome(variable="log1p_jobs")}), panel, "jobs", 1).treated.any()
+
+
 def test_the_logarithm_of_zero_is_refused() -> None:
     y = untreated()
     y[50, 4] = y[51, 5] = 0.0

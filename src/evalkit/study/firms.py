@@ -53,7 +53,7 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
             "alive": alive,
             "sales_real": sales,
             "log_jobs": _log_positive(jobs),
-            "log_sales": _log1p(sales),
+            "log1p_sales": _log1p(sales),
         },
         fixed={
             "adoption": adoption,

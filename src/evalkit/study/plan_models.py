@@ -127,6 +127,18 @@ class Claim(_Strict):
     source: str = Field(min_length=1)
 
 
+def _log_like(variable: str) -> bool:
+    if not any(word in variable for word in ("log1p", "asinh", "calibrated")):
+        return False
+    from evalkit.transforms import is_log_like  # loads pandas, which most plans need not wait for
+
+    return is_log_like(variable)
+
+
+def _percent(unit: Text) -> bool:
+    return "%" in unit.ko or "퍼센트" in unit.ko or "%" in unit.en or "percent" in unit.en.lower()
+
+
 class Outcome(_Strict):
     """One outcome, its scale and how it is read."""
 
@@ -246,6 +258,11 @@ class Plan(_Strict):
             if outcome.variable.startswith("log_"):
                 raise ValueError(
                     f"결과 {name}: 로그 변수 {outcome.variable} 은(는) 통제변수로만 씀; 원래 변수에 scale: log 를 적을 것"
+                )
+            if _log_like(outcome.variable) and (outcome.scale != "level" or _percent(outcome.unit)):
+                raise ValueError(
+                    f"결과 {name}: {outcome.variable} 은(는) 0 이 있는 값을 로그처럼 바꾼 것이라 %로 읽을 수 없음; scale 을 level 로,"
+                    " unit 을 %가 아닌 말로 적거나 원래 변수를 쓸 것"
                 )
             if "share_of_new_hires" in outcome.variable:
                 raise ValueError(

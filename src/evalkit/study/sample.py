@@ -12,6 +12,7 @@ from evalkit.errors import DesignError, RefusalError
 from evalkit.ingest.sources.region_panel import refuse_break
 from evalkit.panel import Panel
 from evalkit.study.plan import Exclusion, Outcome, Phase, Plan
+from evalkit.transforms import is_log_like
 
 OUTCOME = "outcome"
 ADOPTION = "adoption_used"
@@ -94,6 +95,7 @@ def draw_sample(plan: Plan, panel: Panel, name: str, number: int, lang: str = "k
         kept.drop(np.isfinite(adoption) & (adoption > hi), "treated_later")
     inside = np.isin(panel.periods, periods)
     _refuse_zeros(plan, panel, name, kept.keep, inside)
+    _refuse_unnamed_logs(plan, panel, name)
     kept.drop(~np.isfinite(values[:, at_baseline]), "not_at_baseline")
     for covariate, array in frozen.items():
         if array.dtype.kind == "f":
@@ -203,6 +205,17 @@ def _refuse_zeros(
             f"결과 {name} 에 0 이하인 값이 {count}개 있어 로그를 취하지 않음",
             where=(plan.id, f"outcomes.{name}"),
             remedy="scale: level 로 수준 효과를 추정하고 반사실 평균에 대한 %로 읽을 것",
+        )
+
+
+def _refuse_unnamed_logs(plan: Plan, panel: Panel, name: str) -> None:
+    """Refuse log(1 + y) and asinh(y) under a name that does not say so: the reader would take it for something else."""
+    variable = plan.outcomes[name].variable
+    if is_log_like(variable, panel) and not is_log_like(variable):
+        raise RefusalError(
+            f"결과 {name} 의 변수 {variable} 은(는) 다른 변수를 log(1+y) 나 asinh 로 바꾼 것인데 이름이 그렇게 말하지 않음",
+            where=(plan.id, f"outcomes.{name}"),
+            remedy="이름을 log1p_… 이나 asinh_… 로 바꾸거나 원래 변수를 쓸 것",
         )
 
 
