@@ -93,7 +93,7 @@ def conservative_scores(
     if len(left):
         effects, weights = _everything(stages, solution)
         first = 0 if averaging.family is None else 1
-        for k in left:
+        for k in left.tolist():
             v = weights * solution.bread[k, k]
             v *= stages.tables[stages.cohort, :, k] if k < tables else stages.dense[k - tables]
             for place, groups in enumerate(averaging.coarser, start=first):
@@ -181,7 +181,7 @@ def _fine(
         loading *= np.where(stages.clean, 1.0, factor)[:, :, None]
     out = np.empty((n, stages.n_second))
     for block, left in residuals(stages, solution):
-        clean = block.first * left if stages.covariates else None
+        clean = block.first * left if stages.covariates else left
         if cells is not None and family is not None:
             # zero on clean cells: the residual there is not centred
             left -= np.where(stages.clean, 0.0, cells.bar[family])[block.cohort]
@@ -232,7 +232,7 @@ def _coarse(
         if (rest <= ALONE * square).any():
             return None
         score *= (square / rest)[cluster[unit], place]
-    return np.bincount(unit, score, minlength=len(v))
+    return np.asarray(np.bincount(unit, score, minlength=len(v)), dtype=np.float64)
 
 
 def linear_weights(stages: Stages, solution: Solution) -> Floats:

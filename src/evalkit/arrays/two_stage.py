@@ -118,8 +118,9 @@ def solve(stages: Stages, parts: StageMoments) -> Solution:
     if not stages.averages:
         values += bread @ (right - second @ values)
     null = _null_space(gram, kept, inverse)
-    trivial = stages.stratum is None and null.shape[1] == 1 and np.ptp(null[:lead]) < UNCOVERED
-    trivial = trivial and not (np.abs(null[lead:]) * np.sqrt(parts.sizes) > UNCOVERED).any()
+    # a constant over the periods of each stratum is what unit effects hold: it reaches no cell
+    flat = np.ptp(null[:lead].reshape(-1, stages.outcome.shape[1], null.shape[1]), axis=1) < UNCOVERED
+    trivial = bool(flat.all()) and not (np.abs(null[lead:].T) * np.sqrt(parts.sizes) > UNCOVERED).any()
     uncovered = None if trivial else _uncovered(stages, null)
     return Solution(
         np.where(second_kept, values, np.nan),

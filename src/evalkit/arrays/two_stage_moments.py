@@ -91,6 +91,18 @@ class Stages:
         low = int(self.strata[g]) * periods
         return slice(low, low + periods)
 
+    def target_sums(self) -> tuple[Floats, Floats]:
+        """Σ w and Σ w² over target cells, by cohort and period  # (J, T) each"""
+        cohorts = len(self.clean)
+        if self.weights is None or self.weights.shape[1] == 1:
+            w = None if self.weights is None else self.weights[:, 0]
+            target = self.target.astype(np.float64)
+            once = np.bincount(self.cohort, w, minlength=cohorts)[:, None] * target
+            twice = np.bincount(self.cohort, None if w is None else w**2, minlength=cohorts)
+            return once, twice[:, None] * target
+        indicator = group_matrix(self.cohort, cohorts)
+        return (indicator @ self.weights) * self.target, (indicator @ np.square(self.weights)) * self.target
+
     def period_table(self, vectors: Floats) -> Floats:
         """Rows of (P, q) that belong to each cohort and period  # (J, T, q)"""
         periods = int(self.outcome.shape[1])
