@@ -35,6 +35,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, get_args
 
+import numpy as np
+
 from evalkit.design import Design
 from evalkit.errors import DesignError, nearest
 from evalkit.estimate import Estimate
@@ -127,7 +129,6 @@ def spillover_effects(
 
     Examples
     --------
-    >>> import numpy as np
     >>> y = np.array([[0, 0, 3.0], [0, 0, 1.0], [0, 0, 0.0], [1, 1, 1.0]])
     >>> near = np.array([[0, 0, 0], [0, 0, 1.0], [0, 0, 0], [0, 0, 0]])
     >>> panel = Panel(np.arange(4), np.arange(3), {"y": y, "near": near}, {"adoption": np.array([2, *[np.inf] * 3])})
@@ -180,6 +181,7 @@ def border_class_effects(
     DesignError : phases that do not follow one another, no unit that is clean throughout
     """
     exposure = border_exposure(panel, design, zones, before, after)
+    panel = panel.with_fixed(**{design.adoption: np.full(len(panel.units), np.inf)})
     estimate = two_stages(
         panel, design, exposure, by_event_time=False, leads=False, replicates=replicates, phases=True
     )
