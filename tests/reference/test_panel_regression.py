@@ -154,6 +154,29 @@ def test_hausman_by_unit_means(name: str) -> None:
     np.testing.assert_allclose(clustered["mean_wald"], case["mundlak_wald_cluster"], rtol=1e-7)
 
 
+HOUSES = ("age", "agesq", "intst", "land", "area", "rooms", "baths")
+
+
+@needs_golden
+@pytest.mark.parametrize("covariates", [(), HOUSES])
+@pytest.mark.parametrize(("covariance", "theirs"), [("classic", "iid"), ("robust", "hetero")])
+def test_two_by_two_of_houses_seen_once(covariates: tuple[str, ...], covariance: str, theirs: str) -> None:
+    """Kiel and McClain's incinerator: difference-in-differences on repeated cross-sections as pooled least squares."""
+    frame = pd.read_csv(GOLDEN / "data" / "kielmc.csv").assign(house=lambda f: np.arange(len(f)))
+    frame["near_after"] = frame["nearinc"] * frame["y81"]
+    names = ["nearinc", "y81", "near_after", *covariates]
+    panel = Panel.from_long(frame, unit="house", period="year", varying=["rprice"], fixed=names)
+    text = (GOLDEN / "open" / "did2x2_kielmc_basedid.json").read_text(encoding="utf-8")
+    wanted = {case["id"]: case["result"] for case in json.loads(text)["cases"]}
+    case = wanted[f"kielmc-2x2{'-cov' if covariates else ''}-{theirs}"]
+    found = panel_regression(
+        panel, Design("rprice"), model="pooled", regressors=names, covariance=covariance, replicates=False
+    )
+    at = [t[0] for t in found.terms].index("near_after")
+    np.testing.assert_allclose(found.values[at], case["coef"]["nearinc:y81"], rtol=POINTS)
+    np.testing.assert_allclose(found.std_errors[at], case["se"]["nearinc:y81"], rtol=ERRORS)
+
+
 @needs_golden
 def test_published_wage_equations() -> None:
     """Vella and Verbeek's data, as in Wooldridge's text: married and union, fixed and random effects."""
