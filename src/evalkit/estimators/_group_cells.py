@@ -116,15 +116,6 @@ def run_cells(
 # -- one comparison ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Fitted:
-    """A comparison of one part; `places` are where its units stand in the sample."""
-
-    comparison: Comparison
-    places: list[slice | Ints]
-    base_at: dict[int, int]  # position of a period in the comparison's outcomes
-
-
 def _comparison(
     sample: GroupSample, cell: GroupCell, controls: tuple[Span, ...], pairs: bool
 ) -> tuple[Comparison, list[Any]]:
@@ -135,20 +126,20 @@ def _comparison(
         places = [slice(*span) for span in (cell.treated, *controls)]
         outcomes = [sample.y[:, part] for part in places]
     else:
-        places = [_seen(sample, cell, span) for span in (cell.treated, *controls)]
+        places = [seen_in_both(sample, cell.base, cell.period, span) for span in (cell.treated, *controls)]
         outcomes = [sample.y[[cell.base, cell.period]][:, part] for part in places]
     pieces = [Sample(x[:, part], w[part], sample.cluster[part]) for part in places]
     return Comparison(pieces[0], pieces[1:], outcomes[0], outcomes[1:]), places
 
 
-def _seen(sample: GroupSample, cell: GroupCell, span: Span) -> Ints:
+def seen_in_both(sample: GroupSample, base: int, period: int, span: Span) -> Ints:
     """Units of a stretch that are seen in both periods and at risk in the base period."""
     part = slice(*span)
     seen = np.ones(span[1] - span[0], dtype=bool)
     if sample.observed is not None:
-        seen &= sample.observed[cell.base, part] & sample.observed[cell.period, part]
+        seen &= sample.observed[base, part] & sample.observed[period, part]
     if sample.at_risk is not None:
-        seen &= sample.at_risk[cell.base, part]
+        seen &= sample.at_risk[base, part]
     return np.flatnonzero(seen) + span[0]
 
 
@@ -171,7 +162,7 @@ def _fit_group(
         fits.append((fit, comparison, places))
         if clusters and fit is not None:
             deleted.append(delete_one(method, fit, comparison, clusters))
-    left = _mass_left(sample, first.treated, clusters) if clusters else np.zeros(0)
+    left = mass_without(sample, first.treated, clusters) if clusters else np.zeros(0)
     mass = float(sample.share[slice(*first.treated)].sum())
     for cell in members:
         b, t = (0, 1) if pairs else (cell.base, cell.period)
@@ -203,7 +194,7 @@ def _fit_group(
             _add_influence(tally.psi[r], cell, fits, b, t, share * tally.psi.shape[1])
 
 
-def _mass_left(sample: GroupSample, treated: Span, clusters: int) -> Floats:
+def mass_without(sample: GroupSample, treated: Span, clusters: int) -> Floats:
     """Weight of the treated units without each cluster; exactly 0 where none is left  # (C,)"""
     part = slice(*treated)
     code, share = sample.cluster[part], sample.share[part]
@@ -253,7 +244,7 @@ def _close(
             row /= tally.mass[r]
     return Rows(
         values=values,
-        psi=_in_panel_order(tally.psi, sample.order),
+        psi=in_panel_order(tally.psi, sample.order),
         replicates=without,
         n_treated=np.array([sum(a for a, _ in c.values()) for c in tally.counts], dtype=np.int64),
         n_comparison=np.array([max((b for _, b in c.values()), default=0) for c in tally.counts]),
@@ -263,7 +254,7 @@ def _close(
     )
 
 
-def _in_panel_order(psi: Floats, order: Ints) -> Floats:
+def in_panel_order(psi: Floats, order: Ints) -> Floats:
     """Columns from the sample's order into the panel's, in place; unused units are 0."""
     n = len(order)
     if n == psi.shape[1] and bool((order == np.arange(n)).all()):

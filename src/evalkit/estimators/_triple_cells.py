@@ -15,7 +15,7 @@ from evalkit.arrays.doubly_robust import Method
 from evalkit.arrays.gmm_weights import optimal_weights
 from evalkit.design import Design
 from evalkit.errors import DesignError
-from evalkit.estimators._group_cells import GroupCell, Rows, run_cells
+from evalkit.estimators._group_cells import GroupCell, Rows, run_cells, seen_in_both
 from evalkit.estimators._group_sample import Floats, GroupSample, Ints, Span
 
 Combination = Literal["gmm", "never", "separate"]
@@ -202,11 +202,7 @@ def _plain_sums(sample: GroupSample, cells: list[GroupCell], clusters: int) -> F
         w = sample.w[layer % len(sample.w)]
         signs = ((1.0, cell.treated), *((-s, spans[0]) for s, spans in cell.parts))
         for sign, span in signs:
-            part = np.arange(*span)
-            if sample.observed is not None:
-                part = part[sample.observed[cell.base, part] & sample.observed[cell.period, part]]
-            if sample.at_risk is not None:
-                part = part[sample.at_risk[cell.base, part]]
+            part = seen_in_both(sample, cell.base, cell.period, span)
             change = sample.y[cell.period, part] - sample.y[cell.base, part]
             own = np.bincount(sample.cluster[part], w[part], clusters)
             sums = np.bincount(sample.cluster[part], w[part] * change, clusters)
