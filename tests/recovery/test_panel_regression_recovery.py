@@ -9,6 +9,7 @@ import recovery
 from evalkit.design import Design
 from evalkit.estimate import Estimate
 from evalkit.estimators.dynamic_panel import dynamic_panel_effects
+from evalkit.estimators.hausman_taylor import hausman_taylor_effects
 from evalkit.estimators.instrumental_variables import instrumental_effects
 from evalkit.estimators.panel_regression import panel_regression
 from evalkit.panel import Panel
@@ -59,7 +60,33 @@ def instrumented(rng: np.random.Generator, excluded: bool = True) -> tuple[float
     return read(instrumental_effects(panel, Design("y"), endogenous=("x",), instruments=("z",)), "x", 1.0)
 
 
+def fixed_regressor(
+    rng: np.random.Generator, exogenous: bool = True, taylor: bool = True
+) -> tuple[float, ...]:
+    u, a = rng.normal(size=(2, N))
+    x = a[:, None] + rng.normal(size=(N, T)) + (0.0 if exogenous else 0.7) * u[:, None]
+    z = a + 0.7 * u + rng.normal(size=N)
+    y = x + (z + u)[:, None] + rng.normal(size=(N, T))
+    panel = Panel(np.arange(N), np.arange(T), {"y": y, "x": x}, {"z": z})
+    if taylor:
+        return read(hausman_taylor_effects(panel, Design("y"), exogenous=("x",), endogenous=("z",)), "z", 1.0)
+    return read(panel_regression(panel, Design("y"), model="random", regressors=("x", "z")), "z", 1.0)
+
+
 CASES = [
+    recovery.Case("hausman_taylor_effects", "fixed regressor goes with the effects", fixed_regressor),
+    recovery.Case(
+        "hausman_taylor_effects",
+        "its instrument does too",
+        lambda rng: fixed_regressor(rng, False),
+        holds=False,
+    ),
+    recovery.Case(
+        "panel_regression, random",
+        "fixed regressor goes with the effects",
+        lambda rng: fixed_regressor(rng, True, False),
+        holds=False,
+    ),
     recovery.Case("panel_regression, random", "effects unrelated to x", random_effects),
     recovery.Case(
         "panel_regression, random", "effects go with x", lambda rng: random_effects(rng, True), holds=False
