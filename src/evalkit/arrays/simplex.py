@@ -218,7 +218,8 @@ def _dual_newton(a: Floats, b: Floats, c: Floats, m: Floats, start: Floats | Non
         # finitely many pieces: where the piece stayed and the full step was taken, this is the solution
         settled = ((w[live] > 0) == (on > 0)).all(axis=1) & (length == 1)
         live = live[~settled]
-    return w / w.sum(axis=1, keepdims=True)
+    out: Floats = w / w.sum(axis=1, keepdims=True)
+    return out
 
 
 def _dual(r: Floats, b: Floats, c: Floats, m: Floats, q: Floats, mu: Floats) -> Floats:
@@ -329,7 +330,8 @@ def _active_set(a: Floats, b: Floats, c: Floats, m: Floats, reach: Floats, start
         done = live[fallen]
         w[done], on[done], blocked[done] = new[fallen], support[fallen], m[done] <= 0
         blocked[live[~fallen], j[~fallen]] = True  # its slope is zero but for rounding
-    return w / w.sum(axis=1, keepdims=True)
+    out: Floats = w / w.sum(axis=1, keepdims=True)
+    return out
 
 
 # -- Frank–Wolfe ------------------------------------------------------------------------------------------
