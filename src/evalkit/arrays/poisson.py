@@ -104,7 +104,8 @@ def assemble(problem: Problem, sums: Sums, c: int = 0) -> tuple[Floats, Floats, 
     by_profile = np.zeros((len(tables), periods, periods))
     np.add.at(by_profile, problem.profile, schur)
     inner = np.zeros((k + v, k + v))
-    inner[:k, :k] = tables.reshape(-1, k).T @ (by_profile @ tables).reshape(-1, k)
+    rows = len(tables) * periods
+    inner[:k, :k] = tables.reshape(rows, k).T @ (by_profile @ tables).reshape(rows, k)
     mean = np.zeros(tables.shape[:2])
     np.add.at(mean, problem.profile, sums.mean[c])
     size = np.concatenate([np.einsum("jt,jtk->k", mean, tables**2), sums.size[c]])

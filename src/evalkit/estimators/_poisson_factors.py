@@ -73,15 +73,15 @@ def solve_factors(
     units = np.zeros(sample.n_units, dtype=bool)
     units[clean.unit] = True
     place = np.cumsum(units) - 1
-    clusters, cluster = np.unique(sample.cluster[units], return_inverse=True)
+    clusters, codes = np.unique(sample.cluster[units], return_inverse=True)
+    cluster = np.asarray(codes, dtype=np.int64)
     if len(clusters) < 2:
         raise DesignError("군집이 하나뿐이라 표준오차를 구할 수 없음", remedy="더 잘게 나뉜 군집을 쓸 것")
     n = int(units.sum())
     residual = clean.weights * (clean.counts - fitted.mean)
     loads = residual[:, None] * (fitted.within @ fitted.inverse)
-    influence = n * np.stack(
-        [np.bincount(place[clean.unit], column, minlength=n) for column in loads.T], axis=1
-    )
+    summed = [np.bincount(place[clean.unit], column, minlength=n) for column in loads.T]
+    influence: Floats = n * np.stack(summed, axis=1).astype(np.float64)
     covariance, detail = _covariance(influence, cluster, len(clusters), clean, fitted)
     cells = np.zeros(problem.counts.shape, dtype=bool)
     cells[rows.unit[empty], rows.period[empty]] = True
@@ -103,7 +103,7 @@ def solve_factors(
         influence,
         found,
         units,
-        cluster.astype(np.int64),
+        cluster,
         clusters.astype(np.int64),
         cells,
         detail,
@@ -123,7 +123,7 @@ def _rows(problem: Problem, panel: Panel, sample: Sample, within: tuple[str, ...
     weights = (
         np.ones(used.shape) if sample.weights is None else np.broadcast_to(sample.weights, used.shape)
     )[unit, period]
-    exposure = np.ones(len(unit)) if problem.exposure is None else problem.exposure[unit, period]
+    exposure = weights if problem.exposure is None else problem.exposure[unit, period]
     counts = problem.counts[unit, period] / weights
     every = _Rows(
         counts,
@@ -187,7 +187,7 @@ def _covariance(
     # a nested factor (the units) takes the place of the constant
     levels = sum(free) - max(len(free) - 1, 0) if free else 1
     factor = clusters / (clusters - 1) * (n - 1) / max(n - regressors - levels, 1)
-    covariance = factor * sandwich(influence, cluster.astype(np.int64), clusters)
+    covariance = factor * sandwich(influence, cluster, clusters)
     covariance[~fitted.kept, :] = covariance[:, ~fitted.kept] = np.nan
     empty = rows.counts == 0
     return covariance, {
