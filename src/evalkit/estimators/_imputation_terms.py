@@ -82,8 +82,8 @@ def terms_of(panel: Panel, sample: CleanSample, by: By | Sequence[str]) -> Terms
     names = {"cohort_period": ["cohort", "period"], "overall": ["term"]}.get(by, [by])
     labels: list[Any] = [["overall"]] if by == "overall" else [column.astype(np.int64) for column in found.T]
     index = pd.MultiIndex.from_arrays(labels, names=names)
-    used = tables > 0
-    comparison = sample.clean[:, :, None] & used.any(axis=0)[None]
+    used: Bools = np.asarray(tables > 0)
+    comparison = sample.clean[:, :, None] & np.asarray(used.any(axis=0))[None]
     return Terms(index, tables, (), target, by, sample.count(used), sample.count(comparison))
 
 
