@@ -19,8 +19,9 @@ Checked against: contdid 0.1.0 (alpha) on the S6 panel and diff_diff 3.13 on ran
 Where it differs, and why. contdid evaluates its splines at the grid with the grid's own ends as boundary knots, though
 it fitted them with the ends of the doses, so that its curve is stretched: its ATT at grid point d is ours at
 low + (d − grid low)(high − low)/(grid high − grid low), its slope ours times that ratio. Its error of the average
-slope is about two thirds of its own pointwise error where the two are one number (degree 1). The test pins both. Errors there are a
-bootstrap of 200 draws, here they are the influence function's.
+slope is two thirds of its own pointwise error where the two are one number (degree 1). The test pins both. Errors there
+are a bootstrap of 200 draws, here they are the influence function's. diff_diff takes the doses as known in the error of
+the average slope, which is then smaller.
 
 ``detail`` of `dose_response`: dose (name), degree, knots, support (least and greatest dose), grid, cells (cohort, period,
 units, att, acrt), caution, and the keys of every method over groups: periods, covariates, failed, dropped, missing,
