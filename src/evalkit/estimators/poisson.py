@@ -26,6 +26,7 @@ Differences: t(G − 1) in place of normal; a regressor that is a combination of
     smallest_mean : least fitted mean of a cell with count 0 (below 1e-6 a sentence in ``notes`` warns)
     hessian_inverse : of the terms, covariates last  # (L, L); collinear : names left out; notes : Korean sentences
     labels, values, gram, score, positions, by_period, cell_meat, n_cells : as in `two_way`, weights are the means
+    scale : "log", so that `evalkit.percent` knows a log ratio
     covariate_names, covariate_values, covariate_std_errors, reference : event study only
 """
 
@@ -262,7 +263,7 @@ def _estimate(
 ) -> Estimate:
     k = len(terms)
     detail = {**solved.detail, **_listed(sample, solved), **(extra or {})}
-    detail |= {"labels": names[:k], "values": solved.values[:k]}
+    detail |= {"labels": names[:k], "values": solved.values[:k], "scale": "log"}
     if "positions" in detail:
         detail["positions"] = detail["positions"][: int((~np.isnan(solved.values[:k])).sum())]
     for key, at in (("by_period", np.s_[:, :k]), ("cell_meat", np.s_[:k, :k])):
