@@ -84,7 +84,11 @@ def brute(panel: Panel, design: Design, link: str, units: bool = False) -> dict[
     first = np.eye(panel.shape[0])[i] if units else (g[:, None] == np.unique(g)).astype(float)
     base = [first, (label[:, None] == panel.periods[1:]).astype(float)]
     cells = sorted(
-        {(int(a), int(b)) for a, b in zip(g, label, strict=True) if np.isfinite(a) and _effect(design, panel, a, b)}
+        {
+            (int(a), int(b))
+            for a, b in zip(g, label, strict=True)
+            if np.isfinite(a) and _effect(design, panel, a, b)
+        }
     )
     dummies = np.stack([(g == a) & (label == b) for a, b in cells], axis=1).astype(float)
     parts = [*base]
@@ -165,7 +169,9 @@ def test_linear_effects_are_imputed_cell_means(panel: Panel) -> None:
 
 @few
 @given(staggered_panels(holes=False), st.sampled_from([(), ("x",)]))
-def test_unit_effects_are_cohort_effects_in_a_balanced_panel(panel: Panel, covariates: tuple[str, ...]) -> None:
+def test_unit_effects_are_cohort_effects_in_a_balanced_panel(
+    panel: Panel, covariates: tuple[str, ...]
+) -> None:
     design = design_of("linear", covariates)
     one, other = (extended_two_way_effects(panel, design, effects=e) for e in ("unit", "cohort"))
     np.testing.assert_allclose(one.values, other.values, **TIGHT)
@@ -210,10 +216,7 @@ def unit_effects_poisson(panel: Panel) -> np.ndarray:
     plain[:, :, t - 1 :] = 0
     gap = level[:, None] * (np.exp(x @ beta) - np.exp(plain @ beta))
     return np.array(
-        [
-            np.average(gap[g == a, np.searchsorted(panel.periods, b)], weights=w[g == a])
-            for a, b in cells
-        ]
+        [np.average(gap[g == a, np.searchsorted(panel.periods, b)], weights=w[g == a]) for a, b in cells]
     )
 
 
