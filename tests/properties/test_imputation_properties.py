@@ -194,12 +194,19 @@ def theorem_3(
 @given(
     panels(),
     st.sampled_from(["cohort_period", "event_time", "cohort", "all"]),
-    st.sampled_from(["event_time", "cohort_period", "overall"]),
+    st.sampled_from(["event_time", "cohort_period", "overall", ("u", "share")]),
     st.booleans(),
 )
-def test_scores_are_theorem_3(panel: Panel, averages: str, by: str, leave_out: bool) -> None:
+def test_scores_are_theorem_3(
+    panel: Panel, averages: str, by: str | tuple[str, ...], leave_out: bool
+) -> None:
     estimate = imputation_effects(panel, DESIGN, by=by, averages=averages, leave_out=leave_out)  # type: ignore[arg-type]
-    effects, v = dense(panel, DESIGN, indicators(panel, estimate))
+    columns = indicators(panel, estimate)
+    if not isinstance(by, str):
+        columns = columns * np.array(
+            [panel.values("u"), np.repeat(panel.constant("share")[:, None], panel.shape[1], 1)]
+        )
+    effects, v = dense(panel, DESIGN, columns)
     cohort = np.where(np.isfinite(panel.constant("adoption")), panel.constant("adoption"), 0)[:, None]
     time = panel.periods[None, :]
     sets = {

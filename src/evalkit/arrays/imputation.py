@@ -38,14 +38,14 @@ class Averaging:
 
     Attributes
     ----------
-    family : units of the same family and period form a set of the finest kind, if given; cohorts alike under every
-        table regressor share a family  # (J,)
-    coarser : set of each cell, one array a kind, tried in turn where a term has a set with one cluster  # (J, T) each
+    kinds : set of each cell, one array a kind, tried in turn where a term has a set with one cluster  # (J, T) each
+    family : the first kind is made of the cells of a family and a period, and every table regressor is constant in
+        them: one average serves all of them. None = the first kind is another  # (J,)
     leave_out : leave the own cluster out of the average
     """
 
+    kinds: Sequence[Codes]
     family: Codes | None
-    coarser: Sequence[Codes]
     leave_out: bool
 
 
@@ -92,11 +92,11 @@ def conservative_scores(
     left = np.flatnonzero((kind < 0) & solution.second_kept)
     if len(left):
         effects, weights = _everything(stages, solution)
-        first = 0 if averaging.family is None else 1
         for k in left.tolist():
             v = weights * solution.bread[k, k]
             v *= stages.tables[stages.cohort, :, k] if k < tables else stages.dense[k - tables]
-            for place, groups in enumerate(averaging.coarser, start=first):
+            first = 1 if k < tables and averaging.family is not None else 0
+            for place, groups in enumerate(averaging.kinds[first:], start=first):
                 found = _coarse(v, effects, groups[stages.cohort], cluster, clusters, averaging.leave_out)
                 if found is not None:
                     influence[:, k] += n * found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from evalkit.arrays.two_stage import Solution, solve
 from evalkit.arrays.two_stage_moments import Stages, moments
 from evalkit.design import Design
-from evalkit.errors import DesignError
+from evalkit.errors import DesignError, UsageError, nearest
 from evalkit.estimators._clean_sample import CleanSample
 
 Bools = NDArray[np.bool_]
@@ -23,6 +23,12 @@ MOMENT_LIMIT = 2_000_000
 MEMORY_LIMIT = 100_000_000
 
 
+def known_word(name: str, value: str, words: tuple[str, ...]) -> None:
+    """Refuse a word that an option does not know."""
+    if value not in words:
+        raise UsageError(f"{name} 값 {value!r} 은(는) 쓸 수 없음", remedy=nearest(value, words))
+
+
 def settle(sample: CleanSample, design: Design, mode: Unimputable) -> None:
     """Refuse, or drop, treated cells of units and of periods without a clean cell: seen before any computation.
 
@@ -30,6 +36,7 @@ def settle(sample: CleanSample, design: Design, mode: Unimputable) -> None:
     ------
     DesignError : there are such cells and they may not be dropped, or nothing else is left
     """
+    known_word("unimputable", mode, get_args(Unimputable))
     _units_without_clean(sample)
     _periods_without_clean(sample)
     if sample.lost and (mode == "refuse" or not sample.cell_counts(sample.treated)):

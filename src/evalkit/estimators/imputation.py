@@ -54,9 +54,9 @@ from evalkit.arrays.two_stage import Solution, delete_one
 from evalkit.arrays.two_stage_moments import Stages
 from evalkit.arrays.two_way import Regression
 from evalkit.design import Design
-from evalkit.errors import DesignError, UsageError, nearest
+from evalkit.errors import DesignError, UsageError
 from evalkit.estimate import Estimate
-from evalkit.estimators._clean_cover import Unimputable, facts, settle, solved
+from evalkit.estimators._clean_cover import Unimputable, facts, known_word, settle, solved
 from evalkit.estimators._clean_sample import CleanSample, draw
 from evalkit.estimators._event_time import cohorts_of
 from evalkit.estimators._imputation_terms import By, Terms, effective_sizes, remarks, terms_of
@@ -126,21 +126,21 @@ def imputation_effects(
     design : outcome, adoption, anticipation, covariates, cluster and weight are read. Fixed covariates get a
         coefficient in each period. With ``anticipation`` a > 0 the a periods before adoption are imputed as well:
         they have terms by cohort and period or by event time, and stay out of the other averages
-    by : "cohort_period", "event_time", "cohort", "period" or "overall"; or names of variables (fixed or varying,
-        >= 0, missing = 0), each the weights of one average of the treated observations, times the design's weight
+    by : "cohort_period", "event_time", "cohort", "period", "overall"; or names of variables (>= 0, missing = 0), each
+        the weights of one average of the treated observations, times the design's weight
     averages : the sets of treated cells that share a mean in the standard error; coarser is more conservative
     leave_out : leave the own cluster out of that mean
     within : name of a fixed variable: each of its values has period effects of its own
-    unimputable : what becomes of treated cells whose untreated outcome the data do not give (everyone treated in a
-        period, no period before treatment, effects that no untreated cell tells apart): "refuse" or "drop"
+    unimputable : "refuse" or "drop" treated cells whose untreated outcome the data do not give (everyone treated in
+        a period, no period before treatment, effects that no untreated cell tells apart)
     min_effective : terms with fewer effective treated observations become NaN (did_imputation uses 30); None = none
     replicates : whether each cluster is left out; None = with at most 1,000 clusters
 
     Returns
     -------
     Estimate
-        terms (cohort, period), (event_time), (cohort), (period) or (term); normal inference ("IF leave-out" or "IF")
-        from the influence Σ_t v_it ε̃_it scaled by N
+        terms (cohort, period), (event_time), (cohort), (period) or (term); normal inference from Σ_t v_it ε̃_it, scaled
+        by N ("IF leave-out" or "IF")
 
     Raises
     ------
@@ -155,48 +155,52 @@ def imputation_effects(
     >>> round(float(imputation_effects(panel, Design("y"), by="overall").values[0]), 12)
     2.25
     """
-    if averages not in get_args(Averages):
-        raise UsageError(
-            f"averages 값 {averages!r} 은(는) 쓸 수 없음", remedy=nearest(averages, get_args(Averages))
-        )
+    known_word("averages", averages, get_args(Averages))
     sample = draw(panel, design, within=within, what="대체 추정")
     stages, solution, terms = _fit(panel, sample, design, by, unimputable, replicates)
-    clusters = len(sample.labels)
-    scores = conservative_scores(
-        stages, solution, sample.cluster, clusters, _averaging(sample, averages, leave_out)
-    )
-    detail = facts(sample, solution)
-    detail["effective"] = effective_sizes(stages)
-    detail["averages"] = [[averages, *_coarser(averages), "none"][k] for k in scores.kind.tolist()]
-    detail["leave_out"] = leave_out
-    detail["cohort"], detail["weight"] = sample.unit_cohort(), sample.unit_weight()
-    few = np.zeros(len(terms.index), dtype=bool)
-    if min_effective is not None:
-        few = detail["effective"] < min_effective
-    detail["suppressed"] = [terms.name(k) for k in np.flatnonzero(few).tolist()]
-    detail["notes"] += remarks(terms, scores.kind, detail["effective"], few, min_effective)
-    influence = scores.influence
+    effective = effective_sizes(stages)
+    few = effective < (-1.0 if min_effective is None else min_effective)
+    averaging = _averaging(sample, averages, leave_out)
+    scores = conservative_scores(stages, solution, sample.cluster, len(sample.labels), averaging)
+    influence, deleted = scores.influence, None
     influence[:, few] = np.nan
-    deleted = None
-    if len(solution.parts.gram) == clusters:
+    if len(solution.parts.gram) == len(sample.labels):
         deleted = delete_one(stages, solution, sample.cluster, strict=unimputable == "refuse")
         deleted[:, few] = np.nan
+    detail = facts(sample, solution)
+    detail["effective"], detail["leave_out"] = effective, leave_out
+    detail["averages"] = [[averages, *_coarser(averages), "none"][k] for k in scores.kind.tolist()]
+    detail["suppressed"] = [terms.name(k) for k in np.flatnonzero(few).tolist()]
+    detail["notes"] += remarks(terms, scores.kind, effective, few, min_effective)
+    values = np.where(few, np.nan, solution.values)
+    return _estimate(design, sample, terms, values, influence, deleted, detail)
+
+
+def _estimate(
+    design: Design,
+    sample: CleanSample,
+    terms: Terms,
+    values: Floats,
+    influence: Floats,
+    replicates: Floats | None,
+    detail: dict[str, Any],
+) -> Estimate:
     return Estimate(
         terms=terms.index,
-        values=np.where(few, np.nan, solution.values),
-        covariance=sandwich(influence, sample.cluster, clusters),
+        values=values,
+        covariance=sandwich(influence, sample.cluster, len(sample.labels)),
         influence=influence,
         cluster=sample.cluster,
         cluster_labels=sample.labels,
-        replicates=deleted,
-        dof=np.full(len(terms.index), np.inf),
+        replicates=replicates,
+        dof=np.full(len(values), np.inf),
         n_treated=terms.n_treated,
         n_comparison=terms.n_comparison,
         method=f"imputation/{terms.label}",
-        inference="IF leave-out" if leave_out else "IF",
+        inference="IF leave-out" if detail["leave_out"] else "IF",
         units=sample.units,
         design=design.to_dict(),
-        detail=detail,
+        detail={**detail, "cohort": sample.unit_cohort(), "weight": sample.unit_weight()},
     )
 
 
@@ -238,11 +242,6 @@ def _fit(
     unimputable: Unimputable,
     replicates: bool | None,
 ) -> tuple[Stages, Solution, Terms]:
-    if unimputable not in get_args(Unimputable):
-        raise UsageError(
-            f"unimputable 값 {unimputable!r} 은(는) 쓸 수 없음",
-            remedy=nearest(unimputable, ("refuse", "drop")),
-        )
     settle(sample, design, unimputable)
 
     def make() -> Stages:
@@ -270,10 +269,8 @@ def _averaging(sample: CleanSample, averages: str, leave_out: bool) -> Averaging
         "cohort_period": family[:, None] * periods + np.arange(periods),
     }
     return Averaging(
+        kinds=[codes[kind] for kind in (averages, *_coarser(averages))],
         family=family if averages == "cohort_period" else None,
-        coarser=[
-            codes[kind] for kind in ([averages] if averages != "cohort_period" else []) + _coarser(averages)
-        ],
         leave_out=leave_out,
     )
 
