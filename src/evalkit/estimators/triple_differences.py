@@ -15,9 +15,11 @@ Checked against: the 8 cells (METHODS 8.4, identity 15); the three DiDs of `eval
 by hand; diff_diff 3.13 (TripleDifference) on random panels (tests/reference/test_triple_differences.py).
 
 Where it differs, and why: Ω is summed by cluster where the design has one (triplediff sums by unit); its divisor is N²,
-where triplediff divides by N(N − 1) (the weights are the same); the default is the improved doubly robust DiD. The
-weights of the combination are taken as known in the influence function, as in the reference; replicates find them anew
-without each cluster, from sums by cluster where there are no covariates, else by fitting again.
+where triplediff divides by N(N − 1) (the weights are the same). Where several cohorts are compared, diff_diff (which
+follows triplediff) scales the influence to the n_gt units of the cell but divides by all n, so that its error is too
+small by n_gt/n: the test pins the ratio, and a Monte Carlo shows that ours covers. The default is the improved doubly
+robust DiD. The weights of the combination are taken as known in the influence function, as in the reference; replicates
+find them anew without each cluster, from sums by cluster where there are no covariates, else by fitting again.
 
 ``detail``: eligible (name), composition (units by cohort and eligibility, cohort 0 = never), combination, weights (of
 comparison cohorts: cohort, period, comparison, weight), ridge; cohort and weight (N,) of the eligible units, which
