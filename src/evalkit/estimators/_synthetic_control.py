@@ -146,6 +146,9 @@ def estimate(
     weights = matcher.weights(target.path[None], own, case.columns)[0]
     gaps = matcher.gaps(target.path[None], weights[None], case.columns)[0]
     values, k = cells @ gaps, len(cells)
+    length = float(np.linalg.norm(gaps[case.columns]))
+    equal = matcher.gaps(target.path[None], np.full((1, len(weights)), 1.0 / len(weights)), case.columns)[0]
+    even = float(np.linalg.norm(equal[case.columns]))
     replicates = _replicates(case, matcher, weights, values, cells)
     detail: dict[str, Any] = {
         "weights": weights,
@@ -155,6 +158,8 @@ def estimate(
         "gaps": gaps,
         "synthetic": matcher.centred(target.path[None], case.columns)[0] - gaps,
         "pre_fit": float(np.sqrt((gaps[case.columns] ** 2).mean())),
+        "imbalance": length,
+        "scaled_imbalance": length / even if even > 0 else float("nan"),
         "noise": _noise(case),
         "dropped": dict(sample.dropped),
         **extra,

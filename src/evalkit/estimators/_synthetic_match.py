@@ -141,7 +141,15 @@ def scaled(predictors: Floats) -> Floats:
     return out
 
 
-def predictor_weights(
+def outcome_loss(p0: Floats, p1: Floats, y0: Floats, y1: Floats, v: Floats) -> Floats:
+    """Mean squared gap of the outcome (J, T), (T,) under the weights that each V (B, p) gives  # (B,)"""
+    root = np.sqrt(v)
+    w = simplex_least_squares(p0.T[None] * root[:, :, None], p1[None] * root).weights
+    out: Floats = ((y1 - w @ y0) ** 2).mean(axis=1)
+    return out
+
+
+def search_predictor_weights(
     p0: Floats, p1: Floats, y0: Floats, y1: Floats, rng: np.random.Generator
 ) -> tuple[Floats, float]:
     """V on the simplex that lets the donors' mix follow the outcome best: nested, not convex, so by search.
@@ -156,10 +164,7 @@ def predictor_weights(
     p = p0.shape[1]
 
     def losses(v: Floats) -> Floats:
-        root = np.sqrt(v)  # (B, p)
-        w = simplex_least_squares(p0.T[None] * root[:, :, None], p1[None] * root).weights
-        out: Floats = ((y1 - w @ y0) ** 2).mean(axis=1)
-        return out
+        return outcome_loss(p0, p1, y0, y1, v)
 
     both = np.column_stack([np.ones(len(p0) + 1), np.vstack([p1, p0])])
     slope = np.linalg.lstsq(both, np.vstack([y1, y0]), rcond=None)[0][1:]
