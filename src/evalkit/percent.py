@@ -128,6 +128,32 @@ def percent_table(est: Estimate, level: float = 0.95) -> pd.DataFrame:
     return table
 
 
+def flow_bounds(est: Estimate, term: str = "treatment") -> Estimate:
+    """The two readings of a coefficient of `gravity_effects`: nothing diverted, and everything diverted.
+
+    "positive_sum" is β (Poisson: flows to the treated destination grow, no other destination loses); "zero_sum" is
+    β (1 − P) (conditional logit: movers are only divided anew), P the average share of a treated destination in all flows,
+    taken as given (Schmidheiny & Brülhart 2011). Both on the log scale: `percent_table` reads them in per cent.
+
+    Raises
+    ------
+    UsageError : not a result of `gravity_effects`, or no such term
+    """
+    names = [str(label[0]) for label in est.terms]
+    if "own_share" not in est.detail or term not in names:
+        raise UsageError(
+            f"흐름의 두 해석을 낼 항 {term!r} 이(가) 없음",
+            remedy="gravity_effects 의 결과와 그 항 이름을 넣을 것",
+        )
+    weights = np.zeros((2, len(names)))
+    weights[:, names.index(term)] = 1.0, 1.0 - float(est.detail["own_share"])
+    return est.combine(
+        weights,
+        pd.MultiIndex.from_arrays([["positive_sum", "zero_sum"]], names=["term"]),
+        method=f"{est.method}/bounds",
+    )
+
+
 def _on_log_scale(est: Estimate) -> None:
     if est.detail.get("scale") != "log":
         raise UsageError(

@@ -89,12 +89,12 @@ def fit_cells(link: Link, sums: Floats, exposure: Floats, fitted: NDArray[np.boo
     eta = np.full(len(s), start)
     last = np.inf
     inverse = np.zeros((len(theta), len(theta)))
-    for _ in range(ITERATIONS):
+    for iteration in range(ITERATIONS):
         mean, slope = response(link, eta)
         w = e * slope
         inverse = _pseudo_inverse((x * w[:, None]).T @ x)
         step = inverse @ (x.T @ (s - e * mean))
-        if _ == 0:  # the start is a constant, which the dummies can hold
+        if iteration == 0:  # the start is a constant, which the dummies can hold
             theta = inverse @ (x.T @ (w * eta))
         move = x @ step
         size = float(np.abs(move).max(initial=0.0))

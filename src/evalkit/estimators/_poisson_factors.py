@@ -23,7 +23,7 @@ Codes = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
+class Rows:
     """The used cells row by row."""
 
     counts: Floats
@@ -35,8 +35,8 @@ class _Rows:
     period: Codes
     cluster: Codes
 
-    def keep(self, rows: NDArray[np.bool_]) -> _Rows:
-        return _Rows(
+    def keep(self, rows: NDArray[np.bool_]) -> Rows:
+        return Rows(
             self.counts[rows],
             self.columns[rows],
             [np.unique(codes[rows], return_inverse=True)[1].astype(np.int64) for codes in self.factors],
@@ -64,16 +64,30 @@ def solve_factors(
     DesignError : nothing but zeros, one cluster
     """
     rows = _rows(problem, panel, sample, within)
+    solved = solve_rows(rows, names, problem.counts.shape, replicates=replicates)
+    solved.detail["notes"].insert(0, f"{', '.join(within)} 별 기간 효과를 나란히 넣었다(조합이 아님).")
+    return solved
+
+
+def solve_rows(rows: Rows, names: list[str], shape: tuple[int, int], *, replicates: bool) -> Solved:
+    """Fit rows of units and periods (`shape`) with any factors.
+
+    Raises
+    ------
+    DesignError : nothing but zeros, one cluster
+    """
     clean, empty = _usable(rows)
     if not len(clean.counts):
         raise DesignError(
             "결과가 모두 0이어서 비율의 변화를 구할 수 없음", remedy="결과 변수와 기간을 확인할 것"
         )
     fitted = fit_factors(clean.counts, clean.columns, clean.factors, clean.weights, clean.offset)
-    units = np.zeros(sample.n_units, dtype=bool)
+    units = np.zeros(shape[0], dtype=bool)
     units[clean.unit] = True
     place = np.cumsum(units) - 1
-    clusters, codes = np.unique(sample.cluster[units], return_inverse=True)
+    of_unit = np.zeros(shape[0], dtype=np.int64)
+    of_unit[rows.unit] = rows.cluster
+    clusters, codes = np.unique(of_unit[units], return_inverse=True)
     cluster = np.asarray(codes, dtype=np.int64)
     if len(clusters) < 2:
         raise DesignError("군집이 하나뿐이라 표준오차를 구할 수 없음", remedy="더 잘게 나뉜 군집을 쓸 것")
@@ -83,14 +97,14 @@ def solve_factors(
     summed = [np.bincount(place[clean.unit], column, minlength=n) for column in loads.T]
     influence: Floats = n * np.stack(summed, axis=1).astype(np.float64)
     covariance, detail = _covariance(influence, cluster, len(clusters), clean, fitted)
-    cells = np.zeros(problem.counts.shape, dtype=bool)
+    cells = np.zeros(shape, dtype=bool)
     cells[rows.unit[empty], rows.period[empty]] = True
     cells[~units] = False
     detail |= {
-        "n_separated_units": int(sample.n_units - n),
+        "n_separated_units": int(shape[0] - n),
         "n_separated_cells": int(cells.sum()),
         "collinear": [name for name, good in zip(names, fitted.kept, strict=True) if not good],
-        "notes": _notes(within, int(sample.n_units - n), int(cells.sum()), detail["smallest_mean"]),
+        "notes": _notes(int(shape[0] - n), int(cells.sum()), detail["smallest_mean"]),
     }
     influence[:, ~fitted.kept] = np.nan
     values = np.where(fitted.kept, fitted.beta, np.nan)
@@ -110,7 +124,7 @@ def solve_factors(
     )
 
 
-def _rows(problem: Problem, panel: Panel, sample: Sample, within: tuple[str, ...]) -> _Rows:
+def _rows(problem: Problem, panel: Panel, sample: Sample, within: tuple[str, ...]) -> Rows:
     used = problem.used()
     unit, period = np.nonzero(used)
     at = pd.Index(panel.units).get_indexer(pd.Index(sample.units))
@@ -125,7 +139,7 @@ def _rows(problem: Problem, panel: Panel, sample: Sample, within: tuple[str, ...
     )[unit, period]
     exposure = weights if problem.exposure is None else problem.exposure[unit, period]
     counts = problem.counts[unit, period] / weights
-    every = _Rows(
+    every = Rows(
         counts,
         columns,
         factors,
@@ -138,7 +152,7 @@ def _rows(problem: Problem, panel: Panel, sample: Sample, within: tuple[str, ...
     return every.keep(np.ones(len(unit), dtype=bool))
 
 
-def _usable(rows: _Rows) -> tuple[_Rows, NDArray[np.bool_]]:
+def _usable(rows: Rows) -> tuple[Rows, NDArray[np.bool_]]:
     """Rows that carry information, and which were taken away."""
     kept = empty_levels(rows.counts, np.ones(len(rows.counts), dtype=bool), rows.factors)
     clean = rows.keep(kept)
@@ -153,7 +167,7 @@ def _usable(rows: _Rows) -> tuple[_Rows, NDArray[np.bool_]]:
     return clean, ~kept
 
 
-def _without(rows: _Rows, fitted: FactorFit, cluster: int) -> Floats:
+def _without(rows: Rows, fitted: FactorFit, cluster: int) -> Floats:
     """The coefficients without one cluster, started from the means of the whole."""
     left = rows.cluster != cluster
     try:
@@ -174,7 +188,7 @@ def _without(rows: _Rows, fitted: FactorFit, cluster: int) -> Floats:
 
 
 def _covariance(
-    influence: Floats, cluster: Codes, clusters: int, rows: _Rows, fitted: FactorFit
+    influence: Floats, cluster: Codes, clusters: int, rows: Rows, fitted: FactorFit
 ) -> tuple[Floats, dict[str, Any]]:
     """CV1; K counts the levels that are not nested in clusters, one less for each factor after the first."""
     n = len(rows.counts)
@@ -206,8 +220,8 @@ def _covariance(
     }
 
 
-def _notes(within: tuple[str, ...], units: int, cells: int, smallest: float) -> list[str]:
-    notes = [f"{', '.join(within)} 별 기간 효과를 나란히 넣었다(조합이 아님)."]
+def _notes(units: int, cells: int, smallest: float) -> list[str]:
+    notes: list[str] = []
     if units:
         notes.append(f"결과가 모두 0인 단위 {units}개는 비율의 변화를 말해 주지 않아 쓰지 않았다.")
     if cells:
