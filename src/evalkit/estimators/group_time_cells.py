@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,20 @@ class Results:
         )
 
 
-def cells_of(sample: CohortSample, design: Design) -> list[Cell]:
+class Dated(Protocol):
+    """What cells are made from: cohorts in order (G,), periods (T,), positions of the cohorts with wanted effects."""
+
+    @property
+    def cohorts(self) -> Floats: ...
+
+    @property
+    def periods(self) -> NDArray[np.int64]: ...
+
+    @property
+    def targets(self) -> NDArray[np.int64]: ...
+
+
+def cells_of(sample: Dated, design: Design) -> list[Cell]:
     """Every cohort and period with its base period and comparison cohorts."""
     periods, cohorts = sample.periods, sample.cohorts
     cells = []
