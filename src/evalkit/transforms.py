@@ -156,7 +156,12 @@ def refuse_percent(outcome: str, panel: Panel | None = None) -> None:
 
 
 def winsorised(
-    panel: Panel, name: str, *, percentile: float = 99.0, before: int | None = None, adoption: str = "adoption"
+    panel: Panel,
+    name: str,
+    *,
+    percentile: float = 99.0,
+    before: int | None = None,
+    adoption: str = "adoption",
 ) -> tuple[Panel, float]:
     """The panel with ``winsor<percentile>_<name>``, values above the bound set to it; and the bound.
 
@@ -171,9 +176,7 @@ def winsorised(
     DesignError : no period before the first adoption, or a percentile outside (50, 100)
     """
     if not 50 < percentile < 100:
-        raise DesignError(
-            f"백분위수 {percentile:g} 이(가) 50 과 100 사이가 아님", remedy="99 처럼 적을 것"
-        )
+        raise DesignError(f"백분위수 {percentile:g} 이(가) 50 과 100 사이가 아님", remedy="99 처럼 적을 것")
     if before is None:
         first = panel.constant(adoption).astype(np.float64)
         first = first[np.isfinite(first)]
@@ -214,7 +217,8 @@ class Rescaled:
     def sentence(self) -> str:
         """What happened to the first term."""
         told = ", ".join(
-            f"×{factor:g} → {value:.4g}" for factor, value in zip(self.factors, self.values[:, 0], strict=True)
+            f"×{factor:g} → {value:.4g}"
+            for factor, value in zip(self.factors, self.values[:, 0], strict=True)
         )
         return f"{self.outcome} 의 '효과'는 측정 단위를 바꾸면 달라진다: {told}."
 

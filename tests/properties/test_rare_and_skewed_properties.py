@@ -180,9 +180,7 @@ def test_changes_in_changes_carries_any_increasing_change_through_its_counterfac
         after = panel.values("y")[own, list(panel.periods).index(t)]
         here = at & (a.terms.get_level_values("cohort") == g) & (a.terms.get_level_values("period") == t)
         top = np.sort(after)[int(np.ceil(0.5 * len(after))) - 1]
-        np.testing.assert_allclose(
-            np.exp(top - a.values[here]), np.exp(top) - b.values[here], rtol=1e-9
-        )
+        np.testing.assert_allclose(np.exp(top - a.values[here]), np.exp(top) - b.values[here], rtol=1e-9)
 
 
 @fast
@@ -190,7 +188,10 @@ def test_changes_in_changes_carries_any_increasing_change_through_its_counterfac
 def test_margins_add_up_and_are_group_time_effects(seed: int) -> None:
     panel = world(seed)
     found = margin_effects(panel, Design("sales"), by="cell")
-    part = {name: found.select(found.terms.get_level_values("term") == name) for name in set(found.terms.get_level_values("term"))}
+    part = {
+        name: found.select(found.terms.get_level_values("term") == name)
+        for name in set(found.terms.get_level_values("term"))
+    }
     np.testing.assert_allclose(
         part["through_extensive"].values + part["through_intensive"].values, part["total"].values, rtol=1e-9
     )

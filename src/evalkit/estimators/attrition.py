@@ -117,11 +117,11 @@ def attrition_effects(
         if left is not None and means.replicates is not None:
             left[:, row] = means.replicates[0] - means.replicates[1]
     for k in range(groups):
-        chosen = [p for p in pieces if frame.member[k, p.cell] and not p.failure]
-        if chosen:
-            values[2, k], psi[2, k] = _average(frame, chosen, n)
-            if left is not None:
-                left[:, 2, k] = _average_without(frame, chosen)
+        chosen = [p for p in pieces if frame.member[k, p.cell]]
+        if any(not p.failure for p in chosen):
+            values[2, k], psi[2, k] = _average(frame, [p for p in chosen if not p.failure], n)
+        if left is not None:  # a cell without a logit may have one when a cluster is gone
+            left[:, 2, k] = _average_without(frame, chosen)
     treated, others = frame.counts()
     return assembled(
         panel,
@@ -282,7 +282,7 @@ def _average_without(frame: Frame, pieces: list[_Piece]) -> Floats:
 def _means_without(frame: Frame, side: _Side, count: int) -> Floats:
     """Weighted mean of one side without each cluster, the logit refitted from the whole sample's coefficients  # (C,)"""
     cluster = frame.sample.cluster[side.at]
-    if side.fit is None:
+    if side.fit is None and not side.failure:
         v = side.w * side.stayed
         top = v @ side.change - np.bincount(cluster, v * side.change, minlength=count)
         down = v.sum() - np.bincount(cluster, v, minlength=count)
@@ -301,7 +301,8 @@ def _means_without(frame: Frame, side: _Side, count: int) -> Floats:
         coef = None
         if not stayed.all():
             parts = _split(frame, side.at[kept], x[varies], w, stayed)
-            fit = fit_propensity("logit", *parts, start=side.fit.coef[varies])
+            start = None if side.fit is None else side.fit.coef[varies]
+            fit = fit_propensity("logit", *parts, start=start)
             if fit is None or not bool(invertible(fit.hessian)):
                 continue
             coef = fit.coef

@@ -269,6 +269,12 @@ def _cells(
         blocks.append(np.eye(len(names))[code])
     factors = np.concatenate(blocks, axis=1)
     flat, seen = clock.ravel(), data.risk.sum(axis=0).ravel() > 0
+    if not (seen & (flat >= 0)).any():
+        raise DesignError(
+            "지원 후에 위험에 놓인 지원 단위가 하나도 없음",
+            where=(f"결과 {design.outcome}",),
+            remedy="지원 단위가 지원 전에 모두 사건을 겪지 않았는지, 기간이 지원 후까지 있는지 확인할 것",
+        )
     if effects == "overall":
         times, treat = [0], (flat >= 0).astype(np.float64)[:, None]
     else:
