@@ -26,7 +26,7 @@ Solver = Literal["exact", "frank_wolfe"]
 Terms = Literal["overall", "cohort", "event_time"]
 
 SMALL_STACK = 2_000_000  # numbers up to which rows are kept for QR; beyond, their cross-products are
-SPENT = 1e-10  # of the donor weight left without a cluster, below which nothing is left to compare with
+SPENT = 1e-6  # of the donor weight left without a cluster, below which nothing is left to compare with
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,7 @@ def conformal_interval(
     seed: int = 1,
 ) -> tuple[float, float, float]:
     """Hull of the nulls on a grid that are not rejected, and the step of the grid; infinite where the grid ends."""
+    alpha *= 1 + 1e-9  # 1 − 0.8 is not quite 0.2, and p-values are fractions
     if alpha < 1.0 / (len(target.pre) + len(after) if draws is None else draws + 1):
         return -np.inf, np.inf, 0.0
     width = 6.0 * max(scale, 1e-12)
