@@ -42,6 +42,11 @@ class GroupCell:
     row: int
     where: tuple[tuple[str, Any], ...] = ()
 
+    @property
+    def family(self) -> tuple[tuple[str, Any], ...]:
+        """What the cells of one treated stretch share: everything but the period."""
+        return tuple(part for part in self.where if part[0] != "period")
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -70,6 +75,9 @@ class _Tally:
     max_propensity: Floats
     trimmed: Ints
     kept: list[list[tuple[Span, float]]]  # treated units and value of each cell that counts
+    alive: dict[
+        Any, NDArray[np.bool_]
+    ]  # families with an estimate, and without which clusters they have one  # (C,)
 
 
 def run_cells(
@@ -100,16 +108,22 @@ def run_cells(
         max_propensity=np.full(rows, np.nan),
         trimmed=np.zeros(rows, dtype=np.int64),
         kept=[[] for _ in range(rows)],
+        alive={},
     )
     failed: list[dict[str, Any]] = []
     layered = len(sample.x) > 1 or len(sample.w) > 1
     groups: dict[Any, list[GroupCell]] = {}
     for at, cell in enumerate(cells):
+        if cell.base == cell.period:
+            continue
         layer = min(cell.base, cell.period) if layered else 0
         key = at if sample.by_pairs else (cell.treated, cell.parts, layer)
         groups.setdefault(key, []).append(cell)
     for members in groups.values():
         _fit_group(sample, members, plain, tally, failed, average)
+    for cell in cells:
+        if cell.base == cell.period and cell.family in tally.alive:
+            _add_base(sample, cell, tally, average)
     return _close(sample, tally, failed, average, replicates)
 
 
@@ -153,45 +167,55 @@ def _fit_group(
 ) -> None:
     """Fit the comparisons that these cells share, and add each cell to its row."""
     first, pairs = members[0], sample.by_pairs
-    wanted = any(cell.base != cell.period for cell in members)
     fits, deleted = [], []
     clusters = len(tally.left)
     for _, controls in first.parts:
         comparison, places = _comparison(sample, first, controls, pairs)
-        fit = fit_comparison(method, comparison) if wanted else None
+        fit = fit_comparison(method, comparison)
         fits.append((fit, comparison, places))
-        if clusters and fit is not None:
+        if clusters:
             deleted.append(delete_one(method, fit, comparison, clusters))
     left = mass_without(sample, first.treated, clusters) if clusters else np.zeros(0)
     mass = float(sample.share[slice(*first.treated)].sum())
     for cell in members:
         b, t = (0, 1) if pairs else (cell.base, cell.period)
-        value, reason = 0.0, ""
-        if cell.base != cell.period:
-            for (sign, _), (fit, _, _) in zip(cell.parts, fits, strict=True):
-                assert fit is not None
-                reason = reason or fit.failure
-                value += sign * float(fit.effect[t] - fit.effect[b])
+        reason = next((fit.failure for fit, _, _ in fits if fit.failure), "")
         if reason:
             failed.append({**dict(cell.where), "reason": REASONS[reason]})
             continue
         r, share = cell.row, mass if average else 1.0
+        signs = [sign for sign, _ in cell.parts]
+        value = sum(
+            s * float(fit.effect[t] - fit.effect[b]) for s, (fit, _, _) in zip(signs, fits, strict=True)
+        )
         tally.mass[r] += share
         tally.sums[r] += share * value
         tally.kept[r].append((cell.treated, value))
         _count(tally, cell, fits)
+        alive = tally.alive.setdefault(cell.family, np.zeros(clusters, dtype=bool))
         if clusters:
-            without = np.where(left > 0, 0.0, np.nan)
-            if cell.base != cell.period:
-                without = sum(
-                    (s * (d[:, t] - d[:, b]) for (s, _), d in zip(cell.parts, deleted, strict=True)),
-                    np.zeros(clusters),
-                )
+            gaps = (s * (d[:, t] - d[:, b]) for s, d in zip(signs, deleted, strict=True))
+            without = sum(gaps, np.zeros(clusters))
+            alive |= np.isfinite(without)
             weight = left if average else np.ones(clusters)
             tally.left[:, r] += weight
             tally.without[:, r] += weight * without
-        if cell.base != cell.period:
-            _add_influence(tally.psi[r], cell, fits, b, t, share * tally.psi.shape[1])
+        _add_influence(tally.psi[r], cell, fits, b, t, share * tally.psi.shape[1])
+
+
+def _add_base(sample: GroupSample, cell: GroupCell, tally: _Tally, average: bool) -> None:
+    """The base period of a universal base: 0 by construction, as long as the family has an estimate at all."""
+    fits = [(None, *_comparison(sample, cell, controls, sample.by_pairs)) for _, controls in cell.parts]
+    r = cell.row
+    share = float(sample.share[slice(*cell.treated)].sum()) if average else 1.0
+    tally.mass[r] += share
+    tally.kept[r].append((cell.treated, 0.0))
+    _count(tally, cell, fits)
+    clusters = len(tally.left)
+    if clusters:
+        left = mass_without(sample, cell.treated, clusters) if average else np.ones(clusters)
+        tally.left[:, r] += left
+        tally.without[:, r] += left * np.where(tally.alive[cell.family], 0.0, np.nan)
 
 
 def mass_without(sample: GroupSample, treated: Span, clusters: int) -> Floats:
@@ -210,7 +234,7 @@ def _count(tally: _Tally, cell: GroupCell, fits: list[Any]) -> None:
     before = tally.counts[cell.row].get(cell.treated, (0, 0))
     tally.counts[cell.row][cell.treated] = (max(before[0], treated), max(before[1], others))
     for fit, _, _ in fits:
-        if fit is not None and cell.base != cell.period:
+        if fit is not None:
             tally.trimmed[cell.row] += fit.trimmed
             tally.max_propensity[cell.row] = np.fmax(tally.max_propensity[cell.row], fit.max_propensity)
 
