@@ -350,13 +350,19 @@ def test_pretrends_keep_the_contract(panel: Panel) -> None:
 @fast
 @given(panels())
 def test_pretrends_are_least_squares_on_untreated_rows(panel: Panel) -> None:
-    estimate = imputation_pretrends(panel, DESIGN, leads=2)
-    y, w = panel.values("y"), panel.values("w")
+    estimate = imputation_pretrends(panel, replace(DESIGN, covariates=("x", "z")), leads=2)
+    y, w, z = panel.values("y"), panel.values("w"), panel.constant("z")
     clock = panel.periods[None, :] - panel.constant("adoption")[:, None]
     i, t = np.nonzero(~np.isnan(y) & (clock < 0))
     n, periods = panel.shape
     x = np.column_stack(
-        [*(clock[i, t] == e for e in (-2, -1)), panel.values("x")[i, t], np.eye(n)[i], np.eye(periods)[t]]
+        [
+            *(clock[i, t] == e for e in (-2, -1)),
+            panel.values("x")[i, t],
+            *(z[i] * (t == s) for s in range(periods)),
+            np.eye(n)[i],
+            np.eye(periods)[t],
+        ]
     )
     root = np.sqrt(w[i, t])
     expected = np.linalg.lstsq(x * root[:, None], y[i, t] * root, rcond=1e-11)[0][:2]

@@ -71,8 +71,14 @@ def test_by_hand() -> None:
 def test_what_no_method_takes(call) -> None:  # type: ignore[no-untyped-def]
     panel = world()
     y = panel.values("y")
+    few = {"leads": 1} if call is imputation_pretrends else {}
     with pytest.raises(RefusalError, match="포아송"):
         call(panel, Design("y", link="ratios"))
+    with pytest.raises(RefusalError, match="at_risk"):
+        call(panel, Design("y", at_risk="x"))
+    assert any(
+        "comparison=never" in n for n in call(panel, Design("y", comparison="never"), **few).detail["notes"]
+    )
     with pytest.raises(DesignError, match="하나도 없"):
         call(panel.with_varying(y=np.full(panel.shape, np.nan)), Design("y"))
     with pytest.raises(DataError, match="무한대"):

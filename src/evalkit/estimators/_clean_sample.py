@@ -118,13 +118,19 @@ def draw(panel: Panel, design: Design, *, within: str | None, what: str) -> Clea
     ------
     DesignError : nothing observed, one cluster, nobody treated, no clean cell
     DataError : infinite values, negative weights
-    RefusalError : ``link`` other than levels
+    RefusalError : ``link`` other than levels, ``at_risk``
     """
     if design.link != "levels":
         raise RefusalError(
             f"{what}은(는) 수준(levels)의 평행추세만 다룸",
             where=(f"결과 {design.outcome}", f"link={design.link}"),
             remedy="비율의 평행추세는 포아송 회귀로 추정할 것",
+        )
+    if design.at_risk is not None:
+        raise RefusalError(
+            f"{what}에는 기준 기간이 없어 at_risk 를 쓸 수 없음",
+            where=(f"결과 {design.outcome}", f"at_risk={design.at_risk}"),
+            remedy="위험에 놓인 단위만 골라 panel.select 로 넘기거나 group_time_effects 를 쓸 것",
         )
     codes = adoption_codes(panel, design.adoption)
     codes = np.where(codes > panel.periods[-1] + design.anticipation, np.inf, codes)
@@ -188,6 +194,8 @@ def _covariates(panel: Panel, design: Design) -> tuple[list[Floats], list[str], 
             arrays.append(column)
             names.append(f"{name}:{period}")
     notes = []
+    if design.comparison == "never":
+        notes.append("comparison=never 는 쓰이지 않는다: 아직 지원받지 않은 관측값도 모두 비교에 들어간다.")
     if fixed:
         notes.append(f"고정 공변량 {', '.join(fixed)} 은(는) 기간마다 다른 계수를 갖는다(기간과의 상호작용).")
     return arrays, names, notes

@@ -41,6 +41,7 @@ effects with a universal base for that.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -60,13 +61,16 @@ from evalkit.estimators._clean_cover import Unimputable, facts, known_word, sett
 from evalkit.estimators._clean_sample import CleanSample, draw
 from evalkit.estimators._event_time import cohorts_of
 from evalkit.estimators._imputation_terms import By, Terms, effective_sizes, remarks, terms_of
+from evalkit.estimators._two_way_fit import Fit
 from evalkit.estimators._two_way_fit import solve as solve_two_way
+from evalkit.estimators._two_way_sample import Sample
 from evalkit.estimators._two_way_sample import draw as draw_two_way
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
 
 Floats = NDArray[np.float64]
 Averages = Literal["cohort_period", "event_time", "cohort", "all"]
+NOT_HONEST = "이 계수는 민감도 분석(HonestDiD)의 입력이 아니다: 공통 기준을 쓰는 집단-시점 효과를 쓴다."
 
 CARDS = (
     MethodCard(
@@ -244,12 +248,14 @@ def _fit(
 ) -> tuple[Stages, Solution, Terms]:
     settle(sample, design, unimputable)
 
+    made: list[Terms] = []  # of the last sample: cells may be dropped on the way
+
     def make() -> Stages:
-        terms = terms_of(panel, sample, by)
-        return sample.stages(terms.tables, terms.target, terms.dense, averages=True)
+        made[:] = [terms_of(panel, sample, by)]
+        return sample.stages(made[0].tables, made[0].target, made[0].dense, averages=True)
 
     stages, solution = solved(sample, design, unimputable, make, replicates)
-    return stages, solution, terms_of(panel, sample, by)
+    return stages, solution, made[0]
 
 
 def _coarser(averages: str) -> list[str]:
@@ -282,8 +288,7 @@ def imputation_pretrends(
 
     Parameters
     ----------
-    panel, design : as in `imputation_effects`; varying covariates enter, fixed ones are absorbed by the unit effects.
-        With ``anticipation`` a > 0 the leads count from a periods before adoption
+    panel, design : as in `imputation_effects`; with ``anticipation`` a > 0 the leads count from a periods before adoption
     leads : number of leads k, at least 1
     within : name of a fixed variable: each of its values has period effects of its own
 
@@ -297,11 +302,43 @@ def imputation_pretrends(
     """
     if isinstance(leads, bool) or not isinstance(leads, int) or leads < 1:
         raise UsageError(f"leads 값 {leads!r} 은(는) 1 이상의 정수가 아님", remedy="3 처럼 적을 것")
+    sample, fit, times, seen, notes = _leads(panel, design, leads, within)
+    clusters = len(sample.cluster_labels)
+    never = int((~np.isfinite(sample.adoption)).sum())
+    return Estimate(
+        terms=pd.MultiIndex.from_arrays([times], names=["event_time"]),
+        values=fit.values,
+        covariance=fit.covariance,
+        influence=fit.influence,
+        cluster=sample.cluster,
+        cluster_labels=sample.cluster_labels,
+        replicates=fit.replicates,
+        dof=np.full(leads, float(clusters - 1)),
+        n_treated=seen,
+        n_comparison=np.where(never > 0, never, sample.n_units - seen),
+        method="imputation/pretrends",
+        inference="CV1",
+        units=sample.units,
+        design=design.to_dict(),
+        detail={
+            **fit.detail,
+            **_joint(fit.values, fit.covariance, clusters),
+            "honest_input": False,
+            "notes": [*notes, *fit.detail["notes"], NOT_HONEST],
+        },
+    )
+
+
+def _leads(
+    panel: Panel, design: Design, leads: int, within: str | None
+) -> tuple[Sample, Fit, NDArray[np.int64], NDArray[np.int64], list[str]]:
+    """Sample, fit, event times, units seen at each, and notes of the regression on untreated observations."""
     whole = draw(panel, design, within=within, what="사전추세 회귀")
     untreated = whole.clean[whole.cohort]
-    clean = panel.with_varying(**{design.outcome: np.where(untreated, panel.values(design.outcome), np.nan)})
-    plain = Design.from_dict({**design.to_dict(), "anticipation": 0})
-    sample = draw_two_way(clean, plain, within=within)
+    columns = dict(zip(whole.names, whole.covariates, strict=True))
+    columns[design.outcome] = np.where(untreated, panel.values(design.outcome), np.nan)
+    plain = replace(design, anticipation=0, covariates=tuple(whole.names))
+    sample = draw_two_way(panel.with_varying(**columns), plain, within=within)
     cohorts, cohort, stratum = cohorts_of(sample)
     clock = sample.periods[None, :] - cohorts[:, None]
     times = np.arange(-leads, 0) - design.anticipation
@@ -323,25 +360,7 @@ def imputation_pretrends(
             where=(f"결과 {design.outcome}",),
             remedy="leads 를 줄이거나 지원받지 않은 단위를 더할 것",
         )
-    clusters = len(sample.cluster_labels)
-    never = int((~np.isfinite(sample.adoption)).sum())
-    return Estimate(
-        terms=pd.MultiIndex.from_arrays([times], names=["event_time"]),
-        values=fit.values,
-        covariance=fit.covariance,
-        influence=fit.influence,
-        cluster=sample.cluster,
-        cluster_labels=sample.cluster_labels,
-        replicates=fit.replicates,
-        dof=np.full(leads, float(clusters - 1)),
-        n_treated=seen,
-        n_comparison=np.where(never > 0, never, sample.n_units - seen),
-        method="imputation/pretrends",
-        inference="CV1",
-        units=sample.units,
-        design=design.to_dict(),
-        detail={**fit.detail, **_joint(fit.values, fit.covariance, clusters), "honest_input": False},
-    )
+    return sample, fit, times, seen, whole.notes
 
 
 def _joint(values: Floats, covariance: Floats, clusters: int) -> dict[str, Any]:
