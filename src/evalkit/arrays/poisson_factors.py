@@ -11,7 +11,7 @@ Checked: fixest's trade example and dense dummies (tests/reference/test_poisson.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,17 +117,24 @@ class Absorber:
             direction = z + rho / before * direction
         return x
 
-    def project(self, columns: Floats, target: Floats, weights: Floats) -> Floats:
-        """Fitted values of weighted least squares of target (n,) on columns (n, K) and all levels  # (n,)"""
+    def projector(self, columns: Floats, weights: Floats) -> Callable[[Floats], Floats]:
+        """u (n,) -> fitted values of weighted least squares on columns (n, K) and all levels  # (n,)"""
         self.weigh(weights)
-        within = np.stack([self.residual(c, j + 1) for j, c in enumerate(columns.T)], axis=1).reshape(
-            self.n, -1
-        )
-        left = self.residual(target)
+        within = np.stack([self.residual(c, j + 1) for j, c in enumerate(columns.T)], axis=1)
         gram = (within * weights[:, None]).T @ within
         kept = _kept(gram, columns, weights)
-        beta = scaled_inverse(np.where(kept[:, None] & kept, gram, 0.0), kept) @ (within.T @ (weights * left))
-        return target - (left - within @ beta)
+        inverse = scaled_inverse(np.where(kept[:, None] & kept, gram, 0.0), kept)
+
+        def project(target: Floats) -> Floats:
+            left = self.residual(target)
+            out: Floats = target - (left - within @ (inverse @ (within.T @ (weights * left))))
+            return out
+
+        return project
+
+    def weighted(self, columns: Floats) -> Callable[[Floats], Callable[[Floats], Floats]]:
+        """weights -> projector on these columns."""
+        return lambda weights: self.projector(columns, weights)
 
 
 def _kept(gram: Floats, columns: Floats, weights: Floats) -> NDArray[np.bool_]:

@@ -154,17 +154,16 @@ def _rows(problem: Problem, panel: Panel, sample: Sample, within: tuple[str, ...
 
 def _usable(rows: Rows) -> tuple[Rows, NDArray[np.bool_]]:
     """Rows that carry information, and which were taken away."""
-    kept = empty_levels(rows.counts, np.ones(len(rows.counts), dtype=bool), rows.factors)
-    clean = rows.keep(kept)
-    if len(clean.counts):
-        absorber = Absorber(clean.factors)
-        apart = rectifier(
-            clean.counts, lambda target, weights: absorber.project(clean.columns, target, weights)
-        )
-        if apart.any():
-            kept[np.flatnonzero(kept)[apart]] = False
-            clean = rows.keep(kept)
-    return clean, ~kept
+    kept = np.ones(len(rows.counts), dtype=bool)
+    while True:
+        kept = empty_levels(rows.counts, kept, rows.factors)
+        clean = rows.keep(kept)
+        if not len(clean.counts):
+            return clean, ~kept
+        apart = rectifier(clean.counts, Absorber(clean.factors).weighted(clean.columns))
+        if not apart.any():
+            return clean, ~kept
+        kept[np.flatnonzero(kept)[apart]] = False
 
 
 def _without(rows: Rows, fitted: FactorFit, cluster: int) -> Floats:
