@@ -107,7 +107,7 @@ def simple(seed: int = 5) -> Panel:
 def test_saturated_hazards_are_kaplan_meier() -> None:
     """One cohort, an effect for each event time: fitted hazards after adoption are events over at risk."""
     panel = simple()
-    found = incidence_effects(panel, Design("exit"), competing=("move",))
+    found = incidence_effects(panel, Design("exit"), competing=("move",), effects="event_time")
     exit_, move = panel.values("exit"), panel.values("move")
     survival, incidence = 1.0, {"exit": 0.0, "move": 0.0}
     treated = np.isfinite(panel.constant("adoption"))

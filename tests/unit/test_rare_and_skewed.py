@@ -98,17 +98,31 @@ def test_one_cluster(name: str) -> None:
 
 
 @every
-def test_one_treated_unit_is_estimated_or_told(name: str) -> None:
+@pytest.mark.parametrize("unit", [7, 10])
+def test_one_treated_unit(name: str, unit: int) -> None:
+    """Unit 7 is gone before adoption, unit 10 is there to the end: without an event of its own nothing is separated."""
     adoption = np.full(120, np.inf)
-    adoption[7] = 2018.0
-    try:
-        found = run(name, world().with_fixed(adoption=adoption), cluster="region")
-    except DesignError as told:
-        assert told.remedy
+    adoption[unit] = 2018.0
+    panel = world().with_fixed(adoption=adoption)
+    gone = panel.values("gone")
+    assert gone[7, 1] == 1
+    if name in ("hazard", "incidence") or (name in ("duration", "pre-test") and unit == 7):
+        with pytest.raises(DesignError) as told:
+            run(name, panel, cluster="region")
+        assert told.value.remedy
         return
+    found = run(name, panel, cluster="region")
     assert found.n_treated.max() == 1
     assert found.replicates is not None
-    assert np.isnan(found.replicates[int(world().constant("region")[7])]).all()
+    assert np.isnan(found.replicates[int(panel.constant("region")[unit])]).all()
+
+
+def test_ph_without_events_before_adoption() -> None:
+    p = world()
+    calm = p.values("gone").copy()
+    calm[calm[:, 2] == 1] = 0.0  # nobody before 2018
+    with pytest.raises(DesignError, match="비교 단위의 사건이 하나도 없어"):
+        duration_effects(p.with_varying(gone=calm), Design("gone"), model="ph")
 
 
 @every

@@ -92,14 +92,23 @@ class IntegratedQuantiles:
         out /= self.mass[-1]
         return out
 
-    def without(self, cluster: Codes, count: int, share: Floats) -> tuple[Floats, Floats]:
-        """I(share_c) and the weight left, without each cluster c; NaN where nothing is left  # (C,), (C,)
+    def without(self, cluster: Codes, count: int, share: Floats) -> Floats:
+        """I(share) without each cluster; NaN where nothing is left.
 
         Every cluster's own sample is sorted along, so a value of the cumulated weight without it costs a bisection.
+
+        Parameters
+        ----------
+        cluster : codes of the observations, in the order given  # (n,)
+        share : one row for each integral wanted  # (r, C)
+
+        Returns
+        -------
+        (r, C)
         """
         n = len(self.values)
         own = cluster[self.order]
-        grouped = np.argsort(own, kind="stable")
+        grouped = np.argsort(own.astype(np.int16) if count < 2**15 else own, kind="stable")
         keys = own[grouped] * (n + 1) + grouped
         zero = np.zeros(1)
         mass = np.concatenate([zero, np.cumsum(self.weights[grouped])])
@@ -111,10 +120,9 @@ class IntegratedQuantiles:
             """Cumulated sums over the first j values less those of each cluster's own."""
             return np.asarray(whole[j] - (part[np.searchsorted(keys, base + j)] - part[start]))
 
-        all_of_it = np.full(count, n)
-        kept = left(all_of_it, self.mass, mass)
+        kept = left(np.full(count, n), self.mass, mass)
         target = np.clip(share, 0.0, 1.0) * kept
-        low, high = np.zeros(count, dtype=np.int64), all_of_it.copy()
+        low, high = np.zeros(share.shape, dtype=np.int64), np.full(share.shape, n)
         while (high - low > 1).any():  # mass(low) < target <= mass(high)
             middle = (low + high) // 2
             enough = left(middle, self.mass, mass) >= target
@@ -123,4 +131,4 @@ class IntegratedQuantiles:
         rest = target - left(low, self.mass, mass)
         some = kept > 1e-12 * self.mass[-1]
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(some, (sums + rest * self.values[high - 1]) / kept, np.nan), kept
+            return np.where(some, (sums + rest * self.values[high - 1]) / kept, np.nan)

@@ -148,6 +148,34 @@ def spells(
     )
 
 
+def check_absorbing(panel: Panel, outcome: str) -> None:
+    """A cumulative indicator is 0 before the event and 1 from it on.
+
+    Raises
+    ------
+    DataError : another value, or a way back to 0
+    """
+    y = panel.values(outcome)
+    seen = ~np.isnan(y)
+    wrong = seen & (y != 0) & (y != 1)
+    if wrong.any():
+        i, t = np.argwhere(wrong)[0]
+        raise DataError(
+            f"결과 변수 {outcome} 의 값 {y[i, t]:g} 이(가) 0 이나 1 이 아님",
+            where=(f"단위 {panel.units[i]}", f"기간 {panel.periods[t]}"),
+            remedy="사건 전에는 0, 사건이 난 기간부터 1 로 적을 것",
+        )
+    highest = np.maximum.accumulate(np.where(seen, y, 0.0), axis=1)
+    back = seen & (y < highest)
+    if back.any():
+        i, t = np.argwhere(back)[0]
+        raise DataError(
+            f"결과 변수 {outcome} 이(가) 1 에서 0 으로 되돌아감 (같은 문제 {int(back.any(axis=1).sum())}개 단위)",
+            where=(f"단위 {panel.units[i]}", f"기간 {panel.periods[t]}"),
+            remedy="처음 난 사건부터 1 로 두거나, 되풀이되는 사건은 group_time_effects 로 추정할 것",
+        )
+
+
 def _first_events(panel: Panel, causes: tuple[str, ...]) -> tuple[Codes, Codes, Codes]:
     """Position of the first event (T = none), number of periods at risk, and cause (−1 = none)  # (N,) each"""
     n, t = panel.shape

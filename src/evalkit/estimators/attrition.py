@@ -10,8 +10,8 @@ What it estimates, for units observed in the first period and treated later:
                cell; right if leaving is as good as random given X (Robins, Rotnitzky and Zhao 1995)
 
 The first two are differences of changes in cohort × period cells (Callaway and Sant'Anna 2021). ``ipw`` has the term for
-the estimated probabilities in its influence function; its replicates are exact refits of the logit, warm-started from
-the whole sample (a logit has no additive sufficient statistics).
+the estimated probabilities in its influence function; its replicates are exact: the logit is solved again by
+Newton's method for all clusters at once (it has no additive sufficient statistics).
 
 Checked in tests/reference/test_attrition.py: survival and zeros against group_time_effects, the weighted mean against
 statsmodels' Logit and a hand-written mean, the influence function against the derivative in the weights, replicates
@@ -29,7 +29,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.arrays.propensity import Propensity, Sample, fit_propensity, inverse_logit, invertible
+from evalkit.arrays.propensity import Propensity, Sample, fit_propensity, inverse_logit
+from evalkit.arrays.propensity_deletion import BLOCK, delete_clusters
 from evalkit.design import Design
 from evalkit.errors import DataError, DesignError
 from evalkit.estimate import Estimate
@@ -280,34 +281,46 @@ def _average_without(frame: Frame, pieces: list[_Piece]) -> Floats:
 
 
 def _means_without(frame: Frame, side: _Side, count: int) -> Floats:
-    """Weighted mean of one side without each cluster, the logit refitted from the whole sample's coefficients  # (C,)"""
+    """Weighted mean of one side without each cluster, the logit solved again for all clusters at once  # (C,)"""
     cluster = frame.sample.cluster[side.at]
+    out = np.full(count, np.nan)
     if side.fit is None and not side.failure:
         v = side.w * side.stayed
         top = v @ side.change - np.bincount(cluster, v * side.change, minlength=count)
         down = v.sum() - np.bincount(cluster, v, minlength=count)
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(down > 1e-12 * v.sum(), top / down, np.nan)
-    out = np.full(count, np.nan)
-    here = np.bincount(cluster, minlength=count) > 0
-    out[~here] = side.mean
-    for c in np.flatnonzero(here):
-        kept = cluster != c
-        stayed = side.stayed[kept]
-        if not stayed.any():
-            continue
-        x, w, change = side.x[:, kept], side.w[kept], side.change[kept]
-        varies = np.array([True, *(np.ptp(row) > 1e-9 for row in x[1:])])
-        coef = None
-        if not stayed.all():
-            parts = _split(frame, side.at[kept], x[varies], w, stayed)
-            start = None if side.fit is None else side.fit.coef[varies]
-            fit = fit_propensity("logit", *parts, start=start)
-            if fit is None or not bool(invertible(fit.hessian)):
-                continue
-            coef = fit.coef
-        out[c] = _mean(x[varies], w, stayed, change, coef)
+    if side.fit is not None:
+        coef = delete_clusters("logit", side.fit, *_split(frame, side.at, side.x, side.w, side.stayed), count)
+        x, w, change = side.x[:, side.stayed], side.w[side.stayed], side.change[side.stayed]
+        own = cluster[side.stayed]
+        size = max(1, BLOCK // max(1, len(own)))
+        for first in range(0, count, size):
+            block = np.arange(first, min(first + size, count))
+            with np.errstate(over="ignore", invalid="ignore"):
+                v = w * (1.0 + np.exp(-(coef[block] @ x)))
+                inside = np.flatnonzero((own >= first) & (own < first + size))
+                v[own[inside] - first, inside] = 0.0
+                out[block] = (v @ change) / v.sum(axis=1)
+    for c in np.flatnonzero(~np.isfinite(out)):  # a covariate no longer varies, or nobody leaves any more
+        out[c] = _mean_without(frame, side, cluster != c)
     return out
+
+
+def _mean_without(frame: Frame, side: _Side, kept: NDArray[np.bool_]) -> float:
+    """The weighted mean of the units kept, from the beginning."""
+    stayed = side.stayed[kept]
+    if not stayed.any():
+        return float("nan")
+    x, w, change = side.x[:, kept], side.w[kept], side.change[kept]
+    x = x[np.array([True, *(np.ptp(row) > 1e-9 for row in x[1:])])]
+    coef = None
+    if not stayed.all():
+        fit = fit_propensity("logit", *_split(frame, side.at[kept], x, w, stayed))
+        if fit is None:
+            return float("nan")
+        coef = fit.coef
+    return _mean(x, w, stayed, change, coef)
 
 
 def _detail(frame: Frame, seen: Floats, pieces: list[_Piece], absent: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ are additive. An imputed curve that falls (R⁰ decreasing) or exceeds 1 is not 
 the peer, and ``detail["invalid"]`` and a note say so.
 
 ``detail``: ``hazard_relation`` c by term (k,); ``imputed_survival``, ``observed_survival`` (k,); ``invalid``, a list of
-cohort, period and reason; ``survivors``: smallest number of survivors behind a term (k,); ``model``; ``cohort``,
+cohort, period and reason; ``failed``: likewise, NaN; ``survivors``: smallest number of survivors behind a term (k,); ``model``; ``cohort``,
 ``weight``, ``dropped``, ``notes`` as in group_time_effects, so that `evalkit.aggregate` averages the terms.
 """
 
@@ -32,9 +32,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evalkit.design import Design
-from evalkit.errors import DataError, DesignError, nearest
+from evalkit.errors import DesignError, nearest
 from evalkit.estimate import Estimate
 from evalkit.estimators._cell_means import Frame, assembled, by_cohort_sums, check_design, frame_of, without
+from evalkit.estimators._spells import check_absorbing
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
 
@@ -94,8 +95,8 @@ def duration_effects(
     Raises
     ------
     DataError : the outcome is not 0/1 or goes back to 0
-    DesignError : a cohort has no clean period beyond the first, no comparison unit survives, or (ph) none of them has
-        an event before adoption
+    DesignError : no cohort has a clean period beyond the first, or nowhere do units of both sides survive (a single
+        such cell is NaN and told)
 
     Examples
     --------
@@ -142,7 +143,7 @@ def _estimate(panel: Panel, design: Design, model: Model, replicates: bool | Non
     if model not in get_args(Model):
         raise DesignError(f"위험률의 관계 {model!r} 을(를) 모름", remedy=nearest(model, get_args(Model)))
     check_design(design, panel, WHAT)
-    _check_absorbing(panel, design.outcome)
+    check_absorbing(panel, design.outcome)
     frame = frame_of(panel, design, "cell", replicates)
     alive = 1.0 - frame.take(panel.values(design.outcome))  # (T, n)
     notes: list[str] = []
@@ -152,15 +153,24 @@ def _estimate(panel: Panel, design: Design, model: Model, replicates: bool | Non
     sums = np.add.reduceat(weighted, frame.sample.starts[:-1], axis=1).T  # (G, T)
     solve = _contrast if pre else _effect
     k, n = len(curves), alive.shape[1]
-    values, psi, told = np.empty(k), np.zeros((k, n)), []
+    values, psi, told, failed = np.empty(k), np.zeros((k, n)), [], []
     for row, curve in enumerate(curves):
         s1, s2, own, held = _survival(sums[None], frame.mass[None], curve)
         with np.errstate(divide="ignore", invalid="ignore"):
             found = solve(s1, s2, elapsed, curve, model)
         told.append({key: value[0] for key, value in found.items()})
-        values[row] = found["value"][0]
-        _require(values[row], s2[0], frame, curve, model)
-        _write(psi[row], frame, alive, curve, (s1[0], s2[0]), (own[0], held[0]), found)
+        sound = _sound(s1, s2, curve, model)[0]
+        values[row] = found["value"][0] if sound else np.nan
+        if sound:
+            _write(psi[row], frame, alive, curve, (s1[0], s2[0]), (own[0], held[0]), found)
+        else:
+            failed.append(_failure(s1[0], s2[0], frame, curve))
+    if np.isnan(values).all():
+        raise DesignError(
+            failed[0]["reason"],
+            where=(f"코호트 {failed[0]['cohort']}", f"기간 {failed[0]['period']}"),
+            remedy="기간을 줄이거나 단위를 더하거나, 지원 전 사건이 없으면 model=cd 로 둘 것",
+        )
     left = None
     if frame.mass_of is not None:
         rest, mass = without(frame, sums, by_cohort_sums(frame, weighted))
@@ -170,9 +180,11 @@ def _estimate(panel: Panel, design: Design, model: Model, replicates: bool | Non
             s1, s2, *_ = _survival(rest, mass, curve)
             with np.errstate(divide="ignore", invalid="ignore"):
                 part = solve(s1, s2, elapsed, curve, model)["value"]
-            left[:, row] = np.where(np.isfinite(part), part, np.nan)
+            left[:, row] = np.where(_sound(s1, s2, curve, model), part, np.nan)
     size = np.diff(frame.sample.starts)
-    detail = _detail(frame, alive, curves, told, model, pre, notes)
+    detail = {"failed": failed, **_detail(frame, alive, curves, told, model, pre, notes)}
+    if failed:
+        notes.append(f"생존 곡선을 이을 수 없어 추정하지 못한 칸이 {len(failed)}개 있다.")
     return assembled(
         panel,
         design,
@@ -185,28 +197,6 @@ def _estimate(panel: Panel, design: Design, model: Model, replicates: bool | Non
         f"duration/{model}" + ("/pre_test" if pre else ""),
         detail,
     )
-
-
-def _check_absorbing(panel: Panel, outcome: str) -> None:
-    y = panel.values(outcome)
-    seen = ~np.isnan(y)
-    wrong = seen & (y != 0) & (y != 1)
-    if wrong.any():
-        i, t = np.argwhere(wrong)[0]
-        raise DataError(
-            f"결과 변수 {outcome} 의 값 {y[i, t]:g} 이(가) 0 이나 1 이 아님",
-            where=(f"단위 {panel.units[i]}", f"기간 {panel.periods[t]}"),
-            remedy="사건 전에는 0, 사건이 난 기간부터 1 로 적을 것",
-        )
-    highest = np.maximum.accumulate(np.where(seen, y, 0.0), axis=1)
-    back = seen & (y < highest)
-    if back.any():
-        i, t = np.argwhere(back)[0]
-        raise DataError(
-            f"결과 변수 {outcome} 이(가) 1 에서 0 으로 되돌아감 (같은 문제 {int(back.any(axis=1).sum())}개 단위)",
-            where=(f"단위 {panel.units[i]}", f"기간 {panel.periods[t]}"),
-            remedy="처음 난 사건부터 1 로 두거나, 되풀이되는 사건은 group_time_effects 로 추정할 것",
-        )
 
 
 def _curves(frame: Frame, design: Design, pre: bool, notes: list[str]) -> list[_Curve]:
@@ -312,23 +302,27 @@ def _contrast(s1: Floats, s2: Floats, elapsed: Floats, curve: _Curve, model: Mod
     }
 
 
-def _require(value: float, s2: Floats, frame: Frame, curve: _Curve, model: Model) -> None:
-    if np.isfinite(value):
-        return
-    g, t = int(frame.sample.cohorts[curve.cohort]), int(frame.sample.periods[curve.period])
-    if not s2[curve.period] > 0:
-        problem, remedy = (
-            "비교 단위가 모두 사건을 겪어 남은 단위가 없음",
-            "기간을 줄이거나 비교 단위를 더할 것",
-        )
-    elif model == "ph":
-        problem, remedy = (
-            "지원 전에 비교 단위의 사건이 하나도 없어 위험률의 비를 정할 수 없음",
-            'model="cd" 로 둘 것',
-        )
+def _sound(s1: Floats, s2: Floats, curve: _Curve, model: Model) -> NDArray[np.bool_]:
+    """Whether every survival that is logged is positive, and (ph) comparison units had events  # (C,)"""
+    early = [0, *curve.clean]
+    with np.errstate(invalid="ignore"):
+        ok = (s1[:, early] > 0).all(axis=1) & (s2[:, [*early, curve.period]] > 0).all(axis=1)
+        if model == "ph":
+            ok &= (s2[:, curve.clean] < s2[:, :1]).all(axis=1)
+    return np.asarray(ok)
+
+
+def _failure(s1: Floats, s2: Floats, frame: Frame, curve: _Curve) -> dict[str, Any]:
+    early = [0, *curve.clean]
+    if not (s2[[*early, curve.period]] > 0).all():
+        reason = "비교 단위가 모두 사건을 겪어 남은 단위가 없음"
+    elif not (s1[early] > 0).all():
+        reason = "지원 전에 지원 단위가 모두 사건을 겪음"
     else:
-        problem, remedy = "지원 전에 지원 단위가 모두 사건을 겪음", "자료의 첫 기간과 결과 변수를 확인할 것"
-    raise DesignError(problem, where=(f"코호트 {g}", f"기간 {t}"), remedy=remedy)
+        reason = "지원 전에 비교 단위의 사건이 하나도 없어 위험률의 비를 정할 수 없음"
+    sample = frame.sample
+    g, t = int(sample.cohorts[curve.cohort]), int(sample.periods[curve.period])
+    return {"cohort": g, "period": t, "reason": reason}
 
 
 def _write(

@@ -144,7 +144,7 @@ def incidence_effects(
     *,
     competing: Sequence[str] = (),
     link: Link = "cloglog",
-    effects: Effects = "event_time",
+    effects: Effects = "overall",
     start: str | None = None,
     bins: Sequence[int] | None = None,
     replicates: bool | None = None,

@@ -320,13 +320,14 @@ def _without(
     good = (s1 > 0) & (s0 > 0)
     share = np.where(good, np.minimum(ratio, 1.0), 1.0)
     parts = []
-    for stay in (stay1, stay0):
+    for stay, needed in ((stay1, more[good].any()), (stay0, (~more[good]).any())):
+        if not needed:
+            parts.append((np.full(count, np.nan), np.full(count, np.nan)))
+            continue
         sample = IntegratedQuantiles.of(values[stay], w[stay])
-        cluster = frame.sample.cluster[stay]
-        low = sample.without(cluster, count, share)[0] / share
-        rest = sample.without(cluster, count, 1 - share)[0]
-        whole = sample.without(cluster, count, np.ones(count))[0]
-        parts.append((low, (whole - rest) / share))
+        asked = np.stack([share, 1 - share, np.ones(count)])
+        low, rest, whole = sample.without(frame.sample.cluster[stay], count, asked)
+        parts.append((low / share, (whole - rest) / share))
     (low1, high1), (low0, high0) = parts
     bounds = np.where(more, np.stack([low1 - m0, high1 - m0]), np.stack([m1 - high0, m1 - low0]))
     mass = np.where(more & (ratio < 1), w1 * q0, s1)

@@ -263,9 +263,7 @@ def _trimmed_without(frame: Frame, y: Floats, k: int, each: Floats, monotone: Mo
     sample = IntegratedQuantiles.of(values, frame.weight[at])
     cluster = frame.sample.cluster[at]
     known = np.where(np.isfinite(share) & (share > 0), share, 0.5)
-    low = sample.without(cluster, count, known)[0]
-    rest = sample.without(cluster, count, 1 - known)[0]
-    whole = sample.without(cluster, count, np.ones(count))[0]
+    low, rest, whole = sample.without(cluster, count, np.stack([known, 1 - known, np.ones(count)]))
     out = np.stack([low, whole - rest]) / known
     return np.where(np.isfinite(share) & (share > 0), out, np.nan)
 
