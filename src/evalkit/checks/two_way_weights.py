@@ -16,8 +16,8 @@ pw² from k on,
 de Chaisemartin & D'Haultfœuille (2020), Two-way fixed effects estimators with heterogeneous treatment effects,
 American Economic Review 110, theorem 1 and corollary 1; and (2023), Several treatments, Journal of Econometrics 236.
 
-Checked against the published output of the authors' twowayfeweights on wagepan, against diff_diff 3.13, and σ'_fe
-against the quadratic programme that it solves (tests/reference/test_two_way_weights.py).
+Checked live against diff_diff 3.13, and both σ against the quadratic programmes that they solve
+(tests/reference/test_two_way_weights.py); the weights against the identity Σ W Δ = β where Y(0) is exactly additive.
 
 ``detail``: beta, n_cells, n_positive, n_negative, n_zero, sum_positive, sum_negative, sigma (σ_fe), sigma_sign (σ'_fe or
 None), others: list of treatment, n_positive, n_negative, sum_positive, sum_negative; groups: list of cohort (text),
@@ -50,7 +50,7 @@ CARDS = (
         returns="Check: 음수 무게의 합, 무게의 수, σ_fe, σ'_fe, 다른 처치의 무게",
         reference="de Chaisemartin & D'Haultfœuille (2020, 2023)",
         oracle=(
-            "저자들의 twowayfeweights 출력(wagepan), diff_diff 3.13, 2차 계획: tests/reference/test_two_way_weights.py",
+            "diff_diff 3.13, 2차 계획의 해, 효과를 아는 자료의 항등식: tests/reference/test_two_way_weights.py",
         ),
         differs="처치가 둘 이상이면 교과서의 합계 곁에 다른 처치마다 섞인 무게를 따로 보인다.",
     ),

@@ -127,7 +127,9 @@ def sort_rows(
     members = np.flatnonzero(keep)
     codes = atom[members] * len(sheet.labels) + sheet.cluster[members]
     plain = len(sheet.labels) == len(sheet.cluster)  # every unit its own cluster: the order of units will do
-    order = members[np.argsort(atom[members] if plain else codes, kind="stable")]
+    codes = atom[members] if plain else codes
+    # short codes are sorted by radix
+    order = members[np.argsort(codes.astype(np.int16) if codes.max() < 2**15 else codes, kind="stable")]
     parts = [sheet.outcome, *layers]
     y = np.empty((len(parts), sheet.outcome.shape[1], len(order)))
     for j, values in enumerate(parts):

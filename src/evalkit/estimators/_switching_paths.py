@@ -274,38 +274,39 @@ def path_table(
     paths: Paths, order_rows: Codes, rows: Rows, plan: Plan, alive: NDArray[np.bool_]
 ) -> list[dict[str, Any]]:
     """Treatment paths behind each effect: baseline, values from the first change on, switchers and their share."""
-    levels, codes = np.unique(paths.dose[order_rows], return_inverse=True)
-    codes = codes.reshape(len(order_rows), -1)
-    periods = codes.shape[1]
-    table: list[dict[str, Any]] = []
     first = paths.first[order_rows]
-    known = codes[:, 0].copy()
+    periods = paths.dose.shape[1]
+    switched = np.flatnonzero(first < periods)
+    units, first = order_rows[switched], first[switched]
+    _, known = np.unique(paths.baseline[units], return_inverse=True)
+    table: list[dict[str, Any]] = []
     for ell in range(1, max([*plan.horizon, 0]) + 1):
-        at = np.minimum(first - 1 + ell, periods - 1)
-        _, known = np.unique(known * len(levels) + codes[np.arange(len(first)), at], return_inverse=True)
-        members = np.zeros(len(first), dtype=bool)
+        now = paths.dose[units, np.minimum(first - 1 + ell, periods - 1)]
+        levels, code = np.unique(now, return_inverse=True)
+        _, known = np.unique(known * len(levels) + code, return_inverse=True)
+        members = np.zeros(len(order_rows), dtype=bool)
         for e in np.flatnonzero((plan.horizon == ell) & alive):
             part = rows.units(plan.events.treated[e])
             used = np.flatnonzero(plan.events.loading[e])
-            members[part] |= ~np.isnan(rows.y[0][used, part]).any(axis=0)
-        if not members.any():
+            members[part] |= True if rows.complete else ~np.isnan(rows.y[0][used, part]).any(axis=0)
+        mine = members[switched]
+        if not mine.any():
             continue
-        found, one, counts = np.unique(known[members], return_index=True, return_counts=True)
+        found, one, counts = np.unique(known[mine], return_index=True, return_counts=True)
         ranked = np.argsort(-counts, kind="stable")[:SHOWN_PATHS]
-        where = np.flatnonzero(members)[one[ranked]]
-        for i, unit in enumerate(where):
-            row = codes[unit]
+        for i, at in enumerate(np.flatnonzero(mine)[one[ranked]]):
+            path = paths.dose[units[at], first[at] : first[at] + ell]
             table.append(
                 {
                     "event_time": ell - 1,
-                    "path": [float(levels[c]) for c in (row[0], *row[first[unit] : first[unit] + ell])],
+                    "path": [float(paths.baseline[units[at]]), *(float(v) for v in path)],
                     "switchers": int(counts[ranked[i]]),
-                    "share": float(counts[ranked[i]] / members.sum()),
+                    "share": float(counts[ranked[i]] / mine.sum()),
                 }
             )
         if len(found) > SHOWN_PATHS:
             rest = int(counts.sum() - counts[ranked].sum())
             table.append(
-                {"event_time": ell - 1, "path": [], "switchers": rest, "share": rest / int(members.sum())}
+                {"event_time": ell - 1, "path": [], "switchers": rest, "share": rest / int(mine.sum())}
             )
     return table
