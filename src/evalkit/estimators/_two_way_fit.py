@@ -38,8 +38,17 @@ class Fit:
     detail: dict[str, Any]
 
 
-def solve(sample: Sample, regression: Regression, labels: list[str], shown: int | None = None) -> Fit:
+def solve(
+    sample: Sample,
+    regression: Regression,
+    labels: list[str],
+    shown: int | None = None,
+    *,
+    by_cluster: bool = True,
+) -> Fit:
     """Solve, score, and keep what the inference layer needs; the first `shown` labels become terms.
+
+    ``by_cluster=False`` keeps no moments by cluster, hence no replicates.
 
     Raises
     ------
@@ -52,7 +61,7 @@ def solve(sample: Sample, regression: Regression, labels: list[str], shown: int 
             remedy="within 에 더 큰 집단을 나누는 변수를 쓸 것",
         )
     clusters = len(sample.cluster_labels)
-    small = _small(sample, regression)
+    small = by_cluster and _small(sample, regression)
     parts = moments(
         regression,
         sample.cluster if small else np.zeros(sample.n_units, dtype=np.int64),
