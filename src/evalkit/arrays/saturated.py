@@ -31,6 +31,8 @@ Link = Literal["linear", "poisson", "logit"]
 
 # eigenvalues of the normal equations scaled to unit diagonal below this are zero
 NULL = 1e-11
+# variance inflation below which a system is regular beyond its known redundancy
+REGULAR = 1e8
 ITERATIONS = 100
 # mean squared change of the linear predictor at which Newton stops; its step squares the error once more
 SETTLED = 1e-17
@@ -180,6 +182,44 @@ def pseudo_inverse(gram: Floats) -> Inverse:
     return Inverse(inverse, loose, size**2, (~null).sum(axis=1))
 
 
+def effects_inverse(gram: Floats, cohorts: int, q: int) -> Inverse:
+    """`pseudo_inverse` of cohort and period effects, quickly where nothing but the known redundancy is lost.
+
+    Adding a constant to every cohort and taking it from every period changes nothing: with V those q directions in
+    scaled coordinates, S + VV' is regular and its inverse is the pseudo-inverse of S plus VV'. Systems that lost more
+    (a cohort, a period, a tie between them) show in the inverse and are done by eigenvalues.
+    """
+    diagonal = np.einsum("bpp->bp", gram)
+    sound = (diagonal > 0).all(axis=1)
+    root = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))  # (B, P)
+    b, p = diagonal.shape
+    sign = np.where(np.arange(p) < cohorts * q, 1.0, -1.0)
+    ties = (root * sign)[:, :, None] * (np.arange(p)[:, None] % q == np.arange(q))  # (B, P, q)
+    ties /= np.sqrt(np.square(ties).sum(axis=1, keepdims=True))
+    known = ties @ ties.swapaxes(1, 2)
+    scaled = gram / root[:, :, None] / root[:, None, :] + known
+    inverse = np.empty_like(scaled)
+    try:
+        inverse[sound] = np.linalg.inv(scaled[sound])
+    except np.linalg.LinAlgError:
+        sound[:] = False
+    inflation = np.einsum("bpp->bp", inverse) * np.einsum("bpp->bp", scaled)
+    sound &= np.where(sound, np.abs(np.where(sound[:, None], inflation, 0.0)).max(axis=1), 0.0) < REGULAR
+    if not sound.any():
+        return pseudo_inverse(gram)
+    both = root[:, :, None] * root[:, None, :]
+    out = Inverse((inverse - known) / both, known / both, 1 / root**2, np.full(b, p - q))
+    if not sound.all():
+        slow = pseudo_inverse(gram[~sound])
+        for fast, again in zip(
+            (out.inverse, out.loose, out.size, out.rank),
+            (slow.inverse, slow.loose, slow.size, slow.rank),
+            strict=True,
+        ):
+            fast[~sound] = again
+    return out
+
+
 def predictors(theta: Floats, cohorts: int) -> Floats:
     """Coefficients of z in every cell, b_g + b_t: (B, m, q) -> (B, J, T, q)"""
     return np.asarray(theta[:, :cohorts, None, :] + theta[:, None, cohorts:, :])
@@ -188,7 +228,8 @@ def predictors(theta: Floats, cohorts: int) -> Floats:
 def fit_linear(moments: CellMoments, clean: Mask) -> Fit:
     """Least squares on the clean cells of each of the B sets of moments."""
     kept = clean[None, :, :, None]
-    solved = pseudo_inverse(_assemble(moments.gram * kept[..., None]))
+    gram = _assemble(moments.gram * kept[..., None])
+    solved = effects_inverse(gram, len(clean), moments.cross.shape[-1])
     right = _stack(moments.cross * kept)
     theta = np.einsum("bpr,br->bp", solved.inverse, right)
     return _fit(theta.reshape(len(theta), sum(clean.shape), -1), solved)
@@ -229,7 +270,7 @@ def fit_cells(link: Link, moments: CellMoments, clean: Mask, start: Floats | Non
 
 def _information(link: Link, weight: Floats, eta: Floats) -> Inverse:
     steep = weight * slope(link, inverse_link(link, eta))
-    return pseudo_inverse(_assemble(steep[..., None, None]))
+    return effects_inverse(_assemble(steep[..., None, None]), weight.shape[1], 1)
 
 
 def _first_guess(link: Link, weight: Floats, total: Floats) -> Floats:
@@ -245,7 +286,7 @@ def _first_guess(link: Link, weight: Floats, total: Floats) -> Floats:
         mean = np.clip(mean, 1e-12, 1 - 1e-12)
         eta = np.log(mean / (1 - mean))
     steep = weight * slope(link, mean)
-    inverse = pseudo_inverse(_assemble(steep[..., None, None])).inverse
+    inverse = effects_inverse(_assemble(steep[..., None, None]), weight.shape[1], 1).inverse
     right = _stack((steep * eta + total - weight * mean)[..., None])
     return np.asarray(np.einsum("bpr,br->bp", inverse, right)[:, :, None])
 
@@ -314,7 +355,7 @@ def fit_rows(link: Link, groups: Sequence[Group], start: Floats, without: int | 
     theta = start
     quality, gram, score, steepness = state(theta)
     for _ in range(ITERATIONS):
-        step = (pseudo_inverse(gram).inverse[0] @ score[0]).reshape(theta.shape)
+        step = (effects_inverse(gram, len(groups), q).inverse[0] @ score[0]).reshape(theta.shape)
         decrement = float(step.ravel() @ score[0])
         scale = 1.0
         for _ in range(40):
@@ -327,4 +368,4 @@ def fit_rows(link: Link, groups: Sequence[Group], start: Floats, without: int | 
         if decrement <= SETTLED * steepness:
             break
         steepness = moved
-    return _fit(theta[None], pseudo_inverse(gram))
+    return _fit(theta[None], effects_inverse(gram, len(groups), q))

@@ -69,11 +69,9 @@ def unit_fit(trimmed: Trimmed, design: Design, request: Request, covariates: Flo
         for g, t in zip(cells.cohort, cells.period, strict=True)
     ]
     regression = Regression(sample.outcome, tables, cohort, sample.dense, sample.weights, None)
-    fit = solve(sample, regression, [*terms, *sample.covariates])
+    fit = solve(sample, regression, [*terms, *sample.covariates], by_cluster=request.replicates is not False)
     tau = np.where([cell.w.sum() > 0 for cell in members], fit.values[:k], np.nan)
     psi, replicates = fit.influence[:, :k], None if fit.replicates is None else fit.replicates[:, :k]
-    if request.replicates is False:
-        replicates = None
     if p:
         psi, replicates = _averaged(sample, fit, members, request, psi, replicates, p)
     observed = np.array([cell.mean for cell in members])

@@ -96,7 +96,10 @@ def averaged_detail(
         at = np.asarray(detail["positions"])
         whole = np.eye(detail["gram"].shape[1])
         whole[np.ix_(at, at)] = back
-        out["gram"] = whole.T @ detail["gram"] @ whole
+        turned = detail["gram"]  # (C, P, P), symmetric: the same product from both sides
+        for _ in range(2):
+            turned = np.tensordot(turned, whole, axes=(1, 0))
+        out["gram"] = turned
         out["score"] = detail["score"] @ whole
         out["positions"] = at[pivot]
         if "rows" in detail:

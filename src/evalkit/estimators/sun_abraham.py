@@ -99,6 +99,7 @@ def sun_abraham_effects(
     reference: int | tuple[int, ...] | None = None,
     window: tuple[int, int] | None = None,
     shares: Shares = "fixed",
+    replicates: bool = True,
 ) -> Estimate:
     """Effects by event time, averaged over cohorts with their shares.
 
@@ -114,6 +115,7 @@ def sun_abraham_effects(
     reference : event time(s) left out; None = −1 − anticipation
     window : first and last event time; what lies beyond is binned into them
     shares : "fixed" or "sampled": whether the shares of the cohorts are draws
+    replicates : whether to leave out each cluster, where the moments by cluster stay small
 
     Returns
     -------
@@ -149,7 +151,8 @@ def sun_abraham_effects(
     grid = _grid(sample, omitted, window)
     regression = Regression(sample.outcome, grid.tables, grid.cohort, sample.dense, sample.weights, None)
     labels = [f"{g}, {e}" for g, e in grid.cells]
-    fit = solve(sample, regression, [*labels, *sample.covariates], shown=len(labels))
+    names = [*labels, *sample.covariates]
+    fit = solve(sample, regression, names, len(labels), by_cluster=replicates)
     values = np.where(_determined(regression, fit, len(labels)), fit.values, np.nan)
     notes = [*trimmed.notes, *note, *fit.detail["notes"]]
     extra: dict[str, Any] = {
