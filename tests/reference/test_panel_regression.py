@@ -154,6 +154,53 @@ def test_hausman_by_unit_means(name: str) -> None:
     np.testing.assert_allclose(clustered["mean_wald"], case["mundlak_wald_cluster"], rtol=1e-7)
 
 
+def pooled(
+    file: str, outcome: str, regressors: tuple[str, ...], unit: str, **options: Any
+) -> dict[str, float]:
+    """Errors of a pooled regression by name, R's name for the constant."""
+    frame = pd.read_csv(GOLDEN / "data" / f"{file}.csv")
+    panel = Panel.from_long(frame, unit=unit, period="year", varying=[outcome, *regressors])
+    found = panel_regression(panel, Design(outcome), model="pooled", regressors=regressors, **options)
+    names = ["(Intercept)" if t[0] == "constant" else t[0] for t in found.terms]
+    return dict(zip(names, found.std_errors.tolist(), strict=True))
+
+
+@needs_golden
+@pytest.mark.parametrize(
+    ("case", "options"),
+    [
+        ('"iid"', {"covariance": "classic"}),
+        ('"hetero"', {"covariance": "robust"}),
+        ("~firm", {"covariance": "cluster"}),
+        ("~firm + year", {"covariance": "cluster_period"}),
+    ],
+)
+def test_petersens_data(case: str, options: dict[str, Any]) -> None:
+    """fixest 0.14. Not covered: clusters of the period alone, and one factor for each dimension ("conventional")."""
+    text = (GOLDEN / "open" / "cluster_petersen.json").read_text(encoding="utf-8")
+    wanted = {c["id"]: c["result"]["se"] for c in json.loads(text)["cases"]}[f"petersen-{case}"]
+    found = pooled("petersen", "y", ("x",), "firm", replicates=False, **options)
+    np.testing.assert_allclose([found[k] for k in wanted], list(wanted.values()), rtol=ERRORS)
+
+
+@needs_golden
+@pytest.mark.parametrize(
+    ("case", "options"),
+    [
+        ("vcovHC-HC0", {"covariance": "robust", "small_sample": False}),
+        ("vcovHC-HC1", {"covariance": "robust"}),
+        ("vcovCL-HC0-cadjustFALSE", {"covariance": "cluster", "small_sample": False}),
+        ("vcovCL-HC1-cadjustTRUE", {"covariance": "cluster"}),
+    ],
+)
+def test_sandwich_on_grunfeld(case: str, options: dict[str, Any]) -> None:
+    """R sandwich. Not covered: HC2–HC4, a factor for each dimension, panel-corrected errors, one firm's time series."""
+    text = (GOLDEN / "open" / "sandwich_grunfeld.json").read_text(encoding="utf-8")
+    wanted = {c["id"]: c["result"]["se"] for c in json.loads(text)["cases"]}[f"grunfeld-{case}"]
+    found = pooled("grunfeld", "inv", ("value", "capital"), "firm", **options)
+    np.testing.assert_allclose([found[k] for k in wanted], list(wanted.values()), rtol=ERRORS)
+
+
 HOUSES = ("age", "agesq", "intst", "land", "area", "rooms", "baths")
 
 

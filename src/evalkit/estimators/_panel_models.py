@@ -72,10 +72,16 @@ def fitted_model(
         ) from error
 
 
-def cluster_factor(rows: PanelRows, fitted: Any, model: Model) -> float:
-    """G/(G-1) (n-1)/(n-K); unit effects are nested in clusters and not counted in K, period effects are."""
+def cluster_factor(rows: PanelRows, fitted: Any, model: Model, covariance: Covariance) -> float:
+    """G/(G-1) (n-1)/(n-K); unit effects are nested in clusters and not counted in K, period effects are.
+
+    With two dimensions G is the smaller number of groups, as in fixest.
+    """
     n, groups = int(fitted.nobs), len(rows.cluster_labels)
-    periods = len(np.unique(rows.period)) if model in ("period", "two_way") else 0
+    seen = len(np.unique(rows.period))
+    if covariance == "cluster_period":
+        groups = min(groups, seen)
+    periods = seen if model in ("period", "two_way") else 0
     return groups / (groups - 1) * (n - 1) / max(n - len(fitted.params) - periods, 1)
 
 

@@ -105,7 +105,7 @@ def panel_regression(
     covariance : "classic"; "robust" (White); "cluster"; "cluster_period" (design cluster and period);
         "driscoll_kraay" (Bartlett kernel)
     small_sample : with clusters G/(G-1) (n-1)/(n-K), K counting period effects but not unit effects, which are nested
-        (G: of the design's cluster); with the others n/(n-K), K counting all effects; False = no factor
+        (G: the design's clusters, or the periods where they are fewer); with the others n/(n-K), K counting all effects; False = no factor
     lags : of Driscoll-Kraay; None = floor(4 (T/100)^(2/9))
     drift : first differences with a constant, which is a linear trend of the levels
     replicates : whether to leave out each cluster; None = when there are at most 400
@@ -148,7 +148,9 @@ def panel_regression(
         )
     elif replicates:
         deleted = panel_models.replicates(problem, least, wanted, rows.cluster, clusters)
-    factor = cluster_factor(rows, fitted, model) if small_sample and covariance in CLUSTERED else 1.0
+    factor = (
+        cluster_factor(rows, fitted, model, covariance) if small_sample and covariance in CLUSTERED else 1.0
+    )
     detail = _detail(rows, fitted, model, covariance, lags, absorbed, components)
     if model == "correlated_random":
         _mean_test(detail, factor, fitted, terms)
