@@ -156,9 +156,8 @@ def fit_rows(method: Method, comparison: RowComparison, start: Floats | None = N
         propensity = fit_propensity(kind, samples1, flat0, start)
         if propensity is None:
             return RowFit(np.nan, failure="separated")
-        highest = max(
-            float(inverse_logit(propensity.coef @ s.x)[s.w > 0].max(initial=0.0)) for s in (*samples1, *flat0)
-        )
+        index = max(float((propensity.coef @ s.x)[s.w > 0].max(initial=-np.inf)) for s in (*samples1, *flat0))
+        highest = float(inverse_logit(np.array([index]))[0])
         if highest >= OVERLAP:
             return RowFit(np.nan, failure="overlap", max_propensity=highest)
     weights = _odds_weights(propensity, samples0)
