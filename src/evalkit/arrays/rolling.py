@@ -92,7 +92,7 @@ def _of_pattern(regressors: Floats, before: Bools, after: Bools) -> Floats | Non
     past = rolling_weights(regressors[before], regressors[after].mean(axis=0))
     if past is None:
         return None
-    out = after / after.sum()
+    out: Floats = after.astype(np.float64) / after.sum()
     out[before] -= past
     return out
 
@@ -127,9 +127,10 @@ def cross_section(number: Floats, z: Floats, weights: Floats, contrast: Floats) 
     inverse = scaled_inverse(gram, kept)
     beta = inverse @ (weighed.T @ number)
     residual = number - z @ beta
-    beta = beta + inverse @ (weighed.T @ residual)
-    residual = number - z @ beta
-    leverage = np.einsum("np,pq,nq->n", weighed, inverse, z, optimize=True)
+    step = inverse @ (weighed.T @ residual)
+    residual -= z @ step
+    beta = beta + step
+    leverage = np.einsum("np,np->n", weighed @ inverse, z)
     return CrossSection(
         float(contrast @ beta),
         weighed @ (inverse @ contrast),

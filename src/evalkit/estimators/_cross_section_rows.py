@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from evalkit.design import Design
@@ -117,14 +118,16 @@ def draw_rows(sample: Sample, design: Design) -> CrossSectionRows:
     dropped = {"unobserved": int((~seen).sum())}
     codes, seen, labels, last_target = _settle(sample, design, codes, seen, dropped, notes)
     rows = np.flatnonzero(seen)
-    cohorts, of = np.unique(codes[rows], return_inverse=True)
+    cohorts = np.sort(pd.unique(codes[rows]))
+    of = np.searchsorted(cohorts, codes[rows])
     targets = _targets(cohorts, last_target, design)
     when = np.searchsorted(labels, sample.periods[rows])
     cluster = sample.clusters(design.cluster)[0]
-    key = when * len(cohorts) + of.astype(np.int64)
+    key = when * len(cohorts) + of
     by_cluster = key if design.cluster is None else key * (int(cluster.max()) + 1) + cluster[rows]
-    sorting = np.argsort(by_cluster, kind="stable")
-    order = rows[sorting]
+    # short codes are sorted by radix
+    short = by_cluster.astype(np.int16) if by_cluster.max() < 2**15 else by_cluster
+    order = rows[np.argsort(short, kind="stable")]
     names = tuple(name for name, _ in layers)
     x = np.ones((1, len(layers) + 1, len(order)))
     for j, (_, values) in enumerate(layers, start=1):
@@ -184,7 +187,7 @@ def _settle(
     notes: list[str],
 ) -> tuple[Floats, NDArray[np.bool_], NDArray[np.int64], float]:
     """Codes, rows that stay, periods that stay, and the last code that is a target."""
-    labels = np.unique(sample.periods[seen])
+    labels = np.sort(pd.unique(sample.periods[seen]))
     if not len(labels):
         raise DesignError(f"결과 변수 {design.outcome} 의 관측값이 없음", remedy="변수와 기간을 확인할 것")
     ahead, last_target = design.anticipation, np.inf

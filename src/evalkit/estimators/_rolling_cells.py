@@ -188,15 +188,12 @@ def _compared(sample: RollingSample, design: Design, never: Bools, period: int) 
 
 
 @dataclass(frozen=True, slots=True)
-class _Columns:
-    """One term's place in the result; arrays over all N units are 0 outside."""
+class _Fitted:
+    """One term: its units, their least squares, its influence on all N units, and the deletions."""
 
+    at: NDArray[np.int64]
     fit: CrossSection
-    loading: Floats  # h / √w
-    residual: Floats  # e √w
     influence: Floats
-    robust: Floats  # h e / (1 − leverage)
-    leverage: float
     replicates: Floats | None
 
 
@@ -213,7 +210,7 @@ def _z(sample: RollingSample, term: Term, at: NDArray[np.int64], interacted: boo
     return z, contrast
 
 
-def _fit(sample: RollingSample, options: Options, term: Term, clusters: int) -> _Columns | str:
+def _fit(sample: RollingSample, options: Options, term: Term, clusters: int) -> _Fitted | str:
     """The fit, or why there is none."""
     at = np.flatnonzero(term.members | term.others)
     k = sample.covariates.shape[1]
@@ -234,13 +231,8 @@ def _fit(sample: RollingSample, options: Options, term: Term, clusters: int) -> 
         name = sample.names[column % k] if column >= 0 else "처치"
         return f"공변량 {name} 이(가) 쓰는 단위에서 같은 값이거나 다른 공변량의 조합임"
     n = len(sample.weight)
-    spread = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
-    loading, residual, influence, robust = spread
-    loading[at], residual[at] = fit.loading / np.sqrt(w), fit.residual * np.sqrt(w)
+    influence = np.zeros(n)
     influence[at] = fit.loading * fit.residual
-    # a unit that carries the term alone leaves no residual
-    with np.errstate(divide="ignore", invalid="ignore"):
-        robust[at] = np.where(fit.leverage < ALONE, influence[at] / (1 - fit.leverage), np.nan)
     if interacted:
         inside = term.members[at]
         mean = contrast[2 + k :]
@@ -250,7 +242,8 @@ def _fit(sample: RollingSample, options: Options, term: Term, clusters: int) -> 
     if len(term.cohorts):
         influence += _share_influence(sample, term, at, fit)
     deleted = _deleted(sample, term, at, z, interacted, clusters) if clusters else None
-    return _Columns(fit, loading, residual, influence * n, robust, float(fit.leverage.max()), deleted)
+    influence *= n
+    return _Fitted(at, fit, influence, deleted)
 
 
 def _share_influence(sample: RollingSample, term: Term, at: NDArray[np.int64], fit: CrossSection) -> Floats:
@@ -295,6 +288,30 @@ def _deleted(
 # -- the result --------------------------------------------------------------------------------------------
 
 
+def _covariance(
+    sample: RollingSample, options: Options, kept: list[tuple[Term, _Fitted]], dof: Floats
+) -> tuple[Floats, Floats]:
+    """Covariance of all terms (k, k), and the residual standard deviation of each (k,)."""
+    shape = (len(sample.weight), len(kept))
+    loadings, residuals = np.zeros(shape, order="F"), np.zeros(shape, order="F")
+    for k, (term, c) in enumerate(kept):
+        root = np.sqrt(sample.weight[c.at])
+        loadings[c.at, k], residuals[c.at, k] = c.fit.loading / root, c.fit.residual * root
+        if not options.robust:
+            continue
+        if c.fit.leverage.max() >= ALONE:
+            raise RefusalError(
+                "한 단위가 혼자 항을 결정하여 HC3 표준오차가 정의되지 않음",
+                where=(str(part) for part in term.label),
+                remedy='errors="exact" 로 두고, 순열 검정이나 합성 비교집단과 견줄 것',
+            )
+        loadings[c.at, k] = c.fit.loading * c.fit.residual / (1 - c.fit.leverage)
+    sigma = np.sqrt(np.einsum("nk,nk->k", residuals, residuals) / dof)
+    if options.robust:
+        return loadings.T @ loadings, sigma
+    return homoskedastic(loadings, residuals, dof), sigma
+
+
 def _assemble(
     sample: RollingSample, design: Design, options: Options, terms: list[Term], notes: list[str]
 ) -> Estimate:
@@ -312,21 +329,7 @@ def _assemble(
         )
     columns = [fit for _, fit in kept]
     dof = np.array([float(c.fit.dof) for c in columns])
-    loadings, residuals = (
-        np.column_stack([getattr(c, name) for c in columns]) for name in ("loading", "residual")
-    )
-    if options.robust:
-        for (term, _), c in zip(kept, columns, strict=True):
-            if c.leverage >= ALONE:
-                raise RefusalError(
-                    "한 단위가 혼자 항을 결정하여 HC3 표준오차가 정의되지 않음",
-                    where=(str(part) for part in term.label),
-                    remedy='errors="exact" 로 두고, 순열 검정이나 합성 비교집단과 견줄 것',
-                )
-        scores = np.column_stack([c.robust for c in columns])
-        covariance = scores.T @ scores
-    else:
-        covariance = homoskedastic(loadings, residuals, dof)
+    covariance, sigma = _covariance(sample, options, kept, dof)
     deleted = [c.replicates for c in columns if c.replicates is not None]
     names = {"overall": ["term"], "cohort": ["cohort"], "cell": ["cohort", "period"]}[options.by]
     used = np.any([term.members | term.others for term, _ in kept], axis=0)
@@ -352,8 +355,8 @@ def _assemble(
             "adjustment": "interacted" if options.interacted else "plain",
             "level": "cluster" if sample.collapsed else "unit",
             "n_used": np.array([int((term.members | term.others).sum()) for term, _ in kept]),
-            "sigma": np.sqrt((residuals**2).sum(axis=0) / dof),
-            "leverage": np.array([c.leverage for c in columns]),
+            "sigma": sigma,
+            "leverage": np.array([float(c.fit.leverage.max()) for c in columns]),
             "n_before": np.array([term.n_before for term, _ in kept]),
             "cohort": np.where(used, sample.adoption, np.nan),
             "weight": np.where(used, sample.weight, 0.0),

@@ -182,9 +182,9 @@ def _fill(
     if fit.treated is not None and fit.controls is not None:
         n = results.psi.shape[1]
         for s in (0, 1):
-            results.psi[k, treated[s]] = n * fit.treated[s]
+            results.psi[k, rows.order[treated[s]]] = n * fit.treated[s]
             for part, values in zip(controls[s], fit.controls[s], strict=True):
-                results.psi[k, part] = n * values
+                results.psi[k, rows.order[part]] = n * values
     return fit.propensity.coef if fit.propensity is not None else None
 
 
@@ -210,11 +210,6 @@ def _assemble(
     cohorts = np.array([rows.cohorts[cell.cohort] for cell in cells]).astype(np.int64)
     periods = np.array([rows.periods[cell.period] for cell in cells])
     lost = np.array([bool(reason) for reason in results.failures])
-    m = len(rows.order)
-    for psi in results.psi:  # from the order of the rows into the sample's; unused rows stay 0
-        held = psi[:m].copy()
-        psi[:m] = 0.0
-        psi[rows.order] = held
     results.psi[lost] = np.nan
     if results.replicates is not None:
         results.replicates[:, lost] = np.nan
