@@ -37,7 +37,7 @@ TINY_RIDGE = (
 )
 ROUNDING = 4e-15  # of the same: gaps below cannot be told from zero
 ACCEPTED = 1e-10  # of the same: a gap above is no solution
-BLOCK = 4_000_000  # numbers of one (replications, columns) array
+BLOCK = 1_000_000  # numbers of one (replications, columns) array
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +171,18 @@ def _gap(a: Floats, b: Floats, c: Floats, m: Floats, w: Floats, reach: Floats) -
 
 def _threshold(q: Floats, c: Floats, m: Floats) -> Floats:
     """μ with Σ m max(0, q + μ) = c: a weighted projection on the simplex, by shrinking the support  # (B,)"""
-    on = m * (q > q.max(axis=1, where=m > 0, initial=-np.inf)[:, None] - c[:, None])
+    # what is further below the largest than c / m has no weight whatever the others do
+    stands = m > 0
+    top = q.max(axis=1, where=stands, initial=-np.inf) - c / m.min(axis=1, where=stands, initial=1.0)
+    on = m * (q > top[:, None])
+    total = on.sum(axis=1)
     while True:
-        mu: Floats = (c - (on * q).sum(axis=1)) / on.sum(axis=1)
-        smaller = on * (q > -mu[:, None])
-        if np.array_equal(smaller, on):
+        mu: Floats = (c - np.einsum("bn,bn->b", on, q)) / total
+        on = on * (q > -mu[:, None])
+        left = on.sum(axis=1)
+        if (left == total).all():
             return mu
-        on = smaller
+        total = left
 
 
 def _dual_newton(a: Floats, b: Floats, c: Floats, m: Floats, start: Floats | None) -> Floats:
@@ -212,9 +217,8 @@ def _dual_newton(a: Floats, b: Floats, c: Floats, m: Floats, start: Floats | Non
             if not bad.any():
                 break
             length[bad] /= 2
-        r[live], q[live], mu[live] = trial, trial @ a, level
-        mu[live] = _threshold(q[live], c[live], m[live])
-        w[live] = m[live] * np.maximum(0.0, q[live] + mu[live, None]) / c[live, None]
+        r[live], q[live], mu[live] = trial, reach, level
+        w[live] = m[live] * np.maximum(0.0, reach + level[:, None]) / c[live, None]
         # finitely many pieces: where the piece stayed and the full step was taken, this is the solution
         settled = ((w[live] > 0) == (on > 0)).all(axis=1) & (length == 1)
         live = live[~settled]
@@ -224,7 +228,8 @@ def _dual_newton(a: Floats, b: Floats, c: Floats, m: Floats, start: Floats | Non
 
 def _dual(r: Floats, b: Floats, c: Floats, m: Floats, q: Floats, mu: Floats) -> Floats:
     """Minus the dual objective  # (B,)"""
-    mixed = (m * np.maximum(0.0, q + mu[:, None]) ** 2).sum(axis=1) / (2 * c)
+    above = np.maximum(0.0, q + mu[:, None])
+    mixed = np.einsum("bn,bn,bn->b", m, above, above) / (2 * c)
     out: Floats = 0.5 * (r**2).sum(axis=1) - (r * b).sum(axis=1) - mu + mixed
     return out
 

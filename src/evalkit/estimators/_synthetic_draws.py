@@ -27,6 +27,7 @@ from evalkit.estimators._synthetic_sample import SyntheticSample
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
+Roles = NDArray[np.int16]
 BLOCK = 4_000_000  # numbers of one (draws, donors) array
 
 
@@ -57,7 +58,7 @@ def treated_clusters(sample: SyntheticSample) -> Codes:
     return np.array([len(np.unique(sample.cluster[c.treated])) for c in sample.cohorts], dtype=np.int64)
 
 
-def placebo_roles(sample: SyntheticSample, replications: int, seed: int) -> tuple[Codes, bool]:
+def placebo_roles(sample: SyntheticSample, replications: int, seed: int) -> tuple[Roles, bool]:
     """Cohort that each donor pretends to be, −1 = stays a donor (B, J); and whether these are all there are.
 
     Whole clusters change roles. With one cohort and no more than ``replications`` choices, every choice stands once.
@@ -92,18 +93,18 @@ def placebo_roles(sample: SyntheticSample, replications: int, seed: int) -> tupl
     return roles[:, code], enumerated
 
 
-def _assign(groups: int, wanted: Codes, replications: int, seed: int) -> Codes:
+def _assign(groups: int, wanted: Codes, replications: int, seed: int) -> Roles:
     if len(wanted) == 1 and comb(groups, int(wanted[0])) <= replications:
         chosen = np.array(list(islice(combinations(range(groups), int(wanted[0])), replications)))
-        roles = np.full((len(chosen), groups), -1, dtype=np.int64)
+        roles = np.full((len(chosen), groups), -1, dtype=np.int16)
         np.put_along_axis(roles, chosen, 0, axis=1)
         return roles
     rng = generator(seed)
-    plain = np.repeat(np.arange(-1, len(wanted)), [groups - wanted.sum(), *wanted])
+    plain = np.repeat(np.arange(-1, len(wanted), dtype=np.int16), [groups - wanted.sum(), *wanted])
     return np.stack([rng.permutation(plain) for _ in range(replications)])
 
 
-def placebo_effects(sample: SyntheticSample, recipe: Recipe, roles: Codes) -> Floats:
+def placebo_effects(sample: SyntheticSample, recipe: Recipe, roles: Roles) -> Floats:
     """Effects of each cohort and period as if the donors with a role had been treated  # (B, A, T)"""
     y0 = sample.outcome[sample.donors]
     out = np.empty((len(roles), len(sample.cohorts), len(sample.periods)))
@@ -134,16 +135,16 @@ def bootstrap_terms(
     """
     alone = treated_clusters(sample) < 2
     if alone.any():
-        cohort = sample.cohorts[int(np.flatnonzero(alone)[0])].adoption
         raise RefusalError(
             "지원 단위가 한 군집에만 있어 붓스트랩으로 오차를 잴 수 없음",
-            where=(f"코호트 {cohort}",),
+            where=(f"코호트 {sample.cohorts[int(np.argmax(alone))].adoption}",),
             remedy='inference="placebo" 를 쓸 것',
         )
     rng, clusters = generator(seed), len(sample.cluster_labels)
-    y0, kept, discarded = sample.outcome[sample.donors], [], 0
+    discarded = 0
+    kept: list[Floats] = []
     step = max(1, min(replications, BLOCK // len(sample.units)))
-    while sum(map(len, kept)) < replications:
+    while sum(len(part) for part in kept) < replications:
         drawn = rng.integers(0, clusters, (step, clusters))
         times = np.stack([np.bincount(row, minlength=clusters) for row in drawn]).astype(np.float64)
         copies = times[:, sample.cluster]  # (B, n)
@@ -158,22 +159,29 @@ def bootstrap_terms(
         copies, counts = copies[fine], counts[fine]
         if not len(copies):
             continue
-        effects = np.empty((len(copies), len(sample.cohorts), len(sample.periods)))
-        for a, cohort in enumerate(sample.cohorts):
-            target = copies[:, cohort.treated] @ sample.outcome[cohort.treated] / counts[:, a, None]
-            weights = weights_of(
-                y0,
-                target,
-                copies[:, sample.donors],
-                cohort,
-                recipe.tuned[a],
-                recipe.variant,
-                recipe.solver,
-                recipe.fitted[a],
-            )
-            effects[:, a] = effects_of(y0, target, weights, cohort)
+        effects = _resampled_effects(sample, recipe, copies, counts)
         kept.append(average(effects, counts, cells))
     return np.concatenate(kept)[:replications], discarded
+
+
+def _resampled_effects(sample: SyntheticSample, recipe: Recipe, copies: Floats, counts: Floats) -> Floats:
+    """Effects where unit i stands copies[b, i] times  # (B, A, T)"""
+    y0 = sample.outcome[sample.donors]
+    effects = np.empty((len(copies), len(sample.cohorts), len(sample.periods)))
+    for a, cohort in enumerate(sample.cohorts):
+        target = copies[:, cohort.treated] @ sample.outcome[cohort.treated] / counts[:, a, None]
+        weights = weights_of(
+            y0,
+            target,
+            copies[:, sample.donors],
+            cohort,
+            recipe.tuned[a],
+            recipe.variant,
+            recipe.solver,
+            recipe.fitted[a],
+        )
+        effects[:, a] = effects_of(y0, target, weights, cohort)
+    return effects
 
 
 def rank_p_values(placebos: Floats, values: Floats) -> Floats:

@@ -152,7 +152,8 @@ def _frank_wolfe(
 def effects_of(donors: Floats, target: Floats, weights: Weights, cohort: Cohort) -> Floats:
     """Effects in every period, before adoption too  # (B, T)"""
     gap = target - weights.omega @ donors
-    return gap - (weights.time * gap[:, cohort.pre]).sum(axis=1, keepdims=True)
+    out: Floats = gap - (weights.time * gap[:, cohort.pre]).sum(axis=1, keepdims=True)
+    return out
 
 
 # -- terms ------------------------------------------------------------------------------------------------
@@ -183,7 +184,7 @@ def term_cells(sample: SyntheticSample, terms: Terms) -> tuple[pd.MultiIndex, Fl
 def average(effects: Floats, counts: Floats, cells: Floats) -> Floats:
     """Terms of each draw from effects (B, A, T) and treated units (B, A); NaN where a cohort is gone  # (B, k)"""
     draws, k = len(effects), len(cells)
-    gone = np.isnan(effects).any(axis=2)  # (B, A)
+    gone: NDArray[np.bool_] = np.asarray(np.isnan(effects).any(axis=2))  # (B, A)
     whole = np.where(gone[:, :, None], 0.0, effects * counts[:, :, None]).reshape(draws, -1)
     reached = cells.sum(axis=2)  # (k, A)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -200,7 +201,7 @@ def replicates_of(sample: SyntheticSample, fitted: list[Weights], cells: Floats)
     clusters = len(sample.cluster_labels)
     y0, own = sample.outcome[sample.donors], sample.cluster[sample.donors]
     effects = np.empty((clusters, len(sample.cohorts), len(sample.periods)))
-    counts = np.empty((clusters, len(sample.cohorts)))
+    counts: Floats = np.empty((clusters, len(sample.cohorts)))
     for a, (cohort, weights) in enumerate(zip(sample.cohorts, fitted, strict=True)):
         omega = weights.omega[0]
         mixed = omega[:, None] * y0
@@ -210,7 +211,8 @@ def replicates_of(sample: SyntheticSample, fitted: list[Weights], cells: Floats)
         with np.errstate(divide="ignore", invalid="ignore"):
             target = (y1.sum(axis=0) - cluster_sums(y1, code, clusters)) / counts[:, a, None]
             synthetic = (mixed.sum(axis=0) - cluster_sums(mixed, own, clusters)) / left
-            gap = np.where((left > SPENT) & (counts[:, a, None] > 0), target - synthetic, np.nan)
+            there = np.logical_and(left[:, 0] > SPENT, counts[:, a] > 0)
+            gap = np.where(np.expand_dims(there, 1), target - synthetic, np.nan)
         effects[:, a] = gap - gap[:, cohort.pre] @ weights.time[0][:, None]
     return average(effects, counts, cells)
 

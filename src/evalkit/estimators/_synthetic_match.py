@@ -53,8 +53,9 @@ class Matcher:
         if self.predictors is not None and beside is not None:
             return simplex_least_squares(self.predictors.T, beside, copies=copies).weights
         x0, x1 = self.centred(self.donors, columns)[:, columns], self.centred(targets, columns)[:, columns]
-        if self.plain:
-            return simplex_least_squares(x0.T, x1, copies=copies).weights
+        if self.covariates is None:
+            w = simplex_least_squares(x0.T, x1, copies=copies).weights
+            return w if self.ridge is None else _augment(x0, x1, w, self.ridge, copies)
         out = np.zeros((len(targets), len(x0)))
         for b in range(len(targets)):
             who = np.arange(len(x0)) if copies is None else np.flatnonzero(copies[b] > 0)
@@ -65,11 +66,15 @@ class Matcher:
 
     def centred(self, paths: Floats, columns: Positions) -> Floats:
         """Paths less their mean over the periods matched, where fixed effects are asked for."""
-        return paths - paths[:, columns].mean(axis=1, keepdims=True) if self.fixed_effects else paths
+        if not self.fixed_effects:
+            return paths
+        out: Floats = paths - paths[:, columns].mean(axis=1, keepdims=True)
+        return out
 
     def gaps(self, targets: Floats, weights: Floats, columns: Positions) -> Floats:
         """Target less its synthetic path in every period  # (B, T)"""
-        return self.centred(targets, columns) - weights @ self.centred(self.donors, columns)
+        out: Floats = self.centred(targets, columns) - weights @ self.centred(self.donors, columns)
+        return out
 
     def features(self, x0: Floats, x1: Floats, z0: Floats | None, z1: Floats | None) -> tuple[Floats, Floats]:
         """What is matched, centred at the donors' mean  # (J, p), (p,)"""
@@ -88,7 +93,7 @@ class Matcher:
 
     def _one(self, x0: Floats, x1: Floats, z0: Floats | None, z1: Floats | None) -> Floats:
         f0, f1 = self.features(x0, x1, z0, z1)
-        w = simplex_least_squares(f0.T, f1[None]).weights[0]
+        w: Floats = simplex_least_squares(f0.T, f1[None]).weights[0]
         if self.ridge is not None:
             w = augmented(f0, f1, w, self.ridge)
         if self.residualised and z0 is not None and z1 is not None:
@@ -101,6 +106,23 @@ def augmented(f0: Floats, f1: Floats, w: Floats, ridge: float) -> Floats:
     """w + (x1 − X0'w)'(X0'X0 + λI)⁻¹X0', X0 centred (Ben-Michael, Feller & Rothstein 2021, eq. 12)  # (J,)"""
     u, s, v = np.linalg.svd(f0, full_matrices=False)
     out: Floats = w + u @ ((s / (s**2 + ridge)) * (v @ (f1 - w @ f0)))
+    return out
+
+
+def _augment(x0: Floats, x1: Floats, w: Floats, ridge: float, copies: Floats | None) -> Floats:
+    """`augmented` for many targets (B, p), centred at the mean of the donors that each has  # (B, J)"""
+    out = w.copy()
+    if copies is None or (copies == copies[:1]).all():
+        who = np.arange(len(x0)) if copies is None else np.flatnonzero(copies[0] > 0)
+        f0 = x0[who] - x0[who].mean(axis=0)
+        u, s, v = np.linalg.svd(f0, full_matrices=False)
+        rest = x1 - x0[who].mean(axis=0) - w[:, who] @ f0  # (B, p)
+        out[:, who] += ((rest @ v.T) * (s / (s**2 + ridge))) @ u.T
+        return out
+    for b, row in enumerate(copies):
+        who = np.flatnonzero(row > 0)
+        mean = x0[who].mean(axis=0)
+        out[b, who] = augmented(x0[who] - mean, x1[b] - mean, w[b, who], ridge)
     return out
 
 

@@ -11,7 +11,6 @@ from evalkit.estimators._synthetic_draws import generator
 from evalkit.estimators._synthetic_match import Matcher
 
 Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
 Positions = NDArray[np.int64]
 
 GRID = 121  # null effects tried a round
@@ -34,7 +33,7 @@ class Target:
     post: Positions
 
 
-def placebo_gaps(matcher: Matcher, target: Target, roles: Codes, beside: Floats | None) -> Floats:
+def placebo_gaps(matcher: Matcher, target: Target, roles: NDArray[np.int16], beside: Floats | None) -> Floats:
     """Gaps of donors that pretend to be treated, matched to the other donors; ``beside`` of the donors  # (B, T)"""
     acting = (roles >= 0).astype(np.float64)
     acting /= acting.sum(axis=1, keepdims=True)

@@ -87,14 +87,7 @@ def draw(panel: Panel, design: Design, *, single: bool = False) -> SyntheticSamp
             panel.constant(name)
         notes.append(f"고정 공변량 {', '.join(fixed)} 은(는) 시간에 따라 바뀌지 않아 쓰지 않았다.")
     layers = [outcome, *(panel.values(name) for name in varying)]
-    for name, values in zip((design.outcome, *varying), layers, strict=True):
-        if np.isinf(values).any():
-            at = np.argwhere(np.isinf(values))[0]
-            raise DataError(
-                f"변수 {name} 에 무한대 값이 있음",
-                where=(f"단위 {panel.units[at[0]]}", f"{panel.periods[at[1]]}"),
-                remedy="0으로 나눈 값이나 log(0)을 먼저 고칠 것",
-            )
+    _refuse_infinite(panel, (design.outcome, *varying))
     seen = ~np.isnan(np.sum(layers, axis=0))
     columns = np.flatnonzero(seen.any(axis=0))
     if len(columns) < 3:
@@ -103,7 +96,7 @@ def draw(panel: Panel, design: Design, *, single: bool = False) -> SyntheticSamp
             remedy="지원 전 두 기간과 지원 후 한 기간이 있는 자료를 넣을 것",
         )
     periods = panel.periods[columns]
-    if (np.diff(periods) != 1).any() and (np.diff(periods) != np.diff(periods)[0]).any():
+    if len(np.unique(np.diff(periods))) > 1:
         notes.append("기간 사이의 간격이 고르지 않다. 잡음의 크기는 이어진 관측의 차이로 재었다.")
     dropped: dict[str, int] = {}
     codes = _usable(codes, seen[:, columns], panel, periods, design, dropped, notes)
@@ -154,6 +147,18 @@ def _refuse_options(design: Design) -> None:
             f"합성 비교집단은 at_risk {design.at_risk} 을(를) 다루지 않음",
             remedy="표본을 미리 고르고 at_risk 를 비울 것",
         )
+
+
+def _refuse_infinite(panel: Panel, names: tuple[str, ...]) -> None:
+    for name in names:
+        infinite = np.isinf(panel.values(name))
+        if infinite.any():
+            at = np.argwhere(infinite)[0]
+            raise DataError(
+                f"변수 {name} 에 무한대 값이 있음",
+                where=(f"단위 {panel.units[at[0]]}", f"{panel.periods[at[1]]}"),
+                remedy="0으로 나눈 값이나 log(0)을 먼저 고칠 것",
+            )
 
 
 def _listed(names: NDArray[np.generic]) -> str:

@@ -214,20 +214,10 @@ def augmented_synthetic_control_effects(
         )
     if ridge is not None and not (np.isfinite(ridge) and ridge > 0):
         raise UsageError(f"ridge {ridge!r} 은(는) 0보다 큰 수가 아님", remedy="None 으로 두면 자료로 고른다")
-    case = read(panel, design, None if fit_periods is None else tuple(fit_periods))
+    case = _with_covariates(
+        panel, design, read(panel, design, None if fit_periods is None else tuple(fit_periods))
+    )
     sample = case.sample
-    if design.covariates:
-        clean = sample.periods[sample.cohorts[0].pre]
-        z = np.column_stack([unit_means(panel, sample, name, clean) for name in design.covariates])
-        if (
-            z.shape[1] + 2 > len(sample.donors)
-            or np.linalg.matrix_rank(scaled(z[sample.donors] - z[sample.donors].mean(axis=0))) < z.shape[1]
-        ):
-            raise DesignError(
-                f"공변량 {', '.join(design.covariates)} 을(를) 비교 단위 {len(sample.donors)}개로 가릴 수 없음",
-                remedy="공변량을 줄일 것",
-            )
-        case = beside(case, z)
     matcher = Matcher(
         sample.outcome[sample.donors],
         fixed_effects,
@@ -251,6 +241,24 @@ def augmented_synthetic_control_effects(
     }
     method = "augmented_synthetic_control/" + ("fixed_effects" if fixed_effects else "levels")
     return estimate(case, matcher, design, settings, method, extra)
+
+
+def _with_covariates(panel: Panel, design: Design, case: Case) -> Case:
+    """The case with the means of the covariates over the clean periods beside the outcomes."""
+    sample = case.sample
+    if not design.covariates:
+        return case
+    clean = sample.periods[sample.cohorts[0].pre]
+    z = np.column_stack([unit_means(panel, sample, name, clean) for name in design.covariates])
+    if (
+        z.shape[1] + 2 > len(sample.donors)
+        or np.linalg.matrix_rank(scaled(z[sample.donors] - z[sample.donors].mean(axis=0))) < z.shape[1]
+    ):
+        raise DesignError(
+            f"공변량 {', '.join(design.covariates)} 을(를) 비교 단위 {len(sample.donors)}개로 가릴 수 없음",
+            remedy="공변량을 줄일 것",
+        )
+    return beside(case, z)
 
 
 def _features(case: Case, matcher: Matcher) -> tuple[Floats, Floats]:

@@ -143,34 +143,28 @@ def synthetic_did_effects(
     y0 = sample.outcome[sample.donors]
     tuned = [tuning(sample, cohort, variant) for cohort in sample.cohorts]
     targets = [sample.outcome[cohort.treated].mean(axis=0)[None] for cohort in sample.cohorts]
-    fitted = [
-        weights_of(y0, target, None, cohort, penalties, variant, solver)
-        for target, cohort, penalties in zip(targets, sample.cohorts, tuned, strict=True)
-    ]
-    effects = np.stack(
-        [effects_of(y0, t, w, c)[0] for t, w, c in zip(targets, fitted, sample.cohorts, strict=True)]
-    )
+    each = list(zip(targets, sample.cohorts, tuned, strict=True))
+    fitted = [weights_of(y0, target, None, cohort, zeta, variant, solver) for target, cohort, zeta in each]
+    effects = np.stack([effects_of(y0, t, w, c)[0] for (t, c, _), w in zip(each, fitted, strict=True)])
     counts = sample.treated_counts.astype(np.float64)
     values = average(effects[None], counts[None], cells)[0]
     replicates = replicates_of(sample, fitted, cells)
     recipe = Recipe(tuned, fitted, variant, solver)
-    covariance, dof, name, drawn = _inference(
-        sample, recipe, cells, values, replicates, inference, replications, seed
-    )
-    seen = treated_clusters(sample) >= 2
+    found = _inference(sample, recipe, cells, values, replicates, inference, replications, seed)
+    covariance, dof, name, drawn = found
     detail = _detail(sample, recipe, effects)
     detail["notes"] = [*sample.notes, *drawn.pop("notes", []), *_warnings(sample, detail, design)]
-    reached = cells.sum(axis=2) > 0
+    seen = (treated_clusters(sample) >= 2).all()
     return Estimate(
         terms=labels,
         values=values,
         covariance=covariance,
-        influence=influence_of(sample, fitted, effects, values, cells) if seen.all() else None,
+        influence=influence_of(sample, fitted, effects, values, cells) if seen else None,
         cluster=sample.cluster,
         cluster_labels=sample.cluster_labels,
         replicates=replicates,
         dof=np.full(len(labels), dof),
-        n_treated=(reached @ sample.treated_counts).astype(np.int64),
+        n_treated=(cells.sum(axis=2) > 0) @ sample.treated_counts,
         n_comparison=np.full(len(labels), len(sample.donors)),
         method=f"synthetic_did/{variant}" + ("" if solver == "exact" else "/frank_wolfe"),
         inference=name,
