@@ -121,7 +121,7 @@ def solve(stages: Stages, parts: StageMoments) -> Solution:
     # a constant over the periods of each stratum is what unit effects hold: it reaches no cell
     flat = np.ptp(null[:lead].reshape(-1, stages.outcome.shape[1], null.shape[1]), axis=1) < UNCOVERED
     trivial = bool(flat.all()) and not (np.abs(null[lead:].T) * np.sqrt(parts.sizes) > UNCOVERED).any()
-    uncovered = None if trivial else _uncovered(stages, null)
+    uncovered = None if trivial and not parts.alone else _uncovered(stages, null)
     return Solution(
         np.where(second_kept, values, np.nan),
         theta,

@@ -122,6 +122,7 @@ class Block:
     second: Floats  # weights of target cells  # (n, T)
     total: Floats  # weight of the unit's clean cells, 1 where it has none  # (n,)
     sizes: list[float]  # Σ w x² of each covariate over clean cells
+    alone: bool  # a unit has target cells and no clean one
 
     def centre(self, values: Floats) -> Floats:
         """Take the mean of the unit's clean cells away, in place."""
@@ -145,7 +146,8 @@ def blocks(stages: Stages) -> Iterator[Block]:
         if stages.unclean is not None:
             first[stages.unclean[rows]] = 0.0
         total = first @ ones
-        total[total == 0] = 1.0
+        none = total == 0
+        total[none] = 1.0
         lost = None if weights is None or weights.shape[1] == 1 else weights == 0
 
         def read(array: Floats, rows: slice = rows, lost: Bools | None = lost) -> Floats:
@@ -174,6 +176,7 @@ def blocks(stages: Stages) -> Iterator[Block]:
             second,
             total,
             sizes,
+            bool(none.any() and second[none].any()),
         )
 
 
@@ -183,6 +186,7 @@ class StageMoments:
 
     gram : (C, P, P); cross : (C, P); second : (C, K, K); loading : (C, K, P); target : (C, K)
     sizes : Σ w x² of each covariate over clean cells  # (V,)
+    alone : a unit has target cells and no clean one
     mass, sums : of ``averages`` panels, target weight and Σ w ỹ by cluster, cohort and period  # (C, J, T)
     """
 
@@ -192,6 +196,7 @@ class StageMoments:
     loading: Floats
     target: Floats
     sizes: Floats
+    alone: bool
     mass: Floats
     sums: Floats
 
@@ -241,11 +246,12 @@ def moments(stages: Stages, cluster: Codes, clusters: int) -> StageMoments:
         np.zeros((clusters, wide, wide + 1)),
         np.zeros((clusters, dense, wide + 1 + dense)),
     )
-    sizes = np.zeros(wide)
+    sizes, alone = np.zeros(wide), False
     for block in blocks(stages):
         _add(stages, sums, block, group[block.rows], cluster[block.rows], clusters)
         sizes += block.sizes
-    return _assemble(stages, sums, clusters, sizes)
+        alone |= block.alone
+    return _assemble(stages, sums, clusters, sizes, alone)
 
 
 def _add(stages: Stages, sums: _Sums, block: Block, codes: Codes, cluster: Codes, clusters: int) -> None:
@@ -292,7 +298,7 @@ def _inner(target: Floats, weighed: Floats, others: list[Floats], cluster: Codes
         target[:, b] += rows.sum() if clusters == 1 else np.bincount(cluster, rows, minlength=clusters)
 
 
-def _assemble(stages: Stages, sums: _Sums, clusters: int, sizes: Floats) -> StageMoments:
+def _assemble(stages: Stages, sums: _Sums, clusters: int, sizes: Floats, alone: bool) -> StageMoments:
     cohorts, periods = stages.clean.shape
     wide, tables = len(stages.covariates), int(stages.tables.shape[2])
     lead, p, k = stages.n_period_effects, stages.n_first, stages.n_second
@@ -330,7 +336,7 @@ def _assemble(stages: Stages, sums: _Sums, clusters: int, sizes: Floats) -> Stag
     outcome[:, tables:, tables:] = sums.inner_second[:, :, wide + 1 :]
     if stages.averages:
         outcome = _masses(stages, second, on_second[wide + 1 :])
-    return StageMoments(gram, cross, outcome, loading, target, sizes, second, on_second[wide])
+    return StageMoments(gram, cross, outcome, loading, target, sizes, alone, second, on_second[wide])
 
 
 def _period_parts(
