@@ -86,65 +86,76 @@ def spells(
     used = ~(gone | late | early | unknown) & (np.nan_to_num(weight) > 0)
     cohort = np.where(cohort > panel.periods[-1] + design.anticipation, np.inf, cohort)
     _require(panel, design, used, cohort, early & ~gone)
-    keys, stratum = np.unique(np.stack([cohort[used], began[used]]), axis=1, return_inverse=True)
-    cohorts = np.unique(keys[0])
+    cohorts, of_cohort = np.unique(cohort[used], return_inverse=True)
+    starts, of_start = np.unique(began[used], return_inverse=True)
+    keys, stratum = np.unique(of_cohort * len(starts) + of_start, return_inverse=True)
     of = np.full(n, -1, dtype=np.int64)
-    of[used] = stratum.ravel()
+    of[used] = stratum
     codes, labels = panel.clusters(design.cluster)
     groups = len(labels) if by_cluster else 1
     row = codes if by_cluster else np.zeros(n, dtype=np.int64)
-    q = keys.shape[1]
+    q = len(keys)
     w = np.where(used, weight, 0.0)
-    # at risk in periods 0..last-1: a difference array along time, summed up
-    flat = (row * q + np.maximum(of, 0)) * (t + 1)
-    ends = np.bincount(flat[used] + last[used], w[used], minlength=groups * q * (t + 1))
-    size = np.bincount((row * q + np.maximum(of, 0))[used], w[used], minlength=groups * q)
-    risk = size[:, None] - np.cumsum(ends.reshape(-1, t + 1), axis=1)[:, :t]
-    events = np.zeros((len(causes), groups * q * t))
-    for j in range(len(causes)):
-        hit = used & (cause == j)
-        events[j] = np.bincount(
-            ((row * q + np.maximum(of, 0)) * t + first)[hit], w[hit], minlength=groups * q * t
-        )
+    risk, events = _counts(
+        np.where(used, row * q + of, -1), w, first, last, cause, (len(causes), groups, q, t)
+    )
     after = used & (cause >= 0) & (panel.periods[np.minimum(first, t - 1)] >= cohort)
-    raw = np.stack(
+    hits = (after & (cause == j) for j in range(len(causes)))
+    raw = np.stack([np.bincount(codes[hit], minlength=len(labels)).astype(float) for hit in hits])
+    return Spells(
+        periods=panel.periods,
+        cohorts=cohorts,
+        strata_cohort=(keys // len(starts)).astype(np.int64),
+        strata_start=starts[keys % len(starts)].astype(np.int64),
+        stratum=of,
+        length=last,
+        cause=cause,
+        weight=w,
+        cohort_of=np.where(used, cohort, np.nan),
+        risk=risk,
+        events=events,
+        raw_events=raw,
+        codes=codes,
+        labels=labels,
+        dropped=dropped,
+        notes=_told(dropped),
+    )
+
+
+def _counts(
+    place: Codes, w: Floats, first: Codes, last: Codes, cause: Codes, shape: tuple[int, int, int, int]
+) -> tuple[Floats, Floats]:
+    """At risk (C, Q, T) and events (J, C, Q, T); place: cluster × stratum of each unit, −1 = unused."""
+    causes, groups, q, t = shape
+    used = np.flatnonzero(place >= 0)
+    place, w, first, last, cause = place[used], w[used], first[used], last[used], cause[used]
+    # at risk in periods 0..last-1: a difference array along time, summed up
+    ends = np.bincount(place * (t + 1) + last, w, minlength=groups * q * (t + 1))
+    size = np.bincount(place, w, minlength=groups * q)
+    risk = size[:, None] - np.cumsum(ends.reshape(-1, t + 1), axis=1)[:, :t]
+    risk = np.where(np.abs(risk) > 1e-12 * max(1.0, size.max()), risk, 0.0)
+    events = np.stack(
         [
-            np.bincount(codes[after & (cause == j)], minlength=len(labels)).astype(float)
-            for j in range(len(causes))
+            np.bincount(place[hit] * t + first[hit], w[hit], minlength=groups * q * t).astype(np.float64)
+            for hit in (cause == j for j in range(causes))
         ]
     )
-    whole = np.where(np.abs(risk) > 1e-12 * max(1.0, size.max()), risk, 0.0)
-    notes = [f"{key} {value}" for key, value in dropped.items() if value]
+    return np.asarray(risk.reshape(groups, q, t), dtype=np.float64), events.reshape(shape)
+
+
+def _told(dropped: dict[str, int]) -> tuple[str, ...]:
     told = {
         "not_at_risk": "첫 기간에 관측되지 않은 단위",
         "started_later": "첫 기간 뒤에 생긴 단위",
         "already_treated": "첫 기간에 이미 지원받은 단위",
         "unknown_start_or_weight": "시작 기간이나 가중치가 빈 단위",
     }
-    notes = [
+    return tuple(
         f"{told[key]} {value}개는 위험집단을 첫 기간에 고정하므로 제외하였다."
         if key in ("not_at_risk", "started_later")
         else f"{told[key]} {value}개를 제외하였다."
         for key, value in dropped.items()
         if value
-    ]
-    return Spells(
-        periods=panel.periods,
-        cohorts=cohorts,
-        strata_cohort=np.searchsorted(cohorts, keys[0]).astype(np.int64),
-        strata_start=keys[1].astype(np.int64),
-        stratum=of,
-        length=last,
-        cause=cause,
-        weight=w,
-        cohort_of=np.where(used, cohort, np.nan),
-        risk=whole.reshape(groups, q, t),
-        events=events.reshape(len(causes), groups, q, t),
-        raw_events=raw,
-        codes=codes,
-        labels=labels,
-        dropped=dropped,
-        notes=tuple(notes),
     )
 
 

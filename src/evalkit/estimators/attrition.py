@@ -88,20 +88,7 @@ def attrition_effects(
     """
     check_design(design, panel, WHAT, covariates=True)
     outcome = panel.values(design.outcome)
-    if np.isinf(outcome).any():
-        i, t = np.argwhere(np.isinf(outcome))[0]
-        raise DataError(
-            f"결과 변수 {design.outcome} 에 무한대가 있음",
-            where=(f"단위 {panel.units[i]}", f"기간 {panel.periods[t]}"),
-            remedy="관측되지 않은 값은 빈 값으로 둘 것",
-        )
-    first = ~np.isnan(outcome[:, 0])
-    if not first.any():
-        raise DesignError(
-            f"첫 기간 {panel.periods[0]} 에 관측된 단위가 없음",
-            where=(f"결과 {design.outcome}",),
-            remedy="첫 기간의 자료를 확인하거나 더 늦은 기간부터 시작할 것",
-        )
+    first = _first_seen(panel, design)
     there = np.where(first[:, None], 0.0, np.nan) * np.ones(panel.shape)
     complete = panel.with_varying(**{COMPLETE: there})
     frame = frame_of(complete, replace(design, outcome=COMPLETE, covariates=()), by, replicates, leads=False)
@@ -136,6 +123,26 @@ def attrition_effects(
         "attrition",
         _detail(frame, seen, pieces, int((~first).sum())),
     )
+
+
+def _first_seen(panel: Panel, design: Design) -> NDArray[np.bool_]:
+    """Units of the population: observed in the first period  # (N,)"""
+    outcome = panel.values(design.outcome)
+    if np.isinf(outcome).any():
+        i, t = np.argwhere(np.isinf(outcome))[0]
+        raise DataError(
+            f"결과 변수 {design.outcome} 에 무한대가 있음",
+            where=(f"단위 {panel.units[i]}", f"기간 {panel.periods[t]}"),
+            remedy="관측되지 않은 값은 빈 값으로 둘 것",
+        )
+    first = ~np.isnan(outcome[:, 0])
+    if not first.any():
+        raise DesignError(
+            f"첫 기간 {panel.periods[0]} 에 관측된 단위가 없음",
+            where=(f"결과 {design.outcome}",),
+            remedy="첫 기간의 자료를 확인하거나 더 늦은 기간부터 시작할 것",
+        )
+    return first
 
 
 def _covariates(panel: Panel, design: Design, frame: Frame) -> list[Floats]:

@@ -114,18 +114,7 @@ def changes_in_changes(
     ties = np.array([cell.ties() for cell in cells])
     if not bounds and (ties > DISCRETE).any():
         _refuse(frame, design, ties)
-    sides = (False, True) if bounds else (False,)  # k_high gives the lower effect
-    rows, n = 1 + len(wanted), y.shape[1]
-    values = np.empty((len(sides), rows, len(cells)))
-    psi = np.zeros((len(sides), rows, len(cells), n))
-    left = None if frame.mass_of is None else np.full((len(frame.labels), *values.shape), np.nan)
-    for i, (cell, (others, own)) in enumerate(zip(cells, at, strict=True)):
-        for s, lower in enumerate(sides):
-            values[s, :, i] = effects(cell, wanted, lower)
-            out0, out1 = influence(cell, wanted, lower)
-            psi[s, :, i, others], psi[s, :, i, own] = out0.T * frame.n_units, out1.T * frame.n_units
-            if left is not None:
-                left[:, s, :, i] = _without(frame, cell, others, own, wanted, lower)
+    values, psi, left = _all(frame, cells, at, wanted, bounds)
     names = ["mean", *(f"q{q:g}" for q in wanted)]
     if bounds:
         names = [f"{name}_{side}" for side in ("lower", "upper") for name in names]
@@ -136,13 +125,36 @@ def changes_in_changes(
         frame,
         _terms(frame, names, mean_only=not len(wanted) and not bounds),
         values.reshape(-1),
-        psi.reshape(-1, n),
+        psi.reshape(-1, y.shape[1]),
         None if left is None else left.reshape(len(left), -1),
         (np.tile(treated, len(names)), np.tile(compared, len(names))),
         "changes_in_changes" + ("/bounds" if bounds else ""),
         _detail(frame, cells, ties, bounds),
     )
     return _with_intervals(estimate) if bounds else estimate
+
+
+def _all(
+    frame: Frame,
+    cells: list[Changes],
+    at: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
+    wanted: Floats,
+    bounds: bool,
+) -> tuple[Floats, Floats, Floats | None]:
+    """Effects (sides, rows, cells), influence (..., n) and replicates (C, ...) or None."""
+    sides = (False, True) if bounds else (False,)  # k_high gives the lower effect
+    rows, n = 1 + len(wanted), len(frame.weight)
+    values = np.empty((len(sides), rows, len(cells)))
+    psi = np.zeros((len(sides), rows, len(cells), n))
+    left = None if frame.mass_of is None else np.full((len(frame.labels), *values.shape), np.nan)
+    for i, (cell, (others, own)) in enumerate(zip(cells, at, strict=True)):
+        for s, lower in enumerate(sides):
+            values[s, :, i] = effects(cell, wanted, lower)
+            out0, out1 = influence(cell, wanted, lower)
+            psi[s, :, i, others], psi[s, :, i, own] = out0.T * frame.n_units, out1.T * frame.n_units
+            if left is not None:
+                left[:, s, :, i] = _without(frame, cell, others, own, wanted, lower)
+    return values, psi, left
 
 
 def _cells(

@@ -101,6 +101,27 @@ def distribution_effects(
     frame = frame_of(panel, design, by, replicates)
     y = frame.take(panel.values(design.outcome))
     grid = _grid(frame, y, thresholds)
+    raw, values, psi, left = _all(frame, y, grid, rearrange)
+    m = len(grid)
+    treated, others = frame.counts()
+    return assembled(
+        panel,
+        design,
+        frame,
+        _terms(frame, grid),
+        values.T.reshape(-1),
+        np.moveaxis(psi, 1, 0).reshape(-1, y.shape[1]),
+        left,
+        (np.tile(treated, 2 * m + 1), np.tile(others, 2 * m + 1)),
+        "distribution_regression",
+        _detail(frame, grid, raw, rearrange),
+    )
+
+
+def _all(
+    frame: Frame, y: Floats, grid: Floats, rearrange: bool
+) -> tuple[Floats, Floats, Floats, Floats | None]:
+    """Imputed shares (K, m), numbers (K, 2m + 1), influence (K, 2m + 1, n), replicates (C, (2m + 1) K) or None."""
     found = [cell_means(frame, (y > c).astype(np.float64)) for c in grid]
     seen, raw = (np.stack([m.values[i] for m in found], axis=1) for i in (0, 1))  # (K, m)
     groups, m = seen.shape
@@ -120,19 +141,7 @@ def distribution_effects(
         if rearrange:
             s0 = np.where(np.isnan(s0), np.nan, np.clip(-np.sort(-s0, axis=2), 0.0, 1.0))
         left = np.moveaxis(_numbers(s1, s0, grid), 2, 1).reshape(len(frame.labels), -1)
-    treated, others = frame.counts()
-    return assembled(
-        panel,
-        design,
-        frame,
-        _terms(frame, grid),
-        values.T.reshape(-1),
-        np.moveaxis(psi, 1, 0).reshape(-1, y.shape[1]),
-        left,
-        (np.tile(treated, 2 * m + 1), np.tile(others, 2 * m + 1)),
-        "distribution_regression",
-        _detail(frame, grid, raw, rearrange),
-    )
+    return raw, values, psi, left
 
 
 def _grid(frame: Frame, y: Floats, thresholds: Sequence[float] | None) -> Floats:

@@ -27,19 +27,19 @@ cut counts in part, so ties need no rule and the influence function is exact.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evalkit.arrays.quantiles import IntegratedQuantiles
 from evalkit.design import Design
 from evalkit.errors import DataError, DesignError, nearest
 from evalkit.estimate import Estimate
 from evalkit.estimators._cell_means import By, Frame, assembled, check_design, frame_of, labelled
 from evalkit.estimators._interval import interval_table
+from evalkit.estimators._lee_cell import Piece, trimmed_cell
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
 
@@ -113,33 +113,10 @@ def lee_bounds(
             f"선택의 방향 {monotone!r} 을(를) 모름", remedy=nearest(monotone, get_args(Direction))
         )
     check_design(design, panel, WHAT)
-    outcome = panel.values(design.outcome)
-    if np.isinf(outcome).any():
-        i, t = np.argwhere(np.isinf(outcome))[0]
-        raise DataError(
-            f"결과 변수 {design.outcome} 에 무한대가 있음",
-            where=(f"단위 {panel.units[i]}", f"기간 {panel.periods[t]}"),
-            remedy="관측되지 않은 값은 빈 값으로 둘 것",
-        )
-    complete = panel.with_varying(**{COMPLETE: np.zeros(panel.shape)})
-    frame = frame_of(complete, replace(design, outcome=COMPLETE), by, replicates, leads=False)
-    y = frame.take(outcome)
-    if np.isnan(y).all():
-        raise DesignError(f"결과 변수 {design.outcome} 의 관측값이 없음", remedy="변수와 기간을 확인할 것")
+    frame, y = _population(panel, design, by, replicates)
     strata, names = _strata(panel, frame, within)
     pieces, lost = _pieces(frame, y, strata, names, monotone, change)
-    groups = len(frame.groups)
-    values, psi = np.full((2, groups), np.nan), np.zeros((2, groups, y.shape[1]))
-    left = None if frame.mass_of is None else np.full((len(frame.labels), 2, groups), np.nan)
-    shares = np.full(groups, np.nan)
-    for k in range(groups):
-        chosen = [piece for piece in pieces if frame.member[k, piece.cell]]
-        if not chosen:
-            continue
-        values[:, k], psi[:, k] = _average(chosen, frame.n_units, y.shape[1])
-        shares[k] = sum(p.mass for p in chosen) / sum(p.population for p in chosen)
-        if left is not None:
-            left[:, :, k] = _average_without(chosen)
+    values, psi, left, shares = _grouped(frame, pieces, y.shape[1])
     if np.isnan(values).all():
         raise DesignError(
             "두 기간에 모두 관측된 단위가 없어 경계를 구할 수 없음",
@@ -153,7 +130,7 @@ def lee_bounds(
         frame,
         labelled(frame, ("lower", "upper")),
         values.reshape(-1),
-        psi.reshape(2 * groups, -1),
+        psi.reshape(-1, y.shape[1]),
         None if left is None else left.reshape(len(frame.labels), -1),
         (np.tile(treated, 2), np.tile(others, 2)),
         "lee_bounds/" + ("change" if change else "level"),
@@ -171,30 +148,22 @@ def bound_interval(estimate: Estimate, level: float = 0.95) -> pd.DataFrame:
     return interval_table(estimate, "lower", "upper", level)
 
 
-# -- one cell ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """One cell (of a stratum): bounds, always observed, and how both change.
-
-    cell : position in the frame; label : cohort, period, stratum; population : weight of treated units at the base
-    mass : weight of the always observed; bounds (2,); at : positions of the units; psi_mass (m,), psi (2, m) : w dθ/dw
-    mass_left (C,), bounds_left (2, C) : without each cluster
-    """
-
-    cell: int
-    label: tuple[int, int, str]
-    direction: str
-    observed: tuple[float, float]
-    population: float
-    mass: float
-    bounds: Floats
-    at: NDArray[np.int64]
-    psi_mass: Floats
-    psi: Floats
-    mass_left: Floats | None
-    bounds_left: Floats | None
+def _population(panel: Panel, design: Design, by: By, replicates: bool | None) -> tuple[Frame, Floats]:
+    """Everyone with an adoption and a weight, observed or not; outcomes (T, n)."""
+    outcome = panel.values(design.outcome)
+    if np.isinf(outcome).any():
+        i, t = np.argwhere(np.isinf(outcome))[0]
+        raise DataError(
+            f"결과 변수 {design.outcome} 에 무한대가 있음",
+            where=(f"단위 {panel.units[i]}", f"기간 {panel.periods[t]}"),
+            remedy="관측되지 않은 값은 빈 값으로 둘 것",
+        )
+    complete = panel.with_varying(**{COMPLETE: np.zeros(panel.shape)})
+    frame = frame_of(complete, replace(design, outcome=COMPLETE), by, replicates, leads=False)
+    y = frame.take(outcome)
+    if np.isnan(y).all():
+        raise DesignError(f"결과 변수 {design.outcome} 의 관측값이 없음", remedy="변수와 기간을 확인할 것")
+    return frame, y
 
 
 def _strata(panel: Panel, frame: Frame, within: str | None) -> tuple[NDArray[np.int64], list[str]]:
@@ -211,7 +180,7 @@ def _pieces(
     names: list[str],
     monotone: str,
     change: bool,
-) -> tuple[list[_Piece], list[tuple[int, int, str]]]:
+) -> tuple[list[Piece], list[tuple[int, int, str]]]:
     sample = frame.sample
     cohort_of = np.repeat(np.arange(len(sample.cohorts)), np.diff(sample.starts))
     found, lost = [], []
@@ -224,7 +193,7 @@ def _pieces(
         values = y[cell.period] - y[cell.base] if change else y[cell.period]
         for s, name in enumerate(names):
             at = there & (strata == s)
-            piece = _piece(frame, i, (g, t, name), values, np.flatnonzero(own & at), np.flatnonzero(other & at), monotone)  # fmt: skip
+            piece = trimmed_cell(frame, i, (g, t, name), values, np.flatnonzero(own & at), np.flatnonzero(other & at), monotone)  # fmt: skip
             if piece is None:
                 lost.append((g, t, name))
             else:
@@ -232,116 +201,27 @@ def _pieces(
     return found, lost
 
 
-def _piece(
-    frame: Frame,
-    cell: int,
-    label: tuple[int, int, str],
-    values: Floats,
-    own: NDArray[np.int64],
-    other: NDArray[np.int64],
-    monotone: str,
-) -> _Piece | None:
-    w = frame.weight
-    seen = ~np.isnan(values)
-    stay1, stay0 = own[seen[own]], other[seen[other]]
-    if not len(stay1) or not len(stay0):
-        return None
-    w1, w0, s1, s0 = (float(w[part].sum()) for part in (own, other, stay1, stay0))
-    q1, q0 = s1 / w1, s0 / w0
-    direction = monotone if monotone != "auto" else ("more" if q1 >= q0 else "fewer")
-    trimmed, plain = (stay1, stay0) if direction == "more" else (stay0, stay1)
-    ratio = q0 / q1 if direction == "more" else q1 / q0
-    share, free = min(ratio, 1.0), ratio < 1
-    low, high, part_low, part_high, slope = _tails(values[trimmed], w[trimmed], share)
-    mean = float(w[plain] @ values[plain] / w[plain].sum())
-    sign = 1.0 if direction == "more" else -1.0
-    bounds = np.array([low - mean, high - mean]) if sign > 0 else np.array([mean - high, mean - low])
-    # the always observed among treated units: q_0 of them, or all survivors
-    mass = w1 * q0 if direction == "more" and free else s1
-    at = np.concatenate([own, other])
-    mine, theirs = slice(0, len(own)), slice(len(own), None)
-    alive = seen[at].astype(np.float64)
-    d_q1 = np.where(np.arange(len(at)) < len(own), w[at] * (alive - q1) / w1, 0.0)
-    d_q0 = np.where(np.arange(len(at)) < len(own), 0.0, w[at] * (alive - q0) / w0)
-    d_share = (d_q0 / q1 - q0 / q1**2 * d_q1) if direction == "more" else (d_q1 / q0 - q1 / q0**2 * d_q0)
-    cut, rest = (mine, theirs) if direction == "more" else (theirs, mine)
-    psi = np.zeros((2, len(at)))
-    for row, part in enumerate((part_low, part_high)):
-        psi[row, cut][alive[cut] > 0] += part
-        if free:
-            psi[row] += slope[row] * d_share
-    centred = w[plain] * (values[plain] - mean) / w[plain].sum()
-    psi[:, rest][:, alive[rest] > 0] -= centred
-    if sign < 0:
-        psi = -psi[::-1]
-    psi_mass = w[at] * alive * (np.arange(len(at)) < len(own))
-    if direction == "more" and free:
-        psi_mass = w1 * d_q0 + np.where(np.arange(len(at)) < len(own), w[at], 0.0) * q0
-    gone: tuple[Floats | None, Floats | None] = (None, None)
-    if frame.mass_of is not None:
-        gone = _without(frame, values, own, other, seen, monotone)
-    return _Piece(cell, label, direction, (q1, q0), w1, mass, bounds, at, psi_mass, psi, *gone)
-
-
-def _tails(values: Floats, w: Floats, share: float) -> tuple[float, float, Floats, Floats, Floats]:
-    """Means of the lowest and highest share, their influence at a fixed share, and their slopes in the share (2,)."""
-    sample = IntegratedQuantiles.of(values, w)
-    (bottom, q_low), (rest, q_high), (whole, _) = sample.at(share), sample.at(1 - share), sample.at(1.0)
-    low, high = bottom / share, (whole - rest) / share
-    slope = np.array([q_low - low, q_high - high]) / share
-    top = (sample.influence(1.0) - sample.influence(1 - share)) / share
-    return low, high, sample.influence(share) / share, top, slope
-
-
-def _without(
-    frame: Frame,
-    values: Floats,
-    own: NDArray[np.int64],
-    other: NDArray[np.int64],
-    seen: NDArray[np.bool_],
-    monotone: str,
-) -> tuple[Floats, Floats]:
-    """Always observed (C,) and bounds (2, C) without each cluster."""
-    count = len(frame.labels)
-
-    def left(at: NDArray[np.int64], of: Floats) -> Floats:
-        own = np.bincount(frame.sample.cluster[at], of[at], minlength=count)
-        return np.asarray(of[at].sum() - own)
-
-    w = frame.weight
-    w1, w0 = _few(left(own, w), w[own]), _few(left(other, w), w[other])
-    stay1, stay0 = own[seen[own]], other[seen[other]]
-    s1, s0 = _few(left(stay1, w), w[stay1]), _few(left(stay0, w), w[stay0])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        q1, q0 = s1 / w1, s0 / w0
-        m1, m0 = left(stay1, w * np.nan_to_num(values)) / s1, left(stay0, w * np.nan_to_num(values)) / s0
-        more = np.full(count, monotone == "more") if monotone != "auto" else q1 >= q0
-        ratio = np.where(more, q0 / q1, q1 / q0)
-    good = (s1 > 0) & (s0 > 0)
-    share = np.where(good, np.minimum(ratio, 1.0), 1.0)
-    parts = []
-    for stay, needed in ((stay1, more[good].any()), (stay0, (~more[good]).any())):
-        if not needed:
-            parts.append((np.full(count, np.nan), np.full(count, np.nan)))
-            continue
-        sample = IntegratedQuantiles.of(values[stay], w[stay])
-        asked = np.stack([share, 1 - share, np.ones(count)])
-        low, rest, whole = sample.without(frame.sample.cluster[stay], count, asked)
-        parts.append((low / share, (whole - rest) / share))
-    (low1, high1), (low0, high0) = parts
-    bounds = np.where(more, np.stack([low1 - m0, high1 - m0]), np.stack([m1 - high0, m1 - low0]))
-    mass = np.where(more & (ratio < 1), w1 * q0, s1)
-    return np.where(good, mass, 0.0), np.where(good, bounds, np.nan)
-
-
-def _few(left: Floats, of: Floats) -> Floats:
-    return np.where(left > 1e-12 * of.sum(), left, 0.0)
-
-
 # -- cells together ------------------------------------------------------------------------------------
 
 
-def _average(pieces: list[_Piece], units: int, n: int) -> tuple[Floats, Floats]:
+def _grouped(frame: Frame, pieces: list[Piece], n: int) -> tuple[Floats, Floats, Floats | None, Floats]:
+    """Bounds (2, K), influence (2, K, n), replicates (C, 2, K) or None, share of the always observed (K,)."""
+    groups = len(frame.groups)
+    values, psi = np.full((2, groups), np.nan), np.zeros((2, groups, n))
+    left = None if frame.mass_of is None else np.full((len(frame.labels), 2, groups), np.nan)
+    shares = np.full(groups, np.nan)
+    for k in range(groups):
+        chosen = [piece for piece in pieces if frame.member[k, piece.cell]]
+        if not chosen:
+            continue
+        values[:, k], psi[:, k] = _average(chosen, frame.n_units, n)
+        shares[k] = sum(p.mass for p in chosen) / sum(p.population for p in chosen)
+        if left is not None:
+            left[:, :, k] = _average_without(chosen)
+    return values, psi, left, shares
+
+
+def _average(pieces: list[Piece], units: int, n: int) -> tuple[Floats, Floats]:
     """Bounds averaged by the always observed (2,), and influence (2, n)."""
     whole = sum(p.mass for p in pieces)
     value = np.asarray(sum(p.mass * p.bounds for p in pieces)) / whole
@@ -351,7 +231,7 @@ def _average(pieces: list[_Piece], units: int, n: int) -> tuple[Floats, Floats]:
     return value, psi
 
 
-def _average_without(pieces: list[_Piece]) -> Floats:
+def _average_without(pieces: list[Piece]) -> Floats:
     """(C, 2)"""
     mass = np.stack([p.mass_left for p in pieces if p.mass_left is not None])  # (P, C)
     bounds = np.stack([p.bounds_left for p in pieces if p.bounds_left is not None])  # (P, 2, C)
@@ -362,7 +242,7 @@ def _average_without(pieces: list[_Piece]) -> Floats:
 
 
 def _detail(
-    frame: Frame, pieces: list[_Piece], lost: list[tuple[int, int, str]], shares: Floats, monotone: str
+    frame: Frame, pieces: list[Piece], lost: list[tuple[int, int, str]], shares: Floats, monotone: str
 ) -> dict[str, Any]:
     ways = sorted({p.direction for p in pieces})
     told = {"more": "지원이 단위를 남게 한다", "fewer": "지원이 단위를 떠나게 한다"}

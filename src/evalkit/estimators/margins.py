@@ -116,6 +116,27 @@ def margin_effects(
     >>> margin_effects(panel, Design("y")).values.round(6).tolist()
     [2.0, 0.5, 1.5, 0.5, 0.0, 2.0, 1.0, 0.5]
     """
+    _check(panel, design, monotone, top)
+    frame = frame_of(panel, design, by, replicates)
+    y = frame.take(panel.values(design.outcome))
+    moments, values, psi, left = _all(frame, y, monotone)
+    treated, others = frame.counts()
+    estimate = assembled(
+        panel,
+        design,
+        frame,
+        labelled(frame, NAMES),
+        values.reshape(-1),
+        psi.reshape(-1, y.shape[1]),
+        left,
+        (np.tile(treated, len(NAMES)), np.tile(others, len(NAMES))),
+        "margins/" + monotone,
+        _detail(frame, y, moments, monotone, top),
+    )
+    return _with_interval(estimate)
+
+
+def _check(panel: Panel, design: Design, monotone: str, top: float) -> None:
     if monotone not in get_args(Monotone):
         raise DesignError(
             f"단조성의 방향 {monotone!r} 을(를) 모름", remedy=nearest(monotone, get_args(Monotone))
@@ -131,8 +152,13 @@ def margin_effects(
             where=(f"단위 {panel.units[i]}", f"기간 {panel.periods[t]}"),
             remedy="참여와 규모는 0 이상의 결과에서만 나뉨: 수준 효과는 group_time_effects 로 추정할 것",
         )
-    frame = frame_of(panel, design, by, replicates)
-    y = frame.take(outcome)
+
+
+# -- numbers -------------------------------------------------------------------------------------------
+
+
+def _all(frame: Frame, y: Floats, monotone: Monotone) -> tuple[Floats, Floats, Floats, Floats | None]:
+    """Moments (4, K), the eight numbers (8, K), influence (8, K, n) and replicates (C, 8 K) or None."""
     level, share = cell_means(frame, y), cell_means(frame, (y > 0).astype(np.float64))
     groups = len(frame.groups)
     moments = np.concatenate([level.values, share.values])  # (4, K): m1, m0, p1, p0
@@ -152,23 +178,7 @@ def margin_effects(
         )
         left = _derived(each, cut, monotone)  # (8, C, K)
         left = np.moveaxis(left, 1, 0).reshape(len(frame.labels), -1)
-    treated, others = frame.counts()
-    estimate = assembled(
-        panel,
-        design,
-        frame,
-        labelled(frame, NAMES),
-        values.reshape(-1),
-        psi.reshape(-1, y.shape[1]),
-        left,
-        (np.tile(treated, len(NAMES)), np.tile(others, len(NAMES))),
-        "margins/" + monotone,
-        _detail(frame, y, moments, monotone, top),
-    )
-    return _with_interval(estimate)
-
-
-# -- numbers -------------------------------------------------------------------------------------------
+    return moments, values, psi, left
 
 
 def _derived(moments: Floats, cut: Floats, monotone: Monotone) -> Floats:
