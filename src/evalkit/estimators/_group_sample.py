@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from evalkit.arrays.doubly_robust import Method
@@ -160,11 +161,10 @@ def build_groups(panel: Panel, design: Design, keys: Floats, missing: Missing) -
             where=(f"결과 {design.outcome}",),
             remedy='missing="pairs" 로 계산하거나 기간을 줄일 것',
         )
-    groups, of = np.unique(keys[members], axis=0, return_inverse=True)
-    place = of.ravel().astype(np.int64)
-    if design.cluster is not None:
-        place = place * len(labels) + codes[members]
-    order = members[np.argsort(place, kind="stable")]
+    groups, of = distinct_rows(keys[members])
+    place = of if design.cluster is None else of * len(labels) + codes[members]
+    # short codes are sorted by radix
+    order = members[np.argsort(place.astype(np.int16) if place.max() < 2**15 else place, kind="stable")]
     rows = np.ascontiguousarray(seen[order].T)
     observed = None if missing == "drop" or rows.all() else rows
     names = tuple(name for name, _ in layers)
@@ -175,7 +175,7 @@ def build_groups(panel: Panel, design: Design, keys: Floats, missing: Missing) -
     return GroupSample(
         order=order,
         keys=groups,
-        starts=np.concatenate([[0], np.cumsum(np.bincount(of.ravel(), minlength=len(groups)))]),
+        starts=np.concatenate([[0], np.cumsum(np.bincount(of, minlength=len(groups)))]),
         periods=panel.periods[columns],
         y=y,
         observed=observed,
@@ -193,6 +193,22 @@ def build_groups(panel: Panel, design: Design, keys: Floats, missing: Missing) -
         },
         notes=_notes(int((~gone & ~enough).sum())),
     )
+
+
+def distinct_rows(keys: Floats) -> tuple[Floats, Ints]:
+    """Distinct rows in lexical order (G, q), and the code of each row (n,): one hash of each column, no sort of rows."""
+    codes = np.zeros(len(keys), dtype=np.int64)
+    columns = []
+    for column in keys.T:
+        own, levels = pd.factorize(column, sort=True)
+        columns.append(np.asarray(levels, dtype=np.float64))
+        codes = codes * len(levels) + own
+    sizes = [len(levels) for levels in columns]
+    present = np.flatnonzero(np.bincount(codes, minlength=int(np.prod(sizes))))
+    place = np.zeros(int(np.prod(sizes)), dtype=np.int64)
+    place[present] = np.arange(len(present))
+    at = np.unravel_index(present, sizes)
+    return np.stack([levels[i] for levels, i in zip(columns, at, strict=True)], axis=1), place[codes]
 
 
 def _notes(left: int) -> tuple[str, ...]:

@@ -90,7 +90,9 @@ def read_paths(panel: Panel, design: Design, second: str, tier: str | None) -> P
             remedy=f"{design.adoption} 과(와) {second} 을(를) 바꾸어 적지 않았는지 보고, 두 지원을 함께 시작한 단위는 빼거나 한 지원으로 볼 것",
         )
     first, later = starting_periods(panel, design.adoption, design), starting_periods(panel, second, design)
-    code, tiers, dropped, notes = np.zeros(len(first)), [], {"missing_tier": 0}, []
+    code, dropped = np.zeros(len(first)), {"missing_tier": 0}
+    tiers: list[Any] = []
+    notes: list[str] = []
     for name, raw, used in ((design.adoption, raw_first, first), (second, raw_second, later)):
         beyond = int((np.isfinite(raw) & np.isinf(used)).sum())
         if beyond:
@@ -223,8 +225,8 @@ def plan_cells(
         )
         for key, q, span, base, t, controls in found
     ]
-    columns = list(zip(*keys, strict=True)) if keys else [[] for _ in names]
-    return Plan(cells, pd.MultiIndex.from_arrays([list(c) for c in columns], names=names), skipped)
+    columns = [[key[i] for key in keys] for i in range(len(names))]
+    return Plan(cells, pd.MultiIndex.from_arrays(columns, names=names), skipped)
 
 
 def _order(part: Any) -> tuple[int, Any]:
@@ -254,7 +256,7 @@ def composition(sample: GroupSample, tiers: tuple[Any, ...]) -> tuple[dict[str, 
     cells = []
     for f, g, k, size in zip(first, second, code, sizes, strict=True):
         counts[f"{int(np.isfinite(f))}{int(np.isfinite(g))}"] += int(size)
-        cell = {
+        cell: dict[str, Any] = {
             "first": int(f) if np.isfinite(f) else 0,
             "second": int(g) if np.isfinite(g) else 0,
             "units": int(size),

@@ -47,6 +47,7 @@ from evalkit.estimate import Estimate
 from evalkit.estimators._dose_cells import TOO_FEW_DOSES, dose_cells, run_dose_cells
 from evalkit.estimators._group_cells import estimate_of_rows, nothing_left
 from evalkit.estimators._group_sample import (
+    GroupSample,
     Missing,
     build_groups,
     check_options,
@@ -152,15 +153,8 @@ def dose_response(
     """
     check_options(design, "reg", missing)
     _check_shape(degree, knots)
-    adoption, doses, dropped, notes = _read(panel, design, dose)
-    used = np.isfinite(adoption) & ~np.isnan(doses)
-    keys = np.where(np.isfinite(adoption) & np.isnan(doses), np.nan, adoption)[:, None]
-    _zero_dose_group(adoption[used], ~np.isfinite(adoption), panel, design)
-    sample = build_groups(panel, design, keys, missing)
-    own = doses[sample.order]
+    sample, own, dropped, notes = _sample(panel, design, dose, missing)
     treated = own[: int(sample.starts[np.isfinite(sample.keys[:, 0]).sum()])]
-    if not len(treated):
-        raise DesignError("규모를 아는 지원받은 단위가 남지 않음", remedy="빠진 값과 규모 변수를 확인할 것")
     basis = _basis(treated, degree, knots)
     at = _grid(treated, grid)
     cells, gone = dose_cells(sample, design, horizon)
@@ -168,24 +162,40 @@ def dose_response(
     rows, told = run_dose_cells(sample, cells, own, basis, at, want)
     remedy = "degree 나 knots 를 줄이거나, 규모가 몇 가지뿐이면 tier_effects 를 쓸 것"
     nothing_left(rows, design.outcome, remedy)
+    about = {"dose": dose, "degree": degree, "knots": list(basis.knots), "grid": at}
     detail: dict[str, Any] = {
-        "dose": dose,
-        "degree": degree,
-        "knots": list(basis.knots),
+        **about,
         "support": [basis.low, basis.high],
-        "grid": at,
         "cells": told,
         "caution": CAUTION,
         "missing": missing,
         "dropped": dropped,
         "notes": [CAUTION, *notes, *gone],
     }
-    labels: list[Any] = [float(d) for d in at]
-    names = ["att"] * len(at) + ["acrt"] * len(at) + ["att", "acrt"]
-    terms = pd.MultiIndex.from_arrays([names, labels + labels + ["average"] * 2], names=["term", "dose"])
     method = f"dose_response/spline[degree={degree},knots={len(basis.knots)}]"
     method += "" if horizon is None else f"[horizon={horizon}]"
-    return estimate_of_rows(panel, design, sample, rows, terms, method, detail)
+    return estimate_of_rows(panel, design, sample, rows, _terms(at), method, detail)
+
+
+def _terms(grid: Floats) -> pd.MultiIndex:
+    """att and acrt at the grid, then their averages."""
+    labels: list[Any] = [float(d) for d in grid]
+    names = ["att"] * len(grid) + ["acrt"] * len(grid) + ["att", "acrt"]
+    return pd.MultiIndex.from_arrays([names, labels + labels + ["average"] * 2], names=["term", "dose"])
+
+
+def _sample(
+    panel: Panel, design: Design, dose: str, missing: Missing
+) -> tuple[GroupSample, Floats, dict[str, int], list[str]]:
+    """The sample with a group a cohort, and the doses in its order (treated units first)."""
+    adoption, doses, dropped, notes = _read(panel, design, dose)
+    treated = np.isfinite(adoption)
+    _zero_dose_group(adoption[treated & ~np.isnan(doses)], ~treated, design)
+    keys = np.where(treated & np.isnan(doses), np.nan, adoption)[:, None]
+    sample = build_groups(panel, design, keys, missing)
+    if not np.isfinite(sample.keys[:, 0]).any():
+        raise DesignError("규모를 아는 지원받은 단위가 남지 않음", remedy="빠진 값과 규모 변수를 확인할 것")
+    return sample, doses[sample.order], dropped, notes
 
 
 def _check_shape(degree: int, knots: int | Sequence[float]) -> None:
@@ -230,7 +240,7 @@ def _read(panel: Panel, design: Design, dose: str) -> tuple[Floats, Floats, dict
     return adoption, doses, {"missing_dose": unknown}, notes
 
 
-def _zero_dose_group(starts: Floats, never: NDArray[np.bool_], panel: Panel, design: Design) -> None:
+def _zero_dose_group(starts: Floats, never: NDArray[np.bool_], design: Design) -> None:
     """Refuse where nobody is without a dose in any period in which somebody has one."""
     if not len(starts):
         raise DesignError(

@@ -27,13 +27,14 @@ wrong sign: it is here to be shown, not to be used.
 ``detail`` of `phase_path_effects`: composition (units by path), cells_of_paths (first, second, units), skipped (starts
 without a clean period), second (name), second_began (first start of the second treatment, None = never), tiers, and
 the keys of every method over groups: periods, covariates, failed, dropped, max_propensity, trimmed, missing, notes.
-``detail`` of `naive_phase_regression`: the keys of `evalkit.estimators.two_way`, with label, reason and declared.
+``detail`` of `naive_phase_regression`: the keys of `evalkit.estimators.two_way`, with label, reason, declared and
+composition.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -44,11 +45,13 @@ from evalkit.arrays.two_way import Regression
 from evalkit.design import Design
 from evalkit.errors import DesignError, RefusalError, UsageError, nearest
 from evalkit.estimate import Estimate
-from evalkit.estimators._group_cells import chosen_rows, estimate_of_rows, nothing_left, run_cells
+from evalkit.estimators._group_cells import Rows, chosen_rows, estimate_of_rows, nothing_left, run_cells
 from evalkit.estimators._group_sample import (
+    GroupSample,
     Missing,
     build_groups,
     check_options,
+    distinct_rows,
     starting_periods,
     wants_replicates,
 )
@@ -56,6 +59,8 @@ from evalkit.estimators._phase_cells import (
     ESTIMANDS,
     Estimand,
     Level,
+    Paths,
+    Plan,
     composition,
     lost_sentences,
     plan_cells,
@@ -165,35 +170,39 @@ def phase_path_effects(
     (['E1', 'E1_persist', 'E3_new', 'E3_add', 'E_cum'], [1.0, 1.0, 2.0, 3.0, 1.0])
     """
     check_options(design, method, missing)
-    _check(estimands, level, tier)
+    _check(estimands, level)
     paths = read_paths(panel, design, second, tier)
     sample = build_groups(panel, design, paths.keys, missing)
     plan = plan_cells(sample, design, estimands, paths.tiers, level, horizon)
     want = wants_replicates(replicates, design, len(sample.labels))
     rows = run_cells(sample, plan.cells, method, len(plan.terms), average=level != "cell", replicates=want)
-    counts, cells = composition(sample, paths.tiers)
+    detail = _detail(sample, paths, plan, rows, estimands)
+    nothing_left(rows, design.outcome, "; ".join(detail["notes"]))
     kept = np.isfinite(rows.values) if level != "cell" else np.ones(len(plan.terms), dtype=bool)
+    label = f"phase_paths/{method}/{level}" + ("" if horizon is None else f"[horizon={horizon}]")
+    told = {**detail, "second": second, "missing": missing}
+    return estimate_of_rows(panel, design, sample, chosen_rows(rows, kept), plan.terms[kept], label, told)
+
+
+def _detail(
+    sample: GroupSample, paths: Paths, plan: Plan, rows: Rows, asked: tuple[Estimand, ...]
+) -> dict[str, Any]:
+    """Who is behind the estimands, and sentences on those that are lost."""
+    counts, cells = composition(sample, paths.tiers)
     found = {str(term[0]) for term, ok in zip(plan.terms, np.isfinite(rows.values), strict=True) if ok}
-    lost = lost_sentences(estimands, found, counts, plan.skipped)
-    nothing_left(rows, design.outcome, "; ".join(lost))
     began = sample.keys[:, 1].min()
-    detail = {
+    return {
         "composition": counts,
         "cells_of_paths": cells,
         "skipped": plan.skipped,
-        "second": second,
         "second_began": int(began) if np.isfinite(began) else None,
         "tiers": [str(label) for label in paths.tiers],
-        "missing": missing,
         "dropped": paths.dropped,
-        "notes": [*paths.notes, *lost],
+        "notes": [*paths.notes, *lost_sentences(asked, found, counts, plan.skipped)],
     }
-    label = f"phase_paths/{method}/{level}" + ("" if horizon is None else f"[horizon={horizon}]")
-    terms = plan.terms[kept]
-    return estimate_of_rows(panel, design, sample, chosen_rows(rows, kept), terms, label, detail)
 
 
-def _check(estimands: tuple[Estimand, ...], level: str, tier: str | None) -> None:
+def _check(estimands: tuple[Estimand, ...], level: str) -> None:
     for given, known, what in (
         *((e, ESTIMANDS, "추정 대상") for e in estimands),
         (level, get_args(Level), "결과의 수준"),
@@ -276,38 +285,24 @@ def naive_phase_regression(
 
     Returns
     -------
-    Estimate with terms "first", "second" and the varying covariates at level "term"; CV1. ``method`` and
-    ``detail["label"]`` say that it is no effect of a phase, ``detail["reason"]`` why
+    Estimate with terms "first", "second" and the varying covariates at level "term"; CV1
 
     Raises
     ------
     RefusalError : neither declared nor for contrast
     DesignError : a dummy without variation, one cluster
     """
-    if acknowledge not in (None, "zero_persistence"):
-        raise DesignError(
-            f"선언 {acknowledge!r} 을(를) 모름", remedy='acknowledge="zero_persistence" 로 적을 것'
-        )
-    if acknowledge is None and not for_contrast:
-        raise RefusalError(
-            "단계마다 더미 하나를 넣은 이원고정효과 회귀는 첫 지원의 효과가 남으면 틀린 값을 냄",
-            where=(f"결과 {design.outcome}", f"첫 지원 {design.adoption}", f"둘째 지원 {second}"),
-            remedy="phase_path_effects 로 경로별 효과를 추정할 것. 지속 효과가 없다고 보면"
-            ' acknowledge="zero_persistence", 틀림을 보이려면 for_contrast=True 로 적을 것',
-        )
+    _declared(design, second, acknowledge, for_contrast)
     paths = read_paths(panel, design, second, None)
     plain = replace(design, anticipation=0)
     sample = draw(panel, plain)
     rows = pd.Index(panel.units).get_indexer(pd.Index(sample.units))
     pairs = np.column_stack([starting_periods(panel, n, plain)[rows] for n in (design.adoption, second)])
-    kinds, kind = np.unique(pairs, axis=0, return_inverse=True)
+    kinds, kind = distinct_rows(pairs)
     until = np.inf if first_until is None else first_until
     t = sample.periods[None, :]
-    dummies = [(t >= kinds[:, :1]) & (t <= until), t >= kinds[:, 1:]]
-    tables = np.stack(dummies, axis=2).astype(np.float64)
-    regression = Regression(
-        sample.outcome, tables, kind.ravel().astype(np.int64), sample.dense, sample.weights, None
-    )
+    tables = np.stack([(t >= kinds[:, :1]) & (t <= until), t >= kinds[:, 1:]], axis=2).astype(np.float64)
+    regression = Regression(sample.outcome, tables, kind, sample.dense, sample.weights, None)
     names = ["first", "second", *sample.covariates]
     fit = solve(sample, regression, names)
     if np.isnan(fit.values[:2]).any():
@@ -317,9 +312,10 @@ def naive_phase_regression(
             remedy="두 지원 전의 기간과 지원받지 않은 단위가 함께 있는지 확인할 것",
         )
     finite = np.isfinite(pairs).sum(axis=0)
-    treated = np.concatenate([finite, np.full(len(names) - 2, finite.max())])
-    own = {"label": NAIVE, "reason": WHY_NAIVE, "declared": acknowledge or "for_contrast"}
-    notes = [*paths.notes, *fit.detail["notes"], f"{NAIVE}. {WHY_NAIVE}"]
+    treated = np.append(finite, np.full(len(names) - 2, finite.max()))
+    own: dict[str, Any] = {"label": NAIVE, "reason": WHY_NAIVE, "declared": acknowledge or "for_contrast"}
+    own["notes"] = [*paths.notes, *fit.detail["notes"], f"{NAIVE}. {WHY_NAIVE}"]
+    own["composition"] = _path_counts(paths.first, paths.second)
     return Estimate(
         terms=pd.MultiIndex.from_arrays([names], names=["term"]),
         values=fit.values,
@@ -335,8 +331,23 @@ def naive_phase_regression(
         inference="CV1",
         units=sample.units,
         design=design.to_dict(),
-        detail={**fit.detail, **own, "composition": _path_counts(paths.first, paths.second), "notes": notes},
+        detail={**fit.detail, **own},
     )
+
+
+def _declared(design: Design, second: str, acknowledge: str | None, for_contrast: bool) -> None:
+    """Refuse the regression unless it is asked for knowingly."""
+    if acknowledge not in (None, "zero_persistence"):
+        raise DesignError(
+            f"선언 {acknowledge!r} 을(를) 모름", remedy='acknowledge="zero_persistence" 로 적을 것'
+        )
+    if acknowledge is None and not for_contrast:
+        raise RefusalError(
+            "단계마다 더미 하나를 넣은 이원고정효과 회귀는 첫 지원의 효과가 남으면 틀린 값을 냄",
+            where=(f"결과 {design.outcome}", f"첫 지원 {design.adoption}", f"둘째 지원 {second}"),
+            remedy="phase_path_effects 로 경로별 효과를 추정할 것. 지속 효과가 없다고 보면"
+            ' acknowledge="zero_persistence", 틀림을 보이려면 for_contrast=True 로 적을 것',
+        )
 
 
 def _path_counts(first: Floats, second: Floats) -> dict[str, int]:

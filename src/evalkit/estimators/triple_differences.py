@@ -52,6 +52,9 @@ from evalkit.estimators._triple_cells import Combination, combine_cohorts, plan_
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
 
+FOUR_GROUPS = (
+    "네 집단(지원·비교 지역 × 대상·비대상)이 모두 자료에 있는지, 공변량이 너무 많지 않은지 확인할 것"
+)
 FEW = 30  # clusters below which a covariance of comparison cohorts is told with a warning
 
 CARDS = (
@@ -99,8 +102,7 @@ def triple_difference_effects(
     eligible : fixed variable of 0 and 1  # (N,)
     combination : "gmm" (comparison cohorts combined with the least variance), "never" (the never treated only) or
         "separate" (one term for each comparison cohort)
-    ridge : for "gmm": multiple of the mean variance added to the diagonal of Ω; pulls the weights towards equal ones
-        where clusters are few
+    ridge : for "gmm": multiple of the mean variance added to the diagonal of Ω, for weights nearer to equal
     method : "dr_improved", "dr", "reg", "ipw" or "ipw_ht"; without covariates all are the same
     missing : "drop" or "pairs"
     replicates : whether to leave out each cluster; None = when the clusters are at most 400 and are not the units
@@ -108,8 +110,7 @@ def triple_difference_effects(
     Returns
     -------
     Estimate
-        terms (cohort, period), or (cohort, period, comparison) with "separate"; normal inference ("IF"); a cell
-        without an estimate is NaN and stands in ``detail["failed"]``
+        terms (cohort, period), with "separate" (cohort, period, comparison); a cell that fails is NaN ("IF")
 
     Raises
     ------
@@ -126,6 +127,33 @@ def triple_difference_effects(
     array([3.])
     """
     check_options(design, method, missing)
+    _check(combination, ridge)
+    adoption, flag, dropped, notes = _read(panel, design, eligible)
+    sample = build_groups(panel, design, np.column_stack([adoption, flag]), missing)
+    plan = plan_triples(sample, design, combination)
+    want = wants_replicates(replicates, design, len(sample.labels))
+    rows = run_cells(sample, plan.cells, method, len(plan.labels), average=False, replicates=want)
+    nothing_left(rows, design.outcome, FOUR_GROUPS)
+    about = {"eligible": eligible, "combination": combination, "ridge": ridge, "missing": missing}
+    detail: dict[str, Any] = {
+        **about,
+        "composition": _composition(sample),
+        "cohort": np.where(flag == 1, adoption, np.nan),
+        "weight": np.where(flag == 1, _shares(sample), 0.0),
+        "dropped": dropped,
+        "notes": notes + plan.notes,
+    }
+    name = f"triple_differences/{method}/{combination}"
+    if combination == "separate":
+        terms = pd.MultiIndex.from_tuples(plan.labels, names=["cohort", "period", "comparison"])
+        return estimate_of_rows(panel, design, sample, rows, terms, name, detail)
+    combined, detail["weights"] = combine_cohorts(sample, plan, rows, method, ridge)
+    detail["notes"] += _few_clusters(len(sample.labels), max(len(at) for at in plan.members))
+    terms = pd.MultiIndex.from_tuples(plan.cohort_periods, names=["cohort", "period"])
+    return estimate_of_rows(panel, design, sample, combined, terms, name, detail)
+
+
+def _check(combination: str, ridge: float) -> None:
     if combination not in get_args(Combination):
         raise DesignError(
             f"비교 코호트를 합치는 방법 {combination!r} 을(를) 모름",
@@ -133,37 +161,16 @@ def triple_difference_effects(
         )
     if not ridge >= 0:
         raise DesignError(f"ridge 값 {ridge!r} 은(는) 0 이상이 아님", remedy="0 이상의 수로 적을 것")
-    adoption, flag, dropped, notes = _read(panel, design, eligible)
-    sample = build_groups(panel, design, np.column_stack([adoption, flag]), missing)
-    plan = plan_triples(sample, design, combination)
-    want = wants_replicates(replicates, design, len(sample.labels))
-    rows = run_cells(sample, plan.cells, method, len(plan.labels), average=False, replicates=want)
-    nothing_left(rows, design.outcome, "네 집단(지원·비교 지역 × 대상·비대상)이 모두 자료에 있는지 확인할 것")
-    detail: dict[str, Any] = {
-        "eligible": eligible,
-        "composition": _composition(sample),
-        "combination": combination,
-        "ridge": ridge,
-        "missing": missing,
-        "cohort": np.where(flag == 1, adoption, np.nan),
-        "weight": np.where(flag == 1, _shares(sample), 0.0),
-        "dropped": dropped,
-        "notes": [*notes, *plan.notes],
-    }
-    name = f"triple_differences/{method}/{combination}"
-    if combination == "separate":
-        terms = pd.MultiIndex.from_tuples(plan.labels, names=["cohort", "period", "comparison"])
-        return estimate_of_rows(panel, design, sample, rows, terms, name, detail)
-    combined, weights = combine_cohorts(sample, plan, rows, method, ridge)
-    most = max((len(at) for at in plan.members), default=1)
-    if most > 1 and len(sample.labels) < FEW:
-        detail["notes"].append(
-            f"군집 {len(sample.labels)}개로 비교 코호트 {most}개의 공분산을 구해 가중치가 불안정함:"
-            " combination='never' 나 ridge=0.1 의 결과와 견줄 것"
-        )
-    detail["weights"] = weights
-    terms = pd.MultiIndex.from_tuples(plan.cohort_periods, names=["cohort", "period"])
-    return estimate_of_rows(panel, design, sample, combined, terms, name, detail)
+
+
+def _few_clusters(clusters: int, cohorts: int) -> list[str]:
+    """A warning where few clusters tell the covariance of several comparison cohorts."""
+    if cohorts < 2 or clusters >= FEW:
+        return []
+    return [
+        f"군집 {clusters}개로 비교 코호트 {cohorts}개의 공분산을 구해 가중치가 불안정함:"
+        " combination='never' 나 ridge=0.1 의 결과와 견줄 것"
+    ]
 
 
 # -- reading -------------------------------------------------------------------------------------------
