@@ -259,3 +259,14 @@ def test_attrition_wants_whole_covariates() -> None:
     holes[::7, 0] = np.nan
     found = attrition_effects(world().with_varying(y=holes), Design("y"))
     assert any("18개" in note for note in found.detail["notes"])
+
+
+def test_a_covariate_constant_within_the_treated_is_left_out_of_their_logit_and_told() -> None:
+    p = world()
+    left = p.values("gone") == 1
+    stay = p.with_varying(y=np.where(left, np.nan, p.values("y")))
+    z = np.where(np.isfinite(p.constant("adoption")), 1.0, np.arange(120) % 5)
+    with_z = attrition_effects(stay.with_fixed(z=z), Design("y", covariates=("z",)))
+    assert any("바뀌지 않는 공변량" in note for note in with_z.detail["notes"])
+    assert not any("바뀌지 않는" in note for note in attrition_effects(stay, Design("y")).detail["notes"])
+    assert np.isfinite(with_z.values).all()

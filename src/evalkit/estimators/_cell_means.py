@@ -146,9 +146,7 @@ def frame_of(panel: Panel, design: Design, by: str, replicates: bool | None, *, 
             lost.append((cohort, period))
             continue
         kept.append(cell)
-        groups.append(
-            {"overall": (), "event_time": (period - cohort,), "cell": (cohort, period)}[by] if by else ()
-        )
+        groups.append({"overall": (), "event_time": (period - cohort,), "cell": (cohort, period)}[by])
     if not any(sample.periods[cell.period] >= sample.cohorts[cell.cohort] for cell in kept):
         where = lost[0] if lost else (int(sample.cohorts[sample.targets[0]]), int(sample.periods[-1]))
         raise DesignError(

@@ -121,7 +121,7 @@ def attrition_effects(
         None if left is None else left.reshape(len(frame.labels), -1),
         (np.tile(treated, 3), np.tile(others, 3)),
         "attrition",
-        _detail(frame, seen, pieces, int((~first).sum())),
+        _detail(frame, seen, pieces, int((~first).sum()), len(x)),
     )
 
 
@@ -330,7 +330,7 @@ def _mean_without(frame: Frame, side: _Side, kept: NDArray[np.bool_]) -> float:
     return _mean(x, w, stayed, change, coef)
 
 
-def _detail(frame: Frame, seen: Floats, pieces: list[_Piece], absent: int) -> dict[str, Any]:
+def _detail(frame: Frame, seen: Floats, pieces: list[_Piece], absent: int, covariates: int) -> dict[str, Any]:
     sample = frame.sample
     cells = [(int(sample.cohorts[c.cohort]), int(sample.periods[c.period])) for c in frame.cells]
     size = np.repeat(np.arange(len(frame.mass)), np.diff(sample.starts))
@@ -357,6 +357,9 @@ def _detail(frame: Frame, seen: Floats, pieces: list[_Piece], absent: int) -> di
     notes = ["zeros 를 으뜸 추정치로 읽는다: 사라진 단위를 0 으로 세어 고정된 단위 집합의 평균 효과이다."]
     if absent:
         notes.append(f"첫 기간에 관측되지 않은 단위 {absent}개는 모집단에 넣지 않았다.")
+    still = sum(len(side.x) < 2 + covariates for p in pieces for side in p.sides)
+    if still:
+        notes.append(f"한쪽 집단 안에서 값이 바뀌지 않는 공변량을 ipw 의 로짓에서 뺀 집단이 {still}개 있다.")
     if failed:
         notes.append(f"ipw 를 구할 수 없는 칸이 {len(failed)}개 있어 평균에서 뺐다.")
     if (heavy > HEAVY).any():

@@ -20,7 +20,7 @@ Interval: Imbens and Manski (2004). Checked in tests/reference/test_lee_bounds.p
 with integer trimming, hand-worked numbers, and coverage in tests/recovery. No peer is installed. An observation at the
 cut counts in part, so ties need no rule and the influence function is exact.
 
-``detail``: ``direction`` of each cell and ``cells`` (cohort, period, stratum); ``treated_observed`` q_1,
+``detail``: ``monotone`` as asked; ``direction`` of each cell and ``cells`` (cohort, period, stratum); ``treated_observed`` q_1,
 ``counterfactual_observed`` q_0 by cell; ``always_observed`` share by group of cells; ``interval``
 (K, 4): lower, upper, conf_low, conf_high at 95 %; ``dropped``, ``notes``.
 """

@@ -18,9 +18,9 @@ distribution of Y(0) is not imputed.
 Own method; checked in tests/reference/test_margins.py against group_time_effects (margins of E[Y] and P), hand-worked
 numbers and brute force (trimmed means). It has no peer. Without covariates; units with a missing period are left out.
 
-``detail``: groups, lost cells in ``notes``; ``monotone``; ``contradicts``: groups whose estimated ΔP runs against it;
+``detail``: ``monotone``; ``contradicts``: groups whose estimated ΔP runs against it;
 ``top``: what the largest ``top`` share of treated units, by outcome in the base period and by contribution, adds to
-the mean effect (descriptive, no error); ``interval``: Imbens–Manski 95 % of the bounds; ``cohort``, ``weight``,
+the mean effect (descriptive, no error); ``interval`` (K, 4): lower, upper and Imbens–Manski 95 % of the bounds; ``cohort``, ``weight``,
 ``dropped`` as in group_time_effects.
 """
 
