@@ -158,10 +158,10 @@ class Zones:
         notes = _check_places(panel, points, zones, (latitude, longitude)) if degrees else ()
         windows = sorted({(z.phase, z.first, _end(z)) for z in zones})
         distance = np.full((len(points), len(windows)), np.inf)
-        places, where = np.unique(points, axis=0, return_inverse=True)  # firms share municipalities
+        places, where = _places(points)
         for zone in zones:
             away = distance_km(places, np.asarray(zone.corners), degrees=degrees)
-            away = np.maximum(away - zone.radius_km, 0.0)[where.ravel()]
+            away = np.maximum(away - zone.radius_km, 0.0)[where]
             column = distance[:, windows.index((zone.phase, zone.first, _end(zone)))]
             np.minimum(column, away, out=column)
         return cls(
@@ -292,6 +292,12 @@ def _check_donut(rings: tuple[Band, ...], donut: Band | None) -> None:
             f"비워 둘 띠 {donut} 이(가) 바깥 고리({rings[-1][1]:g} km) 밖에 있지 않음",
             remedy=f"({rings[-1][1]:g}, {rings[-1][1] + 10:g}) 처럼 적거나 고리를 줄일 것",
         )
+
+
+def _places(points: Floats) -> tuple[Floats, Codes]:
+    """The different points, for many units stand in the same place, and which is each unit's  # (M, 2), (N,)"""
+    found, where = np.unique(points[:, 0] + 1j * points[:, 1], return_inverse=True)
+    return np.column_stack([found.real, found.imag]), where.ravel().astype(np.int64)
 
 
 def _end(zone: Zone) -> float:

@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from evalkit.appraisal.net_effect import net_effect
 from evalkit.design import Design
 from evalkit.estimate import Estimate
+from evalkit.estimators.imputation import imputation_effects
 from evalkit.estimators.spillovers import border_class_effects, spillover_effects
+from evalkit.estimators.two_stage import two_stage_effects
 from evalkit.panel import Panel
 from evalkit.zones import Zone, Zones
 
@@ -161,6 +163,24 @@ def test_effects_that_are_exact_are_found_exactly(panel: Panel, seed: int) -> No
     design = replace(DESIGN, covariates=())
     for call in (two_stage, static):
         np.testing.assert_allclose(call(panel, design).values, [2.0, -0.7, 0.3], **TIGHT)
+
+
+@fast
+@given(panels())
+def test_without_neighbours_it_is_two_stages_and_imputation(panel: Panel) -> None:
+    """No unit in a ring: the direct effect of Gardner's two stages, which is imputation's, errors included."""
+    empty = panel.with_varying(near=np.zeros(panel.shape))
+    found = spillover_effects(empty, DESIGN, rings=("near",))
+    same = two_stage_effects(panel, DESIGN)
+    np.testing.assert_allclose(found.values, same.values, **TIGHT)
+    np.testing.assert_allclose(found.covariance, same.covariance, rtol=1e-8)
+    np.testing.assert_allclose(found.values, imputation_effects(panel, DESIGN, by="overall").values, **TIGHT)
+    events = spillover_effects(empty, DESIGN, rings=("near",), by="event_time")
+    imputed = imputation_effects(panel, DESIGN, by="event_time")
+    assert list(events.terms.get_level_values("event_time")) == list(
+        imputed.terms.get_level_values("event_time")
+    )
+    np.testing.assert_allclose(events.values, imputed.values, **TIGHT)
 
 
 @st.composite

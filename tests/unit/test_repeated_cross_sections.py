@@ -153,6 +153,8 @@ def test_bad_values() -> None:
     fails(sample.with_variables(adoption=np.zeros(600)), "0 이 아니라 빈 값")
     fails(sample.with_variables(adoption=np.full(600, "2018년")), "숫자가 아님")
     fails(sample, "비슷한 이름: town", design=Design("y", cluster="towns"))
+    one = sample.with_variables(town=np.zeros(600))
+    fails(one, "군집 town 이.*하나뿐", design=Design("y", cluster="town"))
 
 
 def test_separated_groups_have_no_weights() -> None:

@@ -62,24 +62,9 @@ def rolling_sample(panel: Panel, design: Design, *, collapse: bool) -> RollingSa
             where=(f"단위 {panel.units[i]}", f"{panel.periods[t]}"),
             remedy="0 의 로그처럼 정의되지 않는 값은 변환을 바꾸거나 빈 값으로 둘 것",
         )
-    layers, varies = covariate_layers(panel, design.covariates)
-    if varies:
-        name = next(name for name, values in layers if values.ndim == 2)
-        raise DesignError(
-            f"공변량 {name} 이(가) 시간에 따라 바뀜: 단위마다 한 값만 쓸 수 있음",
-            remedy="지원 전의 값이나 평균을 고정 변수로 만들어 쓸 것",
-        )
-    weights = weight_layers(panel, design.weight)
-    if weights.shape[1] > 1:
-        raise DesignError(
-            f"가중치 {design.weight} 이(가) 시간에 따라 바뀜",
-            remedy="지원 전의 값을 고정 변수로 만들어 쓸 것",
-        )
-    covariates = np.column_stack([values for _, values in layers]) if layers else np.zeros((len(adoption), 0))
-    if np.isinf(covariates).any():
-        raise DataError("공변량에 무한대가 있음", remedy="변환을 바꾸거나 빈 값으로 둘 것")
+    names, covariates, given = _unit_variables(panel, design)
     codes, labels = panel.clusters(design.cluster)
-    weight = np.where(np.isnan(weights[:, 0]) | np.isnan(covariates).any(axis=1), 0.0, weights[:, 0])
+    weight = np.where(np.isnan(given) | np.isnan(covariates).any(axis=1), 0.0, given)
     units: NDArray[Any] = panel.units
     notes: list[str] = []
     if collapse:
@@ -104,7 +89,7 @@ def rolling_sample(panel: Panel, design: Design, *, collapse: bool) -> RollingSa
         adoption=adoption,
         weight=weight,
         covariates=_standardised(covariates, weight),
-        names=tuple(name for name, _ in layers),
+        names=names,
         cluster=codes,
         cluster_labels=labels,
         units=units,
@@ -112,6 +97,29 @@ def rolling_sample(panel: Panel, design: Design, *, collapse: bool) -> RollingSa
         dropped={"unobserved": int(unobserved.sum())},
         notes=tuple(notes),
     )
+
+
+def _unit_variables(panel: Panel, design: Design) -> tuple[tuple[str, ...], Floats, Floats]:
+    """Names of the covariates, their values (N, K), and the weights (N,): one value a unit."""
+    layers, varies = covariate_layers(panel, design.covariates)
+    if varies:
+        name = next(name for name, values in layers if values.ndim == 2)
+        raise DesignError(
+            f"공변량 {name} 이(가) 시간에 따라 바뀜: 단위마다 한 값만 쓸 수 있음",
+            remedy="지원 전의 값이나 평균을 고정 변수로 만들어 쓸 것",
+        )
+    weights = weight_layers(panel, design.weight)
+    if weights.shape[1] > 1:
+        raise DesignError(
+            f"가중치 {design.weight} 이(가) 시간에 따라 바뀜",
+            remedy="지원 전의 값을 고정 변수로 만들어 쓸 것",
+        )
+    covariates = (
+        np.column_stack([values for _, values in layers]) if layers else np.zeros((len(panel.units), 0))
+    )
+    if np.isinf(covariates).any():
+        raise DataError("공변량에 무한대가 있음", remedy="변환을 바꾸거나 빈 값으로 둘 것")
+    return tuple(name for name, _ in layers), covariates, weights[:, 0]
 
 
 def _collapsed(

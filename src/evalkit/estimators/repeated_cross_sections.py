@@ -100,7 +100,7 @@ def repeated_cross_section_effects(
     Raises
     ------
     RefusalError : link "ratios", at_risk, or Horvitz-Thompson weights
-    DesignError : no clean period, no comparison rows, or nothing that can be estimated
+    DesignError : no clean period, no comparison rows, one cluster, or nothing that can be estimated
     DataError : negative weights or infinite values
 
     Examples
@@ -112,6 +112,11 @@ def repeated_cross_section_effects(
     _check(design, method)
     rows = draw_rows(sample, design)
     codes, labels = sample.clusters(design.cluster)
+    if len(labels) < 2:
+        raise DesignError(
+            f"군집 {design.cluster} 이(가) 하나뿐이라 표준오차를 구할 수 없음",
+            remedy="더 잘게 나뉜 군집 변수를 쓸 것",
+        )
     if replicates is None:
         replicates = design.cluster is not None and len(labels) <= CLUSTERS_FOR_REPLICATES
     cells = cells_of(rows, design)
