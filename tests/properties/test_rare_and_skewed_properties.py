@@ -205,6 +205,34 @@ def test_margins_add_up_and_are_group_time_effects(seed: int) -> None:
         np.testing.assert_allclose(part[name].influence, other.influence, rtol=1e-8, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"comparison": "never"},
+        {"base": "varying"},
+        {"anticipation": 1},
+        {"comparison": "never", "base": "varying", "anticipation": 1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("everyone", [False, True], ids=["some never treated", "all treated in the end"])
+def test_designs_are_read_as_group_time_effects_read_them(options: dict[str, object], everyone: bool) -> None:
+    panel = world(4)
+    if everyone:
+        panel = panel.select(np.isfinite(panel.constant("adoption")))
+        if options.get("anticipation"):
+            pytest.skip("cohorts a year apart leave no comparison with anticipation")
+    asked = Design("sales", cluster="region", weight="w", **options)  # type: ignore[arg-type]
+    found, other = margin_effects(panel, asked, by="cell"), group_time_effects(panel, asked)
+    total = found.select(found.terms.get_level_values("term") == "total")
+    at = {term: i for i, term in enumerate(other.terms)}
+    rows = [at[term[1:]] for term in total.terms]
+    np.testing.assert_allclose(total.values, other.values[rows], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(total.std_errors, other.std_errors[rows], rtol=1e-9)
+    assert other.replicates is not None
+    np.testing.assert_allclose(total.replicates, other.replicates[:, rows], rtol=1e-9, atol=1e-12)
+
+
 @fast
 @given(seeds)
 def test_the_integral_of_distribution_effects_is_the_mean_effect(seed: int) -> None:
