@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from evalkit.aggregate import event_study, overall
 from evalkit.design import Design
 from evalkit.estimate import Estimate
+from evalkit.estimators.extended_two_way import extended_two_way_effects
 from evalkit.estimators.group_time import group_time_effects
 from evalkit.estimators.imputation import imputation_effects, imputation_pretrends, imputation_weights
 from evalkit.estimators.two_stage import two_stage_effects, two_stage_event_study
@@ -262,6 +263,28 @@ def test_replicates_are_refits(call: Callable[[Panel, Design], Estimate], panel:
 
 @METHODS
 @settings(max_examples=4, deadline=None)
+@given(panel=panels(), alone=st.booleans())
+def test_replicates_of_units_are_refits(
+    call: Callable[[Panel, Design], Estimate], panel: Panel, alone: bool
+) -> None:
+    """Each unit its own cluster; perhaps a cohort of one unit, treated or the only one never treated."""
+    adoption = panel.constant("adoption").copy()
+    if alone:
+        adoption[np.isinf(adoption)] = 2018.0
+        adoption[0], adoption[1] = np.inf, 2019.0
+    plain = replace(DESIGN, weight=None, covariates=(), cluster=None)
+    panel = panel.with_fixed(
+        adoption=adoption, half=np.zeros(panel.shape[0]) if alone else panel.constant("half")
+    )
+    contract.replicates_are_refits(call, panel, plain)
+    order = np.random.default_rng(0).permutation(panel.shape[0])
+    named = panel.with_fixed(own=order)  # clusters of one unit in another order
+    a, b = call(panel, plain), call(named, replace(plain, cluster="own"))
+    np.testing.assert_allclose(np.asarray(b.replicates)[order], a.replicates, rtol=1e-9, atol=1e-9)
+
+
+@METHODS
+@settings(max_examples=4, deadline=None)
 @given(panel=panels())
 def test_what_must_not_change(call: Callable[[Panel, Design], Estimate], panel: Panel) -> None:
     contract.unit_order_does_not_matter(call, panel, DESIGN)
@@ -319,6 +342,20 @@ def test_cells_of_a_complete_panel_depend_on_cohort_means_alone(panel: Panel) ->
     np.testing.assert_allclose(event_study(a).values, one, rtol=1e-9, atol=1e-9)
     whole = imputation_effects(panel, plain, by="overall").values
     np.testing.assert_allclose(overall(a).values, whole, rtol=1e-9, atol=1e-9)
+
+
+@fast
+@given(panels(holes=False))
+def test_imputed_cells_are_those_of_the_saturated_regression(panel: Panel) -> None:
+    """Identity 5: extended two-way fixed effects give the same cells, and the same without each cluster."""
+    design = Design("y", cluster="region")
+    a, b = imputation_effects(panel, design), extended_two_way_effects(panel, design)
+    np.testing.assert_allclose(a.values, contract.aligned(b, a), rtol=1e-9, atol=1e-9)
+    both = np.isfinite(np.asarray(a.replicates)) & np.isfinite(np.asarray(b.replicates))
+    np.testing.assert_allclose(
+        np.asarray(a.replicates)[both], np.asarray(b.replicates)[both], rtol=1e-9, atol=1e-9
+    )
+    assert both.any()
 
 
 @fast

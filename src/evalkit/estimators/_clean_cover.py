@@ -8,12 +8,14 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.arrays.two_stage import Solution, solve
+from evalkit.arrays.two_stage import Solution, delete_one, solve
 from evalkit.arrays.two_stage_moments import Stages, moments
+from evalkit.arrays.two_stage_units import delete_each_unit, units_alike
 from evalkit.design import Design
 from evalkit.errors import DesignError, UsageError, nearest
 from evalkit.estimators._clean_sample import CleanSample
 
+Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Unimputable = Literal["refuse", "drop"]
 
@@ -49,18 +51,27 @@ def solved(
     mode: Unimputable,
     make: Callable[[], Stages],
     replicates: bool | None,
-) -> tuple[Stages, Solution]:
-    """Both stages, once every cell of the second is covered by the first; parts are by cluster for replicates.
+    *,
+    strict: bool = True,
+) -> tuple[Stages, Solution, Floats | None]:
+    """Both stages, once every cell of the second is covered by the first; and the estimates without each cluster.
+
+    Parameters
+    ----------
+    strict : without a cluster, a cell that is no longer covered makes every term NaN, not only those that use it
 
     Raises
     ------
     DesignError : as `settle`, for cells that only the fit can tell (covariates, groups of units never linked)
     """
+    cluster, clusters = sample.cluster, len(sample.labels)
     while True:
         stages = make()
-        by_cluster = wants_replicates(replicates, stages, len(sample.labels))
-        cluster = sample.cluster if by_cluster else np.zeros(len(sample.units), dtype=np.int64)
-        solution = solve(stages, moments(stages, cluster, len(sample.labels) if by_cluster else 1))
+        alike = units_alike(stages, cluster, clusters)
+        wanted = wants_replicates(replicates, stages, clusters, alike)
+        apart = wanted and not alike
+        codes = cluster if apart else np.zeros(len(cluster), dtype=np.int64)
+        solution = solve(stages, moments(stages, codes, clusters if apart else 1))
         if solution.uncovered is None:
             break
         what = f"공변량 {', '.join(sample.names)} 의 계수" if sample.names else "고정효과"
@@ -72,7 +83,11 @@ def solved(
         sample.notes.append(
             f"지원이 없었을 때의 결과를 추정할 수 없는 관측값 {count}개를 뺐다(detail 의 not_imputable)."
         )
-    return stages, solution
+    deleted = None
+    if wanted:
+        delete = delete_each_unit if alike else delete_one
+        deleted = delete(stages, solution, cluster, strict=strict)
+    return stages, solution, deleted
 
 
 def _refusal(sample: CleanSample, design: Design) -> DesignError:
@@ -139,14 +154,14 @@ def _drop_cells(sample: CleanSample, cells: Bools, reason: str) -> None:
     sample.weights = np.where(cells, 0.0, np.broadcast_to(weights, cells.shape))
 
 
-def wants_replicates(replicates: bool | None, stages: Stages, clusters: int) -> bool:
+def wants_replicates(replicates: bool | None, stages: Stages, clusters: int, alike: bool) -> bool:
     """Whether each cluster is left out: asked for, or cheap.
 
     Raises
     ------
     DesignError : asked for with more clusters than memory holds
     """
-    size = clusters * (stages.n_first + stages.n_second) ** 2
+    size = clusters * (stages.n_second if alike else (stages.n_first + stages.n_second) ** 2)
     if not stages.complete:
         size += 2 * clusters * len(stages.clean) * stages.outcome.shape[1] ** 2
     if replicates is None:

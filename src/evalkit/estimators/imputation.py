@@ -51,7 +51,7 @@ from scipy.special import fdtrc
 
 from evalkit.arrays.cluster import sandwich
 from evalkit.arrays.imputation import Averaging, conservative_scores, linear_weights
-from evalkit.arrays.two_stage import Solution, delete_one
+from evalkit.arrays.two_stage import Solution
 from evalkit.arrays.two_stage_moments import Stages
 from evalkit.arrays.two_way import Regression
 from evalkit.design import Design
@@ -161,15 +161,14 @@ def imputation_effects(
     """
     known_word("averages", averages, get_args(Averages))
     sample = draw(panel, design, within=within, what="대체 추정")
-    stages, solution, terms = _fit(panel, sample, design, by, unimputable, replicates)
+    stages, solution, terms, deleted = _fit(panel, sample, design, by, unimputable, replicates)
     effective = effective_sizes(stages)
     few = effective < (-1.0 if min_effective is None else min_effective)
     averaging = _averaging(sample, averages, leave_out)
     scores = conservative_scores(stages, solution, sample.cluster, len(sample.labels), averaging)
-    influence, deleted = scores.influence, None
+    influence = scores.influence
     influence[:, few] = np.nan
-    if len(solution.parts.gram) == len(sample.labels):
-        deleted = delete_one(stages, solution, sample.cluster, strict=unimputable == "refuse")
+    if deleted is not None:
         deleted[:, few] = np.nan
     detail = facts(sample, solution)
     detail["effective"], detail["leave_out"] = effective, leave_out
@@ -234,7 +233,7 @@ def imputation_weights(
     As `imputation_effects`.
     """
     sample = draw(panel, design, within=within, what="대체 추정")
-    stages, solution, terms = _fit(panel, sample, design, by, unimputable, False)
+    stages, solution, terms, _ = _fit(panel, sample, design, by, unimputable, False)
     return terms.index, linear_weights(stages, solution)
 
 
@@ -245,7 +244,7 @@ def _fit(
     by: By | Sequence[str],
     unimputable: Unimputable,
     replicates: bool | None,
-) -> tuple[Stages, Solution, Terms]:
+) -> tuple[Stages, Solution, Terms, Floats | None]:
     settle(sample, design, unimputable)
 
     made: list[Terms] = []  # of the last sample: cells may be dropped on the way
@@ -254,8 +253,9 @@ def _fit(
         made[:] = [terms_of(panel, sample, by)]
         return sample.stages(made[0].tables, made[0].target, made[0].dense, averages=True)
 
-    stages, solution = solved(sample, design, unimputable, make, replicates)
-    return stages, solution, made[0]
+    strict = unimputable == "refuse"
+    stages, solution, deleted = solved(sample, design, unimputable, make, replicates, strict=strict)
+    return stages, solution, made[0], deleted
 
 
 def _coarser(averages: str) -> list[str]:

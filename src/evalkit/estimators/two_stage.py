@@ -34,7 +34,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evalkit.arrays.cluster import sandwich
-from evalkit.arrays.two_stage import delete_one, gmm_influence
+from evalkit.arrays.two_stage import gmm_influence
 from evalkit.design import Design
 from evalkit.errors import DesignError
 from evalkit.estimate import Estimate
@@ -197,7 +197,7 @@ def _estimate(
     method: str,
     reference: tuple[int, ...],
 ) -> Estimate:
-    stages, solution = solved(
+    stages, solution, deleted = solved(
         sample, design, unimputable, lambda: sample.stages(*tables(), (), averages=False), replicates
     )
     if not solution.second_kept.all():
@@ -209,9 +209,6 @@ def _estimate(
         )
     influence = gmm_influence(stages, solution)
     clusters = len(sample.labels)
-    deleted = None
-    if len(solution.parts.gram) == clusters:
-        deleted = delete_one(stages, solution, sample.cluster)
     used = stages.tables != 0
     never = ~np.isfinite(sample.event) & sample.clean
     comparison = int(sample.count(never[:, :, None])[0]) or int(sample.count(sample.clean[:, :, None])[0])
