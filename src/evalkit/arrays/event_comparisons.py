@@ -223,7 +223,7 @@ class Coefficients:
 def influence(rows: Rows, events: Events, terms: int, by: Coefficients) -> Floats:
     """Influence of each unit on each term, from the first layer  # (K, n)"""
     n = rows.y.shape[2]
-    idle = np.array([not np.any(p) for p in by.p]) & (by.q == 0)
+    idle = np.array([not np.any(p) for p in by.p], dtype=bool) & (by.q == 0)
     if rows.complete:
         return _complete_influence(rows, events, terms, by, idle)
     psi = np.zeros((terms, n))

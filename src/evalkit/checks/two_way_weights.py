@@ -143,9 +143,9 @@ def _sensitivity(fit: Residualised, total: float) -> tuple[float | None, float |
     order = np.argsort(-w, kind="stable")
     w, share = w[order], share[order]
     p, s, t = (np.cumsum((share * w**power)[::-1])[::-1] for power in range(3))
-    inside = np.maximum(1 - p, np.finfo(float).tiny)
-    free = np.flatnonzero((w < -s / inside) & (w < 0))
-    first = int(free[0])
+    inside = np.maximum(1 - p, np.finfo(float).eps)
+    # cells whose effect is not 0 at the solution; some of positive weight can be among them, never all
+    first = int(np.flatnonzero(w[1:] < -s[1:] / inside[1:])[0]) + 1
     return sigma, float(beta / np.sqrt(t[first] + s[first] ** 2 / inside[first]))
 
 
