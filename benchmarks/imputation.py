@@ -114,6 +114,7 @@ def cases(panel: Panel) -> dict[str, tuple[str, Call]]:
     return {
         "event times": (imputation, effects(UNIT, by="event_time")),
         "cells of cohort and period": (imputation, effects(UNIT)),
+        "cells, every unit left out": (imputation, effects(UNIT, replicates=True)),
         "cells, clusters, none left out": (imputation, effects(REGION, replicates=False)),
         "cells, 17 clusters left out": (imputation, effects(REGION)),
         "event times, coarse averages": (imputation, effects(UNIT, by="event_time", averages="event_time")),

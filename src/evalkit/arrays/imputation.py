@@ -1,7 +1,7 @@
 """Imputed effects: their weights on every observation, and the conservative scores of their sampling error.
 
 Borusyak, Jaravel & Spiess 2024, "Revisiting event-study designs" (Review of Economic Studies 91), Theorem 3 and the
-leave-out correction of its appendix A.8. An average of imputed effects is linear in the outcomes, τ̂ = Σ v_it y_it.
+leave-out correction of its supplement. An average of imputed effects is linear in the outcomes, τ̂ = Σ v_it y_it.
 Its variance is estimated by Σ_c (Σ_{it in c} v_it ε̃_it)², where ε̃ is the residual on clean cells and τ̂_it − τ̄_A(it)
 on treated ones; the treated cells are averaged within sets A with the weights that make the estimate least
 conservative when effects are equal in A,

@@ -11,8 +11,7 @@ second stage (distance rings, doses) goes through `evalkit.arrays.two_stage`.
 
 Checked against R did2s 1.2.1 (points and standard errors) and pyfixest: tests/reference/test_two_stage.py.
 Differences: did2s drops observations whose unit or period has no untreated observation and says so in a warning;
-here that is an error, or with ``unimputable="drop"`` a count in ``detail``. With weights, did2s 1.2.1 and this module
-both weigh the scores of the two stages.
+here that is an error, or with ``unimputable="drop"`` a count in ``detail``. Weights enter both stages, as in pyfixest.
 
 Leads of the second stage are residuals of the first: they are drawn to zero and are no test of pre-trends; use
 `evalkit.estimators.imputation.imputation_pretrends`.
