@@ -274,6 +274,16 @@ def test_far_units_that_are_not_connected() -> None:
     fails(panel, "채울 수 없는 칸.*|.*u0")
 
 
+def test_a_covariate_that_moves_only_in_treated_cells_is_named() -> None:
+    panel = small()
+    moved = panel.with_varying(x=np.where(panel.values("near") == 1, 5.0, 1.0))
+    fails(moved, "공변량 x 이.*u1.*|u1.*공변량 x 이", design=Design("y", cluster="region", covariates=("x",)))
+    still = panel.with_varying(x=np.repeat(np.arange(4.0)[:, None], 3, axis=1))
+    found = spillover_effects(still, Design("y", cluster="region", covariates=("x",)), rings=("near",))
+    np.testing.assert_allclose(found.values, [3.0, 1.0], atol=1e-12)
+    assert found.detail["collinear"] == ["x"]
+
+
 # -- border classes ------------------------------------------------------------------------------------------
 
 

@@ -129,13 +129,10 @@ def two_stages(
         replicates = design.cluster is not None and clusters <= CLUSTERS_FOR_REPLICATES
     fit = two_stage(stages, sample.cluster, clusters, replicates=replicates)
     solution = fit.solution
+    kept = solution.first_kept[stages.n_period_effects :]
+    collinear = [name for name, good in zip(sample.covariates, kept, strict=True) if not good]
     if solution.uncovered is not None:
-        i, t = np.argwhere(solution.uncovered)[0]
-        raise DesignError(
-            "지원받지 않았다면 어땠을지를 깨끗한 칸으로 채울 수 없는 칸이 있음",
-            where=(f"단위 {sample.units[i]}", f"기간 {sample.periods[t]}"),
-            remedy="먼 곳의 단위나 지정 전 기간을 더하거나, 그 단위를 제외할 것",
-        )
+        raise _uncovered(sample, solution.uncovered, collinear)
     deleted = fit.replicates
     if deleted is not None and not phases:
         direct = np.array([kind == "direct" for kind, _, _ in terms.labels])
@@ -144,6 +141,7 @@ def two_stages(
     detail = _detail(sample, exposure, drawn, terms, solution.parts.second.sum(axis=0))
     detail["slopes"] = solution.theta[stages.n_period_effects :]
     detail["n_clean_units"] = never
+    detail["collinear"] = collinear
     return Estimate(
         terms=_index(terms, "phase" if phases else "event_time" if by_event_time else "none"),
         values=fit.values,
@@ -160,6 +158,23 @@ def two_stages(
         units=sample.units,
         design=design.to_dict(),
         detail=detail,
+    )
+
+
+def _uncovered(sample: Sample, cells: NDArray[np.bool_], collinear: list[str]) -> DesignError:
+    i, t = np.argwhere(cells)[0]
+    where = (f"단위 {sample.units[i]}", f"기간 {sample.periods[t]}")
+    if collinear:
+        return DesignError(
+            f"공변량 {', '.join(collinear)} 이(가) 지원도 고리도 없는 칸에서는 단위·기간 효과와 구별되지 않아"
+            " 다른 칸을 채울 수 없음",
+            where=where,
+            remedy=f"공변량에서 {', '.join(collinear)} 을(를) 빼거나, 깨끗한 칸에서도 바뀌는 변수를 쓸 것",
+        )
+    return DesignError(
+        "지원받지 않았다면 어땠을지를 깨끗한 칸으로 채울 수 없는 칸이 있음",
+        where=where,
+        remedy="먼 곳의 단위나 지정 전 기간을 더하거나, 그 단위를 제외할 것",
     )
 
 

@@ -25,7 +25,7 @@ does not change over time is an error, not a dropped column.
     dropped : cells or units left out by reason: donut, after_exposure, anticipation, never_clean (units), missing,
         singletons
     notes : Korean sentences for the reader
-    covariates : names; slopes : their first-stage coefficients
+    covariates : names; slopes : their first-stage coefficients; collinear : those that the effects absorb
 ``detail`` (static) is that of `evalkit.estimators.two_way`, with cells, dropped and notes as above.
 """
 
