@@ -4,7 +4,7 @@ A regression with a dummy for every treated (cohort, period), each interacted wi
 canonical link the treated cells are fitted on their own (their mean is the observed mean) and cohort and period
 effects come from the clean cells alone,  E[Y | clean] = h((b_g + b_t)'z),  z = (1, covariates). So
 
-    ATT(g, t) = mean over the cell of  y − h((b_g + b_t)'z).                 Wooldridge (2023), sections 3 and 5
+    ATT(g, t) = mean over the cell of  y − h((b_g + b_t)'z).                 Wooldridge (2023)
 
 Everything is a function of cell moments Σ w z z', Σ w y z by cluster, cohort and period when the link is linear or
 there are no covariates: replicates are small systems on sums less those of one cluster. Both sets of effects are

@@ -1,6 +1,6 @@
 """Extended two-way regression with unit effects, for panels with missing cells or weights that change.
 
-In a balanced panel unit effects and cohort effects give the same numbers (Wooldridge 2025, Theorem 3.1), so the cell
+In a balanced panel unit effects and cohort effects give the same numbers (Wooldridge 2025), so the cell
 moments of `_extended_fit` serve; here cells are missing, and the regression runs on the rows.
 """
 

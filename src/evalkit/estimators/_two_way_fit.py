@@ -46,9 +46,7 @@ def solve(
     *,
     by_cluster: bool = True,
 ) -> Fit:
-    """Solve, score, and keep what the inference layer needs; the first `shown` labels become terms.
-
-    ``by_cluster=False`` keeps no moments by cluster, hence no replicates.
+    """Solve, score, and keep what inference needs (by cluster or not); the first `shown` labels become terms.
 
     Raises
     ------

@@ -10,7 +10,7 @@ which is the coefficient of treated × event time in the stacked regression with
 Q_a = (N^D_a/N^D)/(N^C_a/N^C) for comparison units. The composition is the same at every event time: a path over e is
 a path of effects, not of cohorts that come and go.
 
-Wing, Freedman and Hollingsworth (2024), Stacked difference-in-differences, NBER Working Paper 32054, section 4.
+Wing, Freedman and Hollingsworth (2024), Stacked difference-in-differences, NBER Working Paper 32054.
 The unweighted stack (Cengiz, Dube, Lindner & Zipperer 2019), ``weighting="variance"``, is there for contrast: it
 weighs cohorts by the variance of treatment in their stack, and so is the mean effect of no group of units.
 
@@ -133,59 +133,76 @@ def stacked_effects(
     contrast, labels = _contrast(times, ref, design.anticipation, baseline, by)
     sample = _sample(panel, design)
     stacks, facts, left_out = _stacks(sample, design, times, ref, contrast)
+    told: dict[str, Any] = {
+        "stacks": facts,
+        "left_out": left_out,
+        "window": list(window),
+        "reference": ref,
+        "weighting": weighting,
+        "shares": shares,
+        "baseline": baseline,
+        "by": by,
+        "notes": _notes(facts, left_out),
+    }
+    return _estimate(panel, design, sample, stacks, labels, told, replicates)
+
+
+def _estimate(
+    panel: Panel,
+    design: Design,
+    sample: _Sample,
+    stacks: list[Stack],
+    terms: pd.MultiIndex,
+    told: dict[str, Any],
+    replicates: bool | None,
+) -> Estimate:
+    """Pool the stacks and label the result; rows and clusters are counted over the units that are in a stack."""
+    weighting, shares = told["weighting"], told["shares"]
     used = np.zeros(len(panel.units), dtype=bool)
+    compared = np.zeros(len(panel.units), dtype=bool)
     for stack in stacks:
         used[stack.rows] = True
-    codes, clusters_used = np.unique(sample.cluster[used], return_inverse=True)
-    if len(codes) < 2:
+        compared[stack.rows[~stack.treated]] = True
+    codes, cluster = np.unique(sample.cluster[used], return_inverse=True)
+    clusters, n = len(codes), int(used.sum())
+    if clusters < 2:
         raise DesignError(
             f"쓸 수 있는 단위의 군집 {design.cluster} 이(가) 하나뿐이라 표준오차를 구할 수 없음",
             remedy="더 잘게 나뉜 군집 변수를 쓸 것",
         )
     stacks = _renumbered(stacks, used, codes)
-    sums = stack_sums(stacks, len(codes))
+    sums = stack_sums(stacks, clusters)
     pooled = pool(sums.total, weighting)
-    n = int(used.sum())
     influence = stack_influence(stacks, pooled, n, weighting, shares)
-    make = len(codes) <= CLUSTERS_FOR_REPLICATES if replicates is None else replicates
-    counts = _counts(stacks, n, len(times), by, baseline, weighting)
+    make = clusters <= CLUSTERS_FOR_REPLICATES if replicates is None else replicates
+    counts = _counts(stacks, n, told)
     k = counts["n_regressors"] + counts["n_period_effects"]
-    factor = len(codes) / (len(codes) - 1) * (counts["n_obs"] - 1) / max(counts["n_obs"] - k, 1)
-    cluster = clusters_used.astype(np.int64)
-    for fact, share in zip(facts, pooled.share[:, 0], strict=True):
-        fact["share"] = float(share)
-    compared = np.zeros(len(panel.units), dtype=bool)
-    compared[np.flatnonzero(used)[np.concatenate([s.rows[~s.treated] for s in stacks])]] = True
+    factor = clusters / (clusters - 1) * (counts["n_obs"] - 1) / max(counts["n_obs"] - k, 1)
+    stack_shares = [float(share) for share in pooled.share[:, 0]]
+    facts = [{**fact, "share": share} for fact, share in zip(told["stacks"], stack_shares, strict=True)]
     return Estimate(
-        terms=labels,
+        terms=terms,
         values=pooled.effect[0],
-        covariance=factor * sandwich(influence, cluster, len(codes)),
+        covariance=factor * sandwich(influence, cluster.astype(np.int64), clusters),
         influence=influence,
-        cluster=cluster,
+        cluster=cluster.astype(np.int64),
         cluster_labels=sample.labels[codes],
         replicates=pool(sums.without_each(), weighting).effect if make else None,
-        dof=np.full(len(labels), float(len(codes) - 1)),
-        n_treated=np.full(len(labels), sum(int(s.treated.sum()) for s in stacks)),
-        n_comparison=np.full(len(labels), int(compared.sum())),
+        dof=np.full(len(terms), float(clusters - 1)),
+        n_treated=np.full(len(terms), sum(int(s.treated.sum()) for s in stacks)),
+        n_comparison=np.full(len(terms), int(compared.sum())),
         method=f"stacked/{weighting}",
         inference="CV1",
         units=panel.units[used],
         design=design.to_dict(),
         detail={
             **counts,
+            **told,
             "stacks": facts,
             "stack_effects": pooled.mean[:, 1, 0] - pooled.mean[:, 0, 0],
             "stack_weights": pooled.share[:, 0],
-            "window": list(window),
-            "reference": ref,
-            "weighting": weighting,
-            "shares": shares,
-            "baseline": baseline,
-            "by": by,
-            "left_out": left_out,
             "cohort": sample.adoption[used],
             "weight": sample.mean_weight[used],
-            "notes": _notes(facts, left_out),
         },
     )
 
@@ -349,15 +366,14 @@ def _renumbered(stacks: list[Stack], used: Mask, codes: Codes) -> list[Stack]:
     ]
 
 
-def _counts(
-    stacks: list[Stack], units: int, width: int, by: By, baseline: Baseline, weighting: Weighting
-) -> dict[str, Any]:
+def _counts(stacks: list[Stack], units: int, told: dict[str, Any]) -> dict[str, Any]:
     """Rows and parameters of the stacked regression, as fixest counts them."""
-    if weighting == "treated":
+    width = told["window"][1] - told["window"][0] + 1
+    if told["weighting"] == "treated":
         effects, periods = width, width  # treated × event time, event time
     else:
         # unit × stack effects are nested in clusters, period × stack effects are not
-        effects = 1 if by == "overall" and baseline == "mean" else width - 1
+        effects = 1 if told["by"] == "overall" and told["baseline"] == "mean" else width - 1
         periods = width * len(stacks)
     return {
         "n_obs": width * sum(len(s.rows) for s in stacks),

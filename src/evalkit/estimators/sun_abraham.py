@@ -9,7 +9,7 @@ by each cohort's share among the observations at e. Unlike the plain event study
 coefficient mixes effects of other event times.
 
 Sun and Abraham (2021), Estimating dynamic treatment effects in event studies with heterogeneous treatment effects,
-Journal of Econometrics 225, equation 26 and Proposition 6.
+Journal of Econometrics 225.
 
 In a balanced panel without covariates δ_{g,e} is the group-time effect with units never treated and a universal base
 (`evalkit.estimators.group_time`); the regression is worth having with covariates that change over time, with missing
@@ -19,8 +19,7 @@ Checked against fixest 0.14.2 sunab (tests/reference/test_sun_abraham.py): point
 1e-6, with covariates and more than one reference.
 
 Where it differs, and why: ``shares="fixed"`` is the convention of fixest (shares are constants); ``"sampled"`` adds
-their draw to the influence function, together with its covariance with the coefficients, which Sun and Abraham's own
-formula leaves out. Replicates always recompute the shares. Cohorts without a reference period are left out and
+their draw to the influence function, its covariance with the coefficients included. Replicates always recompute the shares. Cohorts without a reference period are left out and
 named; a cell that the unit and period effects leave undetermined is NaN and takes no part in the means, where fixest
 drops one of the dependent dummies and keeps the others.
 
@@ -134,6 +133,34 @@ def sun_abraham_effects(
     >>> round(float(sun_abraham_effects(panel, Design("y")).values[0]), 12)
     2.25
     """
+    omitted = _check(design, by, reference, window, shares)
+    trimmed, lost, note = _with_reference(panel, design, omitted, window)
+    sample = draw(trimmed.panel, replace(design, anticipation=0))
+    grid = _grid(sample, omitted, window)
+    regression = Regression(sample.outcome, grid.tables, grid.cohort, sample.dense, sample.weights, None)
+    labels = [f"{g}, {e}" for g, e in grid.cells]
+    fit = solve(sample, regression, [*labels, *sample.covariates], len(labels), by_cluster=replicates)
+    values = np.where(_determined(regression, fit, len(labels)), fit.values, np.nan)
+    extra: dict[str, Any] = {
+        "reference": list(omitted),
+        "window": None if window is None else list(window),
+        "shares": shares,
+        "by": by,
+        "control": trimmed.control,
+        "dropped": {**trimmed.dropped, "no_reference": lost},
+        "notes": [*trimmed.notes, *note, *fit.detail["notes"]],
+    }
+    return _estimate(sample, design, grid, fit, values, extra)
+
+
+def _check(
+    design: Design,
+    by: str,
+    reference: int | tuple[int, ...] | None,
+    window: tuple[int, int] | None,
+    shares: str,
+) -> tuple[int, ...]:
+    """The event times left out; refuse what is not asked rightly."""
     for name, value, known in (("by", by, get_args(By)), ("shares", shares, get_args(Shares))):
         if value not in known:
             raise DesignError(f"{name} 값 {value!r} 을(를) 모름", remedy=nearest(value, known))
@@ -142,40 +169,10 @@ def sun_abraham_effects(
             f"상호작용 가중 사건연구는 수준 척도에서만 정의됨 (link={design.link})",
             remedy="비율의 평행추세는 extended_two_way_effects 로 추정할 것",
         )
-    left_out = -1 - design.anticipation if reference is None else reference
-    omitted = (left_out,) if isinstance(left_out, int) else tuple(left_out)
     if window is not None and window[0] >= window[1]:
         raise DesignError(f"사건연구의 창 {window} 이(가) 오름차순이 아님", remedy="(-4, 4) 처럼 적을 것")
-    trimmed, lost, note = _with_reference(panel, design, omitted, window)
-    sample = draw(trimmed.panel, replace(design, anticipation=0))
-    grid = _grid(sample, omitted, window)
-    regression = Regression(sample.outcome, grid.tables, grid.cohort, sample.dense, sample.weights, None)
-    labels = [f"{g}, {e}" for g, e in grid.cells]
-    names = [*labels, *sample.covariates]
-    fit = solve(sample, regression, names, len(labels), by_cluster=replicates)
-    values = np.where(_determined(regression, fit, len(labels)), fit.values, np.nan)
-    notes = [*trimmed.notes, *note, *fit.detail["notes"]]
-    extra: dict[str, Any] = {
-        "reference": list(omitted),
-        "window": None if window is None else list(window),
-        "shares": shares,
-        "by": by,
-        "control": trimmed.control,
-        "dropped": {**trimmed.dropped, "no_reference": lost},
-        "failed": [
-            {"cohort": int(g), "event_time": int(e)}
-            for (g, e), v in zip(grid.cells, values, strict=True)
-            if np.isnan(v)
-        ],
-        "notes": notes,
-    }
-    if np.isnan(values).all():
-        raise DesignError(
-            "추정할 수 있는 효과가 하나도 없음",
-            where=(f"결과 {design.outcome}",),
-            remedy="기준 시점과 비교 단위가 함께 관측된 자료를 넣을 것",
-        )
-    return _estimate(sample, design, grid, fit, values, by, shares == "sampled", extra)
+    left_out = -1 - design.anticipation if reference is None else reference
+    return (left_out,) if isinstance(left_out, int) else tuple(left_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,11 +270,16 @@ def _estimate(
     grid: Grid,
     fit: Fit,
     values: Floats,
-    by: By,
-    sampled: bool,
     extra: dict[str, Any],
 ) -> Estimate:
+    by, sampled = extra["by"], extra["shares"] == "sampled"
     known = ~np.isnan(values)
+    if not known.any():
+        raise DesignError(
+            "추정할 수 있는 효과가 하나도 없음",
+            where=(f"결과 {design.outcome}",),
+            remedy="기준 시점과 비교 단위가 함께 관측된 자료를 넣을 것",
+        )
     member, terms = _members(by, grid.cells, known)
     held = cell_weights_by_cluster(sample, grid.tables, grid.cohort)  # (C, K)
     total = held.sum(axis=0)
@@ -309,6 +311,7 @@ def _estimate(
     detail = {
         **detail,
         **extra,
+        "failed": [{"cohort": int(g), "event_time": int(e)} for g, e in grid.cells[~known]],
         "cells": grid.cells,
         "cohort_effects": values,
         "cohort_std_errors": np.where(known, np.sqrt(np.diag(fit.covariance)), np.nan),
