@@ -9,16 +9,17 @@ strong serial correlation group-time effects, which use the last period before a
 Borusyak, Jaravel & Spiess 2024, "Revisiting event-study designs: robust and efficient estimation", Review of Economic
 Studies 91: the efficient estimator in its imputation form, Theorem 3 (conservative variance), and leaving the own
 cluster out as in its supplement. **Standard errors leave out by default**, as the authors recommend, because the plain
-ones are too small for small cohorts; ``leave_out=False`` gives those that R and Stata print unless told otherwise. They treat
-the cohorts' composition as given, so they are not the derivative of the estimate in the units' weights. Where a set A
-of cells (``averages``) holds one treated cluster, leaving it out is not defined and the term takes the next coarser
-set: event time, then all; a term with a single treated cluster has no standard error (NaN) and a note says so.
+ones are too small for small cohorts; ``leave_out=False`` gives those that R and Stata print unless told otherwise.
+They treat the cohorts' composition as given, so they are not the derivative of the estimate in the units' weights.
+Where a set A of cells (``averages``) holds one treated cluster, leaving it out is not defined and the term takes the
+next coarser set: event time, then all; a term with a single treated cluster has no standard error (NaN), and says so.
 
 Checked against R didimputation 0.5.0 (leave_out=False): tests/reference/test_imputation.py. Differences: with weights
 didimputation 0.5.0 puts them in twice, so that its Σ v y is not its estimate and its standard errors are wrong; here
 v'y = τ̂ with any weights (tested). With clusters above units didimputation (and diff_diff) averages imputed effects
-by unit and then sums scores by cluster; Theorem 3 and Stata average by cluster, and so does this module. did_imputation (Stata) suppresses terms with an effective number of treated
-observations under 30; here ``min_effective`` does, and the number stands in ``detail`` in any case.
+by unit and then sums scores by cluster; Theorem 3 and Stata average by cluster, and so does this module.
+did_imputation (Stata) suppresses terms with an effective number of treated observations under 30; here
+``min_effective`` does, and the number stands in ``detail`` in any case.
 
 Pre-trends: a separate regression on untreated observations with leads 1..k, all earlier periods in the reference. Its
 errors are, under equal variances, unrelated to those of the effects, so looking at it distorts nothing. **It is not an
