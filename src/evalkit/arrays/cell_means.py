@@ -24,6 +24,10 @@ from evalkit.errors import DesignError
 Floats = NDArray[np.float64]
 Link = Literal["identity", "log", "logit"]
 ITERATIONS = 100
+SEPARATED = (
+    "어느 집단이나 기간의 비교 칸이 모두 0(또는 모두 1)이라 반사실을 구할 수 없음(분리)",
+    "기간이나 집단을 합치거나 다른 척도(link)를 쓸 것",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,8 @@ def fit_cells(link: Link, sums: Floats, exposure: Floats, fitted: NDArray[np.boo
     cohorts, periods = sums.shape
     design = two_way_design(cohorts, periods)
     x, s, e = design[fitted], sums[fitted], exposure[fitted]
+    if link != "identity" and _one_sided(link, np.where(fitted, sums, 0.0), np.where(fitted, exposure, 0.0)):
+        raise DesignError(SEPARATED[0], remedy=SEPARATED[1])
     e_scale = float(e.sum())
     theta = np.zeros(cohorts + periods)
     centre = float(s.sum()) / max(e_scale, 1e-300)
@@ -107,10 +113,7 @@ def fit_cells(link: Link, sums: Floats, exposure: Floats, fitted: NDArray[np.boo
             break
         last = size
     if link != "identity" and (not np.isfinite(eta).all() or np.abs(eta - start).max() > 30):
-        raise DesignError(
-            "어느 집단이나 기간의 비교 칸이 모두 0(또는 모두 1)이라 반사실을 구할 수 없음(분리)",
-            remedy="기간이나 집단을 합치거나 다른 척도(link)를 쓸 것",
-        )
+        raise DesignError(SEPARATED[0], remedy=SEPARATED[1])
     mean, slope = response(link, eta)
     inverse = _pseudo_inverse((x * (e * slope)[:, None]).T @ x)
     every, slopes = response(link, design @ theta)
@@ -118,6 +121,15 @@ def fit_cells(link: Link, sums: Floats, exposure: Floats, fitted: NDArray[np.boo
     gram = x.T @ x
     known = np.abs(design - design @ (_pseudo_inverse(gram) @ gram)).max(axis=2) < 1e-8
     return CellFit(np.where(known, every, np.nan), np.where(known, slopes, np.nan), fitted, inverse, design)
+
+
+def _one_sided(link: Link, sums: Floats, exposure: Floats) -> bool:
+    """A cohort or period whose fitted cells are all 0, or all 1 for a share."""
+    for axis in (0, 1):
+        s, e = sums.sum(axis=axis), exposure.sum(axis=axis)
+        if ((e > 0) & (s <= 0)).any() or (link == "logit" and ((e > 0) & (s >= e * (1 - 1e-14))).any()):
+            return True
+    return False
 
 
 def _logit(share: float) -> float:

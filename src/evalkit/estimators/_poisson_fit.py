@@ -22,7 +22,9 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
+# clusters up to which fits without each are done unasked; fewer where each unit is a cluster, so that nothing adds up
 CLUSTER_LIMIT = 400
+UNIT_LIMIT = 60
 # cells × clusters beyond which fits without each cluster are not done unasked, where rows cannot be added up
 WORK_LIMIT = 20_000_000
 # numbers in the moments by cluster (clusters × parameters²) that are kept for CR2
@@ -149,7 +151,7 @@ def _clean(problem: Problem, replicates: bool | None) -> tuple[Problem, Bools, B
 
 def _asked(problem: Problem, clusters: int) -> bool:
     """Whether fits without each cluster are cheap enough to come unasked."""
-    if clusters > CLUSTER_LIMIT:
+    if clusters > (UNIT_LIMIT if clusters == len(problem.counts) else CLUSTER_LIMIT):
         return False
     return not problem.dense or problem.counts.size * clusters * len(problem.dense) <= WORK_LIMIT
 
