@@ -112,7 +112,7 @@ def test_treatment_as_a_variable_gives_the_same() -> None:
     np.testing.assert_array_equal(by_adoption.values, by_path.values)
     off = panel.values("d").copy()
     off[0, 4:] = 0
-    with pytest.raises(RefusalError, match="켜졌다 꺼짐.*switching_effects"):
+    with pytest.raises(RefusalError, match=r"켜졌다 꺼짐.*switching_effects"):
         local_projection_effects(panel.with_varying(d=off), DESIGN, treatment="d")
     with pytest.raises(DataError, match="0 이나 1 이 아님"):
         local_projection_effects(panel.with_varying(d=2 * off), DESIGN, treatment="d")

@@ -142,10 +142,10 @@ def fit_adjusted(
 def _require_rank(
     whole: Moments, found: Solution, events: Events, names: tuple[str, ...], terms: list[Any]
 ) -> None:
-    """Every term with events must have its slopes."""
+    """Some term must have its slopes; one that has not is left out like one without comparison units."""
     lively = np.bincount(events.term, found.alive[0], minlength=len(terms)) > 0
     lost = np.flatnonzero(lively & ~np.isfinite(found.values[0]))
-    if len(lost):
+    if len(lost) and len(lost) == lively.sum():
         raise DesignError(
             f"공변량 {', '.join(names)} 의 기울기를 구할 수 없음: 비교 단위 안에서 값이 같거나 서로 겹침",
             where=(f"경과 기간 {terms[lost[0]]}", f"관측 {int(whole.others_units[0].sum())}개"),

@@ -238,9 +238,10 @@ def _answers(
     treated, others = sums.means()
     gap, level = (treated - others)[0], others[0]
     if theta is not None:
-        with np.errstate(invalid="ignore"):
-            gap = gap - np.einsum("cep,pce->ce", theta[:, base], (treated - others)[1:layers])
-            level = level - np.einsum("cep,pce->ce", theta[:, base], others[1:layers])
+        alive = alive & np.asarray(np.isfinite(theta).all(axis=2))[:, base]
+        theta = np.nan_to_num(theta)
+        gap = gap - np.einsum("cep,pce->ce", theta[:, base], (treated - others)[1:layers])
+        level = level - np.einsum("cep,pce->ce", theta[:, base], others[1:layers])
         gap, level = np.where(alive, gap, 0.0), np.where(alive, level, 0.0)
     a = np.where(alive, sums.treated_weight, 0.0)
     pick = np.eye(terms)[term]

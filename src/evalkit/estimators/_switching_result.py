@@ -54,6 +54,10 @@ def tell(
     ahead = design.anticipation
     labels = [h - 1 if h > 0 else h - 1 - ahead for h in work.plan.terms]
     notes = [*work.sheet.notes, *work.paths.notes]
+    if found.slopes is not None and found.slopes.lost:
+        notes.append(
+            f"처음 수준 {', '.join(found.slopes.lost)} 에서는 공변량의 기울기를 구할 수 없어 그 단위들을 뺐다."
+        )
     if average:
         terms = pd.MultiIndex.from_arrays([["average_total"]], names=["term"])
     else:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.arrays.event_comparisons import Events, Rows, changes
-from evalkit.arrays.local_projection import Solution, event_moments, solve_equal
+from evalkit.arrays.local_projection import event_moments, solve_equal
 from evalkit.errors import DesignError
 from evalkit.estimators._switching_paths import Order
 
@@ -23,13 +23,17 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Slopes:
-    """θ of each baseline: of all units (D, P), and without each cluster (C, D, P) or None; regression behind them."""
+    """θ of each baseline: of all units (D, P), and without each cluster (C, D, P) or None; regression behind them.
+
+    A baseline whose slopes cannot be told apart has NaN and takes no part; ``lost`` names their values.
+    """
 
     values: Floats
     without: Floats | None
     events: Events
     centre: Floats  # mean of (ΔX, ΔY) of each event  # (E, P+1)
     bread: Floats  # (D, P, P)
+    lost: tuple[str, ...]
 
 
 def _differences(rows: Rows, order: Order) -> Events:
@@ -73,33 +77,30 @@ def fit_slopes(
 
     Raises
     ------
-    DesignError : the slopes of a baseline that has switchers cannot be told apart
+    DesignError : no baseline with switchers has slopes that can be told apart
     """
     events = _differences(rows, order)
     baselines = int(order.baseline.max()) + 1
     moments = event_moments(rows, events, _reader(rows, events, len(names)), len(names), clusters)
 
-    def solve(some: Solution) -> Floats:
-        return some.slopes
-
     whole = moments.whole()
     found = solve_equal(whole, events, baselines)
     lost = needed & ~np.isfinite(found.slopes[0]).all(axis=1)
-    if lost.any():
-        d = int(np.flatnonzero(lost)[0])
-        value = order.values[np.flatnonzero(order.baseline == d)[0]]
+    told = [f"{order.values[np.flatnonzero(order.baseline == d)[0]]:g}" for d in np.flatnonzero(lost)]
+    if lost.any() and lost.sum() == needed.sum():
         raise DesignError(
             f"공변량 {', '.join(names)} 의 기울기를 구할 수 없음: 아직 바뀌지 않은 칸에서 변하지 않거나 서로 겹침",
-            where=(f"처음 수준 {value:g}",),
+            where=(f"처음 수준 {', '.join(told)}",),
             remedy="변하지 않는 공변량을 빼거나, 처음 수준이 같은 비교 단위를 더할 것",
         )
     weight = np.where(whole.others[0, :, 0, 0] > 0, whole.others[0, :, 0, 0], 1.0)
     return Slopes(
-        values=solve(found)[0],
+        values=found.slopes[0],
         without=None if clusters == 1 else solve_equal(moments.without(), events, baselines).slopes,
         events=events,
         centre=whole.others[0, :, 0, 1:] / weight[:, None],
-        bread=found.bread[0],
+        bread=np.nan_to_num(found.bread[0]),
+        lost=tuple(told),
     )
 
 
@@ -117,7 +118,7 @@ def slope_influence(rows: Rows, slopes: Slopes, lean: Floats) -> Floats:
         part = rows.units(events.others[e])
         change, seen = changes(rows, events.loading[e], part)
         gap = np.nan_to_num(read(e, part)) - slopes.centre[e, :-1, None]
-        residual = change[0] - slopes.centre[e, -1] - slopes.values[d] @ gap
+        residual = change[0] - slopes.centre[e, -1] - np.nan_to_num(slopes.values[d]) @ gap
         weight = 1.0 if rows.w is None else rows.w[part]
         load = (lean[:, d] @ slopes.bread[d]) @ gap * (residual * weight)
         psi[:, part] -= load if seen is None else np.where(seen, load, 0.0)

@@ -210,7 +210,8 @@ def _estimate(
         )
     if len(keep) < len(wanted):
         gone = ", ".join(str(wanted[k][0]) for k in range(len(wanted)) if k not in keep)
-        notes.append(f"경과 기간 {gone} 은(는) 비교할 단위가 없어 뺐다.")
+        why = "비교할 단위가 없거나 공변량의 기울기를 구할 수 없어" if fit.names else "비교할 단위가 없어"
+        notes.append(f"경과 기간 {gone} 은(는) {why} 뺐다.")
     psi = unsorted(fit.psi[keep] * n, layout.order, n)
     factor, n_obs, dof = small_sample(layout, fit, weighting, len(wanted), clusters)
     covariance = sandwich(psi, sheet.cluster, clusters)
