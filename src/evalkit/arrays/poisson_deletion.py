@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.arrays.poisson import PoissonFit, System, factor, fit
+from evalkit.arrays.poisson_batch import batch
+from evalkit.arrays.poisson_rows import compress
 from evalkit.arrays.poisson_sums import Problem, Sums, evaluate, weighed
 from evalkit.arrays.separation import certain, positive_sums, separated_cells
 from evalkit.arrays.two_way import group_matrix
@@ -74,14 +76,18 @@ def without_each(
     strict : a required regressor that is 0 throughout makes only itself undefined, any other loss all of them;
         otherwise any loss of a required one makes all undefined
     """
-    out = np.full((clusters, len(wanted)), np.nan)
+    out, found_at_once = batch(problem, whole, clusters, wanted)
+    if found_at_once.all():
+        return out
     sums = _ClusterSums.of(problem, whole, clusters)
-    for c in range(clusters):
-        part = problem.keep(problem.cluster != c)
-        if not len(part.counts):
+    for c in np.flatnonzero(~found_at_once):
+        rest = problem.keep(problem.cluster != c)
+        if not len(rest.counts):
             continue
+        # what the clusters left share can be added up further
+        part, _ = compress(replace(rest, cluster=np.zeros(len(rest.counts), dtype=np.int64)), 1)
         try:
-            first = sums.without(part, c) if sums is not None and _full(part) else None
+            first = sums.without(part, int(c)) if sums is not None and _full(part) else None
             if first is not None:
                 found = fit(part, (whole.delta, whole.beta), first, finish=False)
             else:
@@ -118,9 +124,10 @@ class _ClusterSums:
         """Sums and factors at the solution of the whole; None where the part may be separated."""
         used = self.whole[1].mean[0] - self.own[1].mean[c] > 0
         positive = self.whole[2].mean[0] - self.own[2].mean[c] > 0
-        every = self.own[1].minus(self.whole[1], c, used)
-        if not certain(part, every, self.own[2].minus(self.whole[2], c, positive)):
-            return None
+        if (part.used() & (part.counts <= 0)).any():
+            every = self.own[1].minus(self.whole[1], c, used)
+            if not certain(part, every, self.own[2].minus(self.whole[2], c, positive)):
+                return None
         sums = self.own[0].minus(self.whole[0], c, used)
         return sums, factor(part, sums)
 
