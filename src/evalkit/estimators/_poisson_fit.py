@@ -78,20 +78,12 @@ def solve(
     """
     n_all = len(problem.counts)
     clean, rows, lost, apart = _clean(problem, replicates)
-    if not rows.any():
-        raise DesignError(
-            "결과가 모두 0이어서 비율의 변화를 구할 수 없음", remedy="결과 변수와 기간을 확인할 것"
-        )
-    clusters, codes = np.unique(clean.cluster, return_inverse=True)
-    clean = replace(clean, cluster=codes.astype(np.int64))
-    if len(clusters) < 2:
-        raise DesignError(
-            "결과가 0보다 큰 군집이 하나뿐이라 표준오차를 구할 수 없음",
-            remedy="더 잘게 나뉜 군집 변수를 쓸 것",
-        )
+    clean, clusters = _in_clusters(clean, rows)
     count = len(clusters)
     asked = _asked(clean, count) if replicates is None else replicates
-    small, _ = compress(clean if asked else replace(clean, cluster=np.zeros(len(codes), np.int64)), count)
+    small, _ = compress(
+        clean if asked else replace(clean, cluster=np.zeros(len(clean.counts), np.int64)), count
+    )
     fitted = fit(small)
     size = len(names)
     used = clean.used()
@@ -127,9 +119,22 @@ def solve(
     cells = np.zeros(problem.counts.shape, dtype=bool)
     cells[rows] = lost | apart
     values = np.where(kept, fitted.beta, np.nan)
-    return Solved(
-        values, covariance, influence, found, rows, clean.cluster, clusters.astype(np.int64), cells, detail
-    )
+    return Solved(values, covariance, influence, found, rows, clean.cluster, clusters, cells, detail)
+
+
+def _in_clusters(clean: Problem, rows: Bools) -> tuple[Problem, Codes]:
+    """With clusters numbered anew, and which of the old ones they are."""
+    if not rows.any():
+        raise DesignError(
+            "결과가 모두 0이어서 비율의 변화를 구할 수 없음", remedy="결과 변수와 기간을 확인할 것"
+        )
+    clusters, codes = np.unique(clean.cluster, return_inverse=True)
+    if len(clusters) < 2:
+        raise DesignError(
+            "결과가 0보다 큰 군집이 하나뿐이라 표준오차를 구할 수 없음",
+            remedy="더 잘게 나뉜 군집 변수를 쓸 것",
+        )
+    return replace(clean, cluster=codes.astype(np.int64)), clusters.astype(np.int64)
 
 
 def _clean(problem: Problem, replicates: bool | None) -> tuple[Problem, Bools, Bools, Bools]:

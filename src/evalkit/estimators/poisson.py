@@ -139,16 +139,7 @@ def poisson_effects(
         offset=offset,
         exposure=exposure,
     )
-    if treatment is None:
-        label, treated = "treatment", sample.adoption <= sample.periods[-1]
-        cohorts, cohort, stratum = cohorts_of(sample)
-        tables = (sample.periods[None, :] >= cohorts[:, None]).astype(np.float64)[:, :, None]
-    else:
-        label = treatment
-        cohorts, cohort, stratum = cohorts_of(replace(sample, adoption=np.zeros(sample.n_units)))
-        tables = np.zeros((len(cohorts), len(sample.periods), 0))
-        switched = sample.dense[0] != 0
-        treated = (switched if sample.used is None else switched & sample.used).any(axis=1)
+    label, tables, cohort, stratum, treated = _treatment(sample, treatment)
     names = [label, *sample.covariates]
     problem = problem_of(sample, tables, cohort, stratum, shift)
     if several:
@@ -163,6 +154,23 @@ def poisson_effects(
     behind = treated[solved.rows]
     counts = np.repeat(np.array([behind.sum(), (~behind).sum()])[:, None], len(names), axis=1)
     return _estimate(sample, design, solved, names, terms, counts, "poisson/effects")
+
+
+def _treatment(
+    sample: Sample, treatment: str | None
+) -> tuple[str, Floats, NDArray[np.int64], NDArray[np.int64] | None, NDArray[np.bool_]]:
+    """Label and tables of the treatment, cohort codes, strata of cohorts, and who is ever treated."""
+    if treatment is None:
+        label, treated = "treatment", sample.adoption <= sample.periods[-1]
+        cohorts, cohort, stratum = cohorts_of(sample)
+        tables = (sample.periods[None, :] >= cohorts[:, None]).astype(np.float64)[:, :, None]
+    else:
+        label = treatment
+        cohorts, cohort, stratum = cohorts_of(replace(sample, adoption=np.zeros(sample.n_units)))
+        tables = np.zeros((len(cohorts), len(sample.periods), 0))
+        switched = sample.dense[0] != 0
+        treated = (switched if sample.used is None else switched & sample.used).any(axis=1)
+    return label, tables, cohort, stratum, treated
 
 
 def poisson_event_study(
