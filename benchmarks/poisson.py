@@ -3,7 +3,7 @@
     OPENBLAS_NUM_THREADS=1 python benchmarks/poisson.py [--large] [--repeat 5]
 
 A staggered panel of ten periods (cohorts 3, 5, 7 and never). "sketch" is the closed form where there is one: Newton on the
-sums of cohorts and periods. pyfixest is skipped at 500,000 units unless --peers is given (it needs minutes there). Before
+sums of cohorts and periods (also beside panels with missing cells, where it has an easier task). pyfixest is skipped at 500,000 units unless --peers is given (it needs minutes there). Before
 anything is timed, points and errors are compared. Peak memory is what the call adds (tracemalloc), in a run of its own.
 """
 
