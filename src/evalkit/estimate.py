@@ -1,6 +1,6 @@
 """Estimate: the one result type. Everything downstream reads only this.
 
-The contract (METHODS: influence functions and the delete-one-cluster jackknife in one object):
+The contract, influence functions and the delete-one-cluster jackknife in one object:
 
 * ``influence`` holds one row a unit, uncentred and scaled so that ``values`` miss the truth by about its mean
   over the N units; hence  Var(values) ~ sum_c S_c S_c' / N², S_c the sum of the rows of cluster c.

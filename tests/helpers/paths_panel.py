@@ -42,7 +42,7 @@ def two_treatments(
 
 
 def lasting_first_treatment() -> Panel:
-    """METHODS 5.1: no noise; phase 1 gives 0.2 a year from 2018 on and goes on growing; phase 3 gives 0.5, or 0.2 after
+    """No noise; phase 1 gives 0.2 a year from 2018 on and goes on growing; phase 3 gives 0.5, or 0.2 after
     phase 1, from 2023 on. Mean of phase 1 over 2018-2020: 0.4; mean of phase 3: 0.35."""
     t = np.arange(2013, 2026)
     rows, paths = [], []

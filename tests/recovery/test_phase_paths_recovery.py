@@ -1,4 +1,4 @@
-"""Two treatments in a row where the first leaves something behind (METHODS M14), and where an assumption breaks."""
+"""Two treatments in a row where the first leaves something behind, and where an assumption breaks."""
 
 from __future__ import annotations
 

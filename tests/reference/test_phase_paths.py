@@ -1,4 +1,4 @@
-"""Two treatments in a row: each estimand is group-time effects on a sub-panel, and the example of METHODS 5.1.
+"""Two treatments in a row: each estimand is group-time effects on a sub-panel, and two dummies go wrong.
 
 There is no golden file: R has no function for these comparisons. What is fixed here is which units stand against
 which, by an estimator that is itself held against R (tests/reference/test_group_time.py).
@@ -105,7 +105,7 @@ def test_tiers_are_parts_of_the_second_treatment() -> None:
                 assert est.values[at] == pytest.approx(value, abs=1e-9)
 
 
-# -- METHODS 5.1 ---------------------------------------------------------------------------------------
+# -- what two dummies make of a lasting effect -----------------------------------------------------------
 
 
 def test_two_dummies_turn_a_lasting_effect_around() -> None:

@@ -1,6 +1,7 @@
 """Triple differences: the 8 cells, the three doubly robust DiDs put together by hand, and diff_diff live.
 
-No golden numbers exist for the R package triplediff. METHODS 8.4, identity 15, is `test_eight_cells`.
+No golden numbers exist for the R package triplediff. That the estimate without
+covariates is the signed sum of 8 cell means is `test_eight_cells`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Weights behind two-way coefficients: live against diff_diff, σ against quadratic programmes, identities by hand.
 
-METHODS leaves σ'_fe open: here both σ are found by minimising the variance of the effects numerically. The authors'
+σ'_fe has no printed oracle: here both σ are found by minimising the variance of the effects numerically. The authors'
 own example uses another cut of wagepan than the one at hand, so that its printed output is not an oracle for us.
 """
 

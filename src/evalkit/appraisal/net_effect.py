@@ -2,7 +2,7 @@
 
     θ_net = Σ_cells τ̂ N_τ + Σ_j Σ_cells δ̂_j N_j
 
-with the joint covariance of direct and ring effects (METHODS A10): they share their comparison, so their errors move
+with the joint covariance of direct and ring effects: they share their comparison, so their errors move
 together, and a sum with separate errors would be wrong. The counts are taken as given: the error is that of the effects
 for the units that there were, not for another draw of units. A direct effect from a difference-in-differences is
 already net of what would have happened anyway, so no deadweight is taken off it here.

@@ -2,7 +2,7 @@
 
 The two estimates are stacked on the union of their units (a unit absent from one has influence zero there) and on the
 union of their clusters: deleting a province deletes it from both, so that the jackknife of the difference carries the
-overlap of comparison units. Source: METHODS 5.2; the jackknife of a contrast is the contrast of the replicates.
+overlap of comparison units: the jackknife of a contrast is the contrast of the replicates.
 
 What is compared: the effect of first support in one phase with the effect of first support in another, at the same
 number of years since support. The own effect of the later phase for units that both phases supported has no comparison

@@ -1,4 +1,4 @@
-"""Which units stand against which for each estimand of two treatments in a row (METHODS 5.1; see `phase_paths`).
+"""Which units stand against which for each estimand of two treatments in a row (see `phase_paths`).
 
 A path is the pair of first periods of the two treatments (de Chaisemartin and D'Haultfœuille 2023): {00} neither,
 {10} only the first, {01} only the second, {11} both.

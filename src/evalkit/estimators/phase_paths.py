@@ -10,15 +10,16 @@ What it estimates. A path is (first treatment?, second treatment?): {00}, {10}, 
 Sant'Anna (2021) with the doubly robust machinery of `evalkit.arrays.doubly_robust` (Sant'Anna and Zhao 2020), averaged
 over cohorts by their treated units; the device of conditioning on the path is that of de Chaisemartin and
 D'Haultfœuille (2023, "Two-way fixed effects and differences-in-differences with heterogeneous treatment effects and
-several treatments", section 3.2). METHODS 5.1 states the comparison groups.
+several treatments", section 3.2).
 
 With ``comparison="not_yet"`` units that get *the same* treatment later serve until then (for E1, later cohorts of the
 first; for E3_add, {11} with the same first start whose second is still to come); with "never" they do not.
 E1_persist and E_cum are held against {00} only. E_cum and E1 count time from the first treatment, E3_* from the second.
 
 Checked against: group-time effects on the sub-panel of each estimand, which are the same numbers
-(tests/reference/test_phase_paths.py); the worlds of METHODS M14 (tests/recovery/test_phase_paths_recovery.py); the
-worked example of METHODS 5.1 for the regression with two dummies.
+(tests/reference/test_phase_paths.py); worlds where the first treatment leaves
+something behind (tests/recovery/test_phase_paths_recovery.py); for the regression with two dummies, a world without noise
+in which the first treatment gives +0.40 on average and the regression says −0.155.
 
 `naive_phase_regression` is that regression: y on unit and period effects and one dummy a phase. Where the effect of the
 first phase outlives its dummy, the later periods of its units stand in the reference, and its coefficient can have the
@@ -90,7 +91,7 @@ CARDS = (
         reference="de Chaisemartin & D'Haultfœuille (2023); Callaway & Sant'Anna (2021)",
         oracle=(
             "부분 패널의 집단-시점 효과와 같음: tests/reference/test_phase_paths.py",
-            "몬테카를로 M14: tests/recovery/test_phase_paths_recovery.py",
+            "첫 지원의 효과가 남는 세계의 몬테카를로: tests/recovery/test_phase_paths_recovery.py",
         ),
         refuses="비율의 평행추세(link=ratios). 둘째 지원을 시작한 {11} 단위는 어느 비교에도 쓰지 않는다.",
     ),
@@ -107,7 +108,7 @@ CARDS = (
         returns="term (first, second); CV1, 영향함수, 군집을 뺀 추정치",
         reference="de Chaisemartin & D'Haultfœuille (2023)",
         oracle=(
-            "METHODS 5.1 의 예(참값 +0.40 에 −0.15), pyfixest 0.60: tests/reference/test_phase_paths.py",
+            "오차가 없는 예(참값 +0.40 을 −0.155 로 답함), pyfixest 0.60: tests/reference/test_phase_paths.py",
         ),
         refuses="선언 없이는 거절한다: 효과를 알려면 phase_path_effects 를 쓴다.",
     ),

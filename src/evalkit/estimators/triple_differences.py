@@ -11,7 +11,7 @@ Ortiz-Villavicencio and Sant'Anna (2025), Better understanding triple difference
 equation for the three-DiD representation, the warning against pooling cohorts not yet treated, and the combination of
 comparison cohorts c by generalised method of moments, w = Ω⁻¹1/(1'Ω⁻¹1), Ω the covariance of their influence.
 
-Checked against: the 8 cells (METHODS 8.4, identity 15); the three DiDs of `evalkit.arrays.doubly_robust`, put together
+Checked against: the 8 cells (the estimate without covariates is their signed sum); the three DiDs of `evalkit.arrays.doubly_robust`, put together
 by hand; diff_diff 3.13 (TripleDifference) on random panels (tests/reference/test_triple_differences.py).
 
 Where it differs, and why: Ω is summed by cluster where the design has one (triplediff sums by unit); its divisor is N²,
