@@ -72,11 +72,13 @@ def fitted_model(
         ) from error
 
 
-def cluster_factor(rows: PanelRows, fitted: Any, model: Model, covariance: Covariance) -> float:
+def cluster_factor(rows: PanelRows, fitted: Any, model: Model, covariance: Covariance, small: bool) -> float:
     """G/(G-1) (n-1)/(n-K); unit effects are nested in clusters and not counted in K, period effects are.
 
-    With two dimensions G is the smaller number of groups, as in fixest.
+    With two dimensions G is the smaller number of groups, as in fixest. 1 without clusters or where no factor is wanted.
     """
+    if not small or covariance not in CLUSTERED:
+        return 1.0
     n, groups = int(fitted.nobs), len(rows.cluster_labels)
     seen = len(np.unique(rows.period))
     if covariance == "cluster_period":

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from evalkit.design import Design
 from evalkit.errors import DataError, DesignError, nearest
+from evalkit.estimate import Estimate
 from evalkit.panel import Panel
 
 Floats = NDArray[np.float64]
@@ -52,6 +55,50 @@ class PanelRows:
 
 
 TREATMENT = "treatment"
+
+
+def rows_estimate(
+    rows: PanelRows,
+    design: Design,
+    terms: list[str],
+    values: Floats,
+    covariance: Floats,
+    influence: Floats,
+    replicates: Floats | None,
+    *,
+    treated: int,
+    dof: float,
+    method: str,
+    inference: str,
+    detail: dict[str, Any],
+) -> Estimate:
+    """The Estimate of a regression on these rows; ``treated`` units stand behind every term."""
+    k = len(terms)
+    return Estimate(
+        terms=pd.MultiIndex.from_arrays([terms], names=["term"]),
+        values=values,
+        covariance=covariance,
+        influence=influence,
+        cluster=rows.cluster,
+        cluster_labels=rows.cluster_labels,
+        replicates=replicates,
+        dof=np.full(k, dof),
+        n_treated=np.full(k, treated),
+        n_comparison=np.full(k, rows.n_units - treated),
+        method=method,
+        inference=inference,
+        units=rows.units,
+        design=design.to_dict(),
+        detail=detail,
+    )
+
+
+def influence_of(scores: Floats, rows: PanelRows) -> Floats:
+    """N times the sum of row scores (n, k) by unit  # (N, k)"""
+    out = np.empty((rows.n_units, scores.shape[1]))
+    for j, column in enumerate(scores.T):
+        out[:, j] = rows.n_units * np.bincount(rows.unit, column, minlength=rows.n_units)
+    return out
 
 
 def panel_rows(panel: Panel, design: Design, names: Sequence[str], *, treatment: bool) -> PanelRows:
@@ -110,6 +157,18 @@ def panel_rows(panel: Panel, design: Design, names: Sequence[str], *, treatment:
         fixed=frozenset(name for name in names if name in panel.fixed),
         n_missing=int(used.size - used.sum()),
     )
+
+
+def regression_rows(
+    panel: Panel, design: Design, regressors: Sequence[str] | None
+) -> tuple[PanelRows, list[str]]:
+    """Rows and regressors: those named, or (None) the treatment indicator and the design's covariates."""
+    names = list(design.covariates if regressors is None else regressors)
+    rows = panel_rows(panel, design, names, treatment=regressors is None)
+    names = [TREATMENT, *names] if regressors is None else names
+    if not names:
+        raise DesignError("설명변수가 하나도 없음", remedy="regressors 나 공변량을 적을 것")
+    return rows, names
 
 
 def wide_variable(panel: Panel, name: str) -> Floats:

@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr
 from scipy.stats import chi2
@@ -32,7 +31,13 @@ from evalkit.arrays.dynamic_panel import GmmMoments, GmmRows
 from evalkit.design import Design
 from evalkit.errors import DesignError
 from evalkit.estimate import Estimate
-from evalkit.estimators._panel_rows import TREATMENT, adoption_dates, panel_rows, wide_variable
+from evalkit.estimators._panel_rows import (
+    TREATMENT,
+    adoption_dates,
+    regression_rows,
+    rows_estimate,
+    wide_variable,
+)
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
 
@@ -98,9 +103,7 @@ def dynamic_panel_effects(
     ['lag_1', 'x']
     """
     _check(panel, design, lags, instrument_lags, steps)
-    names = list(design.covariates if regressors is None else regressors)
-    rows = panel_rows(panel, design, names, treatment=regressors is None)
-    names = [TREATMENT, *names] if regressors is None else names
+    rows, names = regression_rows(panel, design, regressors)
     kept = np.isin(panel.units, rows.units)
     x = [_wide(panel, design, name)[kept] for name in names]
     problem, used = _differenced(panel.values(design.outcome)[kept], x, lags, instrument_lags, collapse)
@@ -115,22 +118,18 @@ def dynamic_panel_effects(
     if replicates is None:
         replicates = clusters <= CLUSTERS_FOR_REPLICATES
     deleted = gmm.without_clusters(moments, steps, rows.cluster, clusters)[:, :wanted] if replicates else None
-    count = int(rows.treated.sum()) if regressors is None else rows.n_units
-    return Estimate(
-        terms=pd.MultiIndex.from_arrays([terms], names=["term"]),
-        values=theta[:wanted],
-        covariance=covariance[:wanted, :wanted],
-        influence=np.ascontiguousarray(influence[:, :wanted]),
-        cluster=rows.cluster,
-        cluster_labels=rows.cluster_labels,
-        replicates=deleted,
-        dof=np.full(wanted, np.inf),
-        n_treated=np.full(wanted, count),
-        n_comparison=np.full(wanted, rows.n_units - count),
+    return rows_estimate(
+        rows,
+        design,
+        terms,
+        theta[:wanted],
+        covariance[:wanted, :wanted],
+        np.ascontiguousarray(influence[:, :wanted]),
+        deleted,
+        treated=int(rows.treated.sum()) if regressors is None else rows.n_units,
+        dof=np.inf,
         method=f"dynamic_panel/difference-{steps}",
         inference="GMM, Windmeijer" if steps == 2 else "GMM, cluster",
-        units=rows.units,
-        design=design.to_dict(),
         detail=_detail(problem, moments, theta, weight, covariance, steps, instrument_lags, collapse, used),
     )
 

@@ -19,9 +19,9 @@ IV2SLS on rows built in the test. Errors are cluster-robust (CR0 with G/(G−1))
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from evalkit.arrays import panel_models
@@ -31,7 +31,7 @@ from evalkit.arrays.panel_models import Rows
 from evalkit.design import Design
 from evalkit.errors import DesignError
 from evalkit.estimate import Estimate
-from evalkit.estimators._panel_rows import PanelRows, panel_rows
+from evalkit.estimators._panel_rows import PanelRows, influence_of, panel_rows, rows_estimate
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
 
@@ -92,42 +92,41 @@ def hausman_taylor_effects(
     rows = panel_rows(panel, design, names, treatment=False)
     roles = _Roles(rows, list(exogenous), list(endogenous))
     fit = _solve(rows, roles)
-    clusters, k = len(rows.cluster_labels), len(names) + 1
+    clusters = len(rows.cluster_labels)
     pieces = tsls.pieces(fit.y, fit.x, fit.z, np.ones(len(fit.y)), fit.theta)
-    influence = np.empty((rows.n_units, k))
-    for j in range(k):
-        influence[:, j] = rows.n_units * np.bincount(rows.unit, pieces.scores[:, j], minlength=rows.n_units)
+    influence = influence_of(pieces.scores, rows)
     if replicates is None:
         replicates = clusters <= CLUSTERS_FOR_REPLICATES
     deleted = None
     if replicates:
         deleted = np.stack([_without(rows, roles, c) for c in range(clusters)])
-    return Estimate(
-        terms=pd.MultiIndex.from_arrays([["constant", *names]], names=["term"]),
-        values=fit.theta,
-        covariance=clusters / (clusters - 1) * sandwich(influence, rows.cluster, clusters),
-        influence=influence,
-        cluster=rows.cluster,
-        cluster_labels=rows.cluster_labels,
-        replicates=deleted,
-        dof=np.full(k, float(clusters - 1)),
-        n_treated=np.full(k, rows.n_units),
-        n_comparison=np.zeros(k, dtype=np.int64),
+    return rows_estimate(
+        rows,
+        design,
+        ["constant", *names],
+        fit.theta,
+        clusters / (clusters - 1) * sandwich(influence, rows.cluster, clusters),
+        influence,
+        deleted,
+        treated=rows.n_units,
+        dof=float(clusters - 1),
         method="hausman_taylor",
         inference="CR1",
-        units=rows.units,
-        design=design.to_dict(),
-        detail={
-            "n_obs": len(rows.y),
-            "n_units": rows.n_units,
-            "n_missing": rows.n_missing,
-            "variance_idiosyncratic": fit.variance[0],
-            "variance_effects": fit.variance[1],
-            "endogenous_varying": roles.of("x2"),
-            "endogenous_fixed": roles.of("z2"),
-            "notes": ["단위 효과의 분산이 0으로 추정됨"] if fit.variance[1] == 0 else [],
-        },
+        detail=_detail(rows, roles, fit),
     )
+
+
+def _detail(rows: PanelRows, roles: _Roles, fit: _Fit) -> dict[str, Any]:
+    return {
+        "n_obs": len(rows.y),
+        "n_units": rows.n_units,
+        "n_missing": rows.n_missing,
+        "variance_idiosyncratic": fit.variance[0],
+        "variance_effects": fit.variance[1],
+        "endogenous_varying": roles.of("x2"),
+        "endogenous_fixed": roles.of("z2"),
+        "notes": ["단위 효과의 분산이 0으로 추정됨"] if fit.variance[1] == 0 else [],
+    }
 
 
 class _Roles:

@@ -31,7 +31,7 @@ from evalkit.arrays.panel_models import Rows
 from evalkit.design import Design
 from evalkit.errors import DesignError, nearest
 from evalkit.estimate import Estimate
-from evalkit.estimators._panel_rows import PanelRows, panel_rows
+from evalkit.estimators._panel_rows import PanelRows, influence_of, panel_rows, rows_estimate
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
 
@@ -103,9 +103,7 @@ def instrumental_effects(
     theta, fitted = _fit(y, x, z, rows.weight, names, len(endogenous))
     own = tsls.pieces(y, x, z, rows.weight, theta)
     k = len(names)
-    influence = np.empty((rows.n_units, k))
-    for j in range(k):
-        influence[:, j] = rows.n_units * np.bincount(rows.unit, own.scores[:, j], minlength=rows.n_units)
+    influence = influence_of(own.scores[:, :k], rows)
     n = len(y)
     factor = clusters / (clusters - 1) * (n - 1) / max(n - k - extra, 1)
     if replicates is None:
@@ -113,22 +111,18 @@ def instrumental_effects(
     deleted = None
     if replicates:
         deleted = tsls.without_clusters(tsls.moments(y, x, z, rows.weight, code, clusters))[:, :k]
-    count = _moved(rows, names[0])
-    return Estimate(
-        terms=pd.MultiIndex.from_arrays([names], names=["term"]),
-        values=theta[:k],
-        covariance=factor * sandwich(influence, rows.cluster, clusters),
-        influence=influence,
-        cluster=rows.cluster,
-        cluster_labels=rows.cluster_labels,
-        replicates=deleted,
-        dof=np.full(k, float(clusters - 1)),
-        n_treated=np.full(k, count),
-        n_comparison=np.full(k, rows.n_units - count),
+    return rows_estimate(
+        rows,
+        design,
+        names,
+        theta[:k],
+        factor * sandwich(influence, rows.cluster, clusters),
+        influence,
+        deleted,
+        treated=_moved(rows, names[0]),
+        dof=float(clusters - 1),
         method=f"instrumental_variables/{effects}",
         inference="CV1",
-        units=rows.units,
-        design=design.to_dict(),
         detail=_detail(rows, fitted, x, z, code, list(endogenous), list(instruments), k, effects),
     )
 

@@ -28,7 +28,6 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from evalkit.arrays import panel_models
@@ -37,7 +36,6 @@ from evalkit.design import Design
 from evalkit.errors import DesignError, RefusalError, nearest
 from evalkit.estimate import Estimate
 from evalkit.estimators._panel_models import (
-    CLUSTERED,
     WEIGHTED,
     Covariance,
     Model,
@@ -45,7 +43,7 @@ from evalkit.estimators._panel_models import (
     degrees_of_freedom,
     fitted_model,
 )
-from evalkit.estimators._panel_rows import TREATMENT, PanelRows, panel_rows
+from evalkit.estimators._panel_rows import TREATMENT, PanelRows, regression_rows, rows_estimate
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
 
@@ -105,7 +103,7 @@ def panel_regression(
     covariance : "classic"; "robust" (White); "cluster"; "cluster_period" (design cluster and period);
         "driscoll_kraay" (Bartlett kernel)
     small_sample : with clusters G/(G-1) (n-1)/(n-K), K counting period effects but not unit effects, which are nested
-        (G: the design's clusters, or the periods where they are fewer); with the others n/(n-K), K counting all effects; False = no factor
+        (G: the design's clusters, or the periods where they are fewer); else n/(n-K), K counting all; False = no factor
     lags : of Driscoll-Kraay; None = floor(4 (T/100)^(2/9))
     drift : first differences with a constant, which is a linear trend of the levels
     replicates : whether to leave out each cluster; None = when there are at most 400
@@ -127,49 +125,30 @@ def panel_regression(
     array([2.])
     """
     _check(panel, design, model, covariance)
-    names = list(design.covariates if regressors is None else regressors)
-    rows = panel_rows(panel, design, names, treatment=regressors is None)
-    names = [TREATMENT, *names] if regressors is None else names
-    if not names:
-        raise DesignError("설명변수가 하나도 없음", remedy="regressors 나 공변량을 적을 것")
+    rows, names = regression_rows(panel, design, regressors)
     names, absorbed = _identified(rows, names, model, explicit=regressors is not None)
     matrix, terms = _matrix(rows, names, model, drift)
     fitted = fitted_model(rows, matrix, terms, model, covariance, small_sample, lags)
     least, problem, components = _transformed(rows, matrix, terms, model)
-    wanted = np.arange(len(terms))
-    clusters = len(rows.cluster_labels)
-    values = np.asarray(fitted.params[terms], dtype=np.float64)
     if replicates is None:
-        replicates = clusters <= CLUSTERS_FOR_REPLICATES
-    deleted = None
-    if replicates and components is not None:
-        deleted = panel_models.random_replicates(
-            Rows(matrix, rows.y, rows.weight, rows.unit), rows.cluster, clusters, rows.n_units
-        )
-    elif replicates:
-        deleted = panel_models.replicates(problem, least, wanted, rows.cluster, clusters)
-    factor = (
-        cluster_factor(rows, fitted, model, covariance) if small_sample and covariance in CLUSTERED else 1.0
-    )
+        replicates = len(rows.cluster_labels) <= CLUSTERS_FOR_REPLICATES
+    deleted = _replicates(rows, matrix, problem, least, len(terms), components) if replicates else None
+    factor = cluster_factor(rows, fitted, model, covariance, small_sample)
     detail = _detail(rows, fitted, model, covariance, lags, absorbed, components)
     if model == "correlated_random":
         _mean_test(detail, factor, fitted, terms)
-    count = int(rows.treated.sum()) if regressors is None else rows.n_units
-    return Estimate(
-        terms=pd.MultiIndex.from_arrays([terms], names=["term"]),
-        values=values,
-        covariance=factor * np.asarray(fitted.cov.loc[terms, terms], dtype=np.float64),
-        influence=panel_models.influence(problem, least, wanted, rows.n_units),
-        cluster=rows.cluster,
-        cluster_labels=rows.cluster_labels,
-        replicates=deleted,
-        dof=np.full(len(terms), degrees_of_freedom(rows, fitted, covariance)),
-        n_treated=np.full(len(terms), count),
-        n_comparison=np.full(len(terms), rows.n_units - count),
+    return rows_estimate(
+        rows,
+        design,
+        terms,
+        np.asarray(fitted.params[terms], dtype=np.float64),
+        factor * np.asarray(fitted.cov.loc[terms, terms], dtype=np.float64),
+        panel_models.influence(problem, least, np.arange(len(terms)), rows.n_units),
+        deleted,
+        treated=int(rows.treated.sum()) if regressors is None else rows.n_units,
+        dof=degrees_of_freedom(rows, fitted, covariance),
         method=f"panel_regression/{model}",
         inference=covariance if small_sample else f"{covariance}, no small-sample factor",
-        units=rows.units,
-        design=design.to_dict(),
         detail=detail,
     )
 
@@ -278,6 +257,17 @@ def _differences(rows: PanelRows, matrix: Floats) -> Rows:
     return Rows(
         matrix[here] - matrix[here - 1], rows.y[here] - rows.y[here - 1], np.ones(len(here)), rows.unit[here]
     )
+
+
+def _replicates(
+    rows: PanelRows, matrix: Floats, problem: Rows, least: LeastSquares, k: int, components: Components | None
+) -> Floats:
+    """The slopes without each cluster; with random effects the variance components are estimated anew  # (C, k)"""
+    clusters = len(rows.cluster_labels)
+    if components is None:
+        return panel_models.replicates(problem, least, np.arange(k), rows.cluster, clusters)
+    whole = Rows(matrix, rows.y, rows.weight, rows.unit)
+    return panel_models.random_replicates(whole, rows.cluster, clusters, rows.n_units)
 
 
 def _detail(
