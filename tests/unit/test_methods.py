@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import evalkit
 from evalkit.cli import cli
 from evalkit.errors import UsageError
 from evalkit.methods import Method, description, listing, method, methods, page
@@ -52,6 +53,14 @@ def test_a_card_tells_the_truth(found: Method) -> None:
     assert card.question.endswith("?")
     assert re.search(r"\b(19|20)\d\d\b", card.reference)
     assert card.assumptions
+
+
+def test_every_method_can_be_had_from_the_package() -> None:
+    for found in KNOWN:
+        assert getattr(evalkit, found.card.function) is getattr(
+            import_module(found.home), found.card.function
+        )
+        assert found.card.function in dir(evalkit)
 
 
 def test_no_two_cards_share_a_function() -> None:

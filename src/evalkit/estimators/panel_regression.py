@@ -102,8 +102,8 @@ def panel_regression(
         "treatment") and the design's covariates
     covariance : "classic"; "robust" (White); "cluster"; "cluster_period" (design cluster and period);
         "driscoll_kraay" (Bartlett kernel)
-    small_sample : with clusters G/(G-1) (n-1)/(n-K), K counting period effects but not unit effects, which are nested
-        (G: the design's clusters, or the periods where they are fewer); else n/(n-K), K counting all; False = no factor
+    small_sample : with clusters G/(G-1) (n-1)/(n-K), G the smaller dimension, K with period but not (nested) unit effects;
+        else n/(n-K), K with all effects; False = no factor
     lags : of Driscoll-Kraay; None = floor(4 (T/100)^(2/9))
     drift : first differences with a constant, which is a linear trend of the levels
     replicates : whether to leave out each cluster; None = when there are at most 400
@@ -114,7 +114,7 @@ def panel_regression(
 
     Raises
     ------
-    DesignError : a regressor that the effects absorb or the others explain, nothing observed, one cluster
+    DesignError : a regressor absorbed by the effects or explained by the others, nothing observed, one cluster
     RefusalError : Driscoll-Kraay with at most ten periods; weights in a model that does not take them
 
     Examples
@@ -130,13 +130,11 @@ def panel_regression(
     matrix, terms = _matrix(rows, names, model, drift)
     fitted = fitted_model(rows, matrix, terms, model, covariance, small_sample, lags)
     least, problem, components = _transformed(rows, matrix, terms, model)
-    if replicates is None:
-        replicates = len(rows.cluster_labels) <= CLUSTERS_FOR_REPLICATES
-    deleted = _replicates(rows, matrix, problem, least, len(terms), components) if replicates else None
+    wanted = len(rows.cluster_labels) <= CLUSTERS_FOR_REPLICATES if replicates is None else replicates
+    deleted = _replicates(rows, matrix, problem, least, len(terms), components) if wanted else None
     factor = cluster_factor(rows, fitted, model, covariance, small_sample)
     detail = _detail(rows, fitted, model, covariance, lags, absorbed, components)
-    if model == "correlated_random":
-        _mean_test(detail, factor, fitted, terms)
+    detail |= _mean_test(factor, fitted, terms) if model == "correlated_random" else {}
     return rows_estimate(
         rows,
         design,
@@ -307,7 +305,7 @@ def _detail(
     return detail
 
 
-def _mean_test(detail: dict[str, Any], factor: float, fitted: Any, terms: list[str]) -> None:
+def _mean_test(factor: float, fitted: Any, terms: list[str]) -> dict[str, Any]:
     """Joint Wald test that the unit means have no slope of their own."""
     from scipy.stats import chi2
 
@@ -318,7 +316,7 @@ def _mean_test(detail: dict[str, Any], factor: float, fitted: Any, terms: list[s
         if means
         else 0.0
     )
-    detail |= {
+    return {
         "mean_terms": means,
         "mean_wald": wald,
         "mean_wald_df": len(means),
