@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evalkit.checks.pre_trends import pre_trends
 from evalkit.design import Design
 from evalkit.errors import DataError, DesignError, RefusalError
 from evalkit.estimators.goodman_bacon import goodman_bacon_decomposition
@@ -279,3 +280,15 @@ def test_decomposition_names_every_kind_of_comparison() -> None:
     share = {row["type"]: row["weight"] for row in estimate.detail["by_type"]}
     told = estimate.detail["already_treated"]
     assert told == pytest.approx(share["later_vs_earlier"] + share["later_vs_always"])
+
+
+def test_placebos_feed_the_check_of_pre_trends() -> None:
+    """Event times and base are told so that the check knows which terms lie before the base."""
+    rng = np.random.default_rng(7)
+    d = np.zeros((60, 8))
+    d[:25, 5:] = 1
+    panel = table(d.tolist(), (rng.normal(size=(60, 8)) + 2 * d).tolist())
+    estimate = switching_effects(panel, Design("y", base="varying"), treatment="d", horizons=3, placebos=3)
+    found = pre_trends(estimate, effect=2.0)
+    assert found.detail["periods"] == 3
+    assert found.p_value == pytest.approx(estimate.detail["joint_placebos"]["p_value"], rel=1e-6)

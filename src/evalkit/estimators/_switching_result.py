@@ -85,7 +85,7 @@ def tell(
         method=f"switching/{'average' if average else 'normalized' if options.normalized else 'effects'}",
         inference="dCDH",
         units=panel.units,
-        design=design.to_dict(),
+        design=replace(design, base="universal").to_dict(),
         detail={
             "treatment": options.treatment,
             "paths": path_table(work.paths, work.rows_at, work.rows, work.plan, found.alive),

@@ -34,6 +34,7 @@ from evalkit.arrays.cluster import sandwich
 from evalkit.arrays.event_comparisons import (
     Coefficients,
     Events,
+    Rows,
     Sums,
     averages,
     event_sums,
@@ -43,7 +44,7 @@ from evalkit.arrays.event_comparisons import (
 from evalkit.design import Design
 from evalkit.errors import DesignError, RefusalError
 from evalkit.estimate import Estimate
-from evalkit.estimators._event_sheet import keeps_clusters, read_sheet, sort_rows, unsorted
+from evalkit.estimators._event_sheet import Sheet, keeps_clusters, read_sheet, sort_rows, unsorted
 from evalkit.estimators.cohort_sample import adoption_codes
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
@@ -107,43 +108,20 @@ def goodman_bacon_decomposition(panel: Panel, design: Design) -> Estimate:
     >>> list(found.terms), found.values
     ([('treated_vs_never', 2, 'never')], array([3.]))
     """
-    if design.covariates or design.anticipation:
-        raise RefusalError(
-            "굿맨-베이컨 분해는 공변량과 예상 효과 기간이 없는 식에만 맞음"
-            f" (covariates={list(design.covariates)}, anticipation={design.anticipation})",
-            remedy="둘을 빼고 분해하거나, 무게만 보려면 two_way_weights 를 쓸 것",
-        )
+    _refuse(design)
     sheet = read_sheet(panel, design, "굿맨-베이컨 분해")
     codes = _cohorts(panel, design)
-    holes = np.isnan(sheet.outcome) & (sheet.weight is None or (sheet.weight > 0)[:, None])
-    if holes.any():
-        i, t = np.argwhere(holes)[0]
-        raise DesignError(
-            f"빈 칸이 {int(holes.sum())}개 있어 분해할 수 없음 (균형 패널만)",
-            where=(f"단위 {panel.units[i]}", f"{panel.periods[t]}"),
-            remedy="모든 기간이 관측된 단위만 남기거나 two_way_weights 로 진단할 것",
-        )
     cohorts = np.unique(codes[sheet.used])
-    if len(cohorts) < 2:
-        raise DesignError(
-            f"코호트가 하나뿐이라 견줄 것이 없음 (도입 시점 {cohorts[0]:g})",
-            where=(f"변수 {design.adoption}",),
-            remedy="지원받지 않았거나 다른 때에 받은 단위를 넣을 것",
-        )
+    _require(panel, design, sheet, cohorts)
     atom = np.searchsorted(cohorts, np.where(sheet.used, codes, cohorts[0])).astype(np.int64)
     order, rows = sort_rows(sheet, sheet.used, atom, len(cohorts), [])
     terms, events, share = _comparisons(panel, cohorts, _sizes(rows.w, rows.starts))
     clusters = len(sheet.labels)
     small = keeps_clusters(sheet, len(cohorts), len(panel.periods))
     sums = event_sums(rows, events, clusters if small else 1)
-    whole = sums.whole()
-    values = _gaps(whole, events)[0]
-    treated, others = (means[0, 0] for means in whole.means())
-    inside = 1.0 / whole.treated_weight[0]
-    ratio = whole.treated_weight[0] / whole.others_weight[0]
-    by = Coefficients(inside, treated, inside * ratio, others)
+    values = _gaps(sums.whole(), events)[0]
     n = len(panel.units)
-    psi = unsorted(influence(rows, events, len(events), by) * n, order, n)
+    psi = unsorted(_influence(rows, events, sums.whole()) * n, order, n)
     sizes = np.diff(rows.starts)
     return Estimate(
         terms=pd.MultiIndex.from_tuples(terms, names=["type", "cohort", "comparison"]),
@@ -171,6 +149,34 @@ def goodman_bacon_decomposition(panel: Panel, design: Design) -> Estimate:
             "notes": list(sheet.notes),
         },
     )
+
+
+def _refuse(design: Design) -> None:
+    """Covariates and anticipation change what is decomposed."""
+    if design.covariates or design.anticipation:
+        raise RefusalError(
+            "굿맨-베이컨 분해는 공변량과 예상 효과 기간이 없는 식에만 맞음"
+            f" (covariates={list(design.covariates)}, anticipation={design.anticipation})",
+            remedy="둘을 빼고 분해하거나, 무게만 보려면 two_way_weights 를 쓸 것",
+        )
+
+
+def _require(panel: Panel, design: Design, sheet: Sheet, cohorts: Floats) -> None:
+    """A balanced panel of two cohorts or more."""
+    holes = np.isnan(sheet.outcome) & (sheet.weight is None or (sheet.weight > 0)[:, None])
+    if holes.any():
+        i, t = np.argwhere(holes)[0]
+        raise DesignError(
+            f"빈 칸이 {int(holes.sum())}개 있어 분해할 수 없음 (균형 패널만)",
+            where=(f"단위 {panel.units[i]}", f"{panel.periods[t]}"),
+            remedy="모든 기간이 관측된 단위만 남기거나 two_way_weights 로 진단할 것",
+        )
+    if len(cohorts) < 2:
+        raise DesignError(
+            f"코호트가 하나뿐이라 견줄 것이 없음 (도입 시점 {cohorts[0]:g})",
+            where=(f"변수 {design.adoption}",),
+            remedy="지원받지 않았거나 다른 때에 받은 단위를 넣을 것",
+        )
 
 
 def _cohorts(panel: Panel, design: Design) -> Floats:
@@ -241,6 +247,14 @@ def _gaps(sums: Sums, events: Events) -> Floats:
     treated, others = sums.means()
     a = event_weights(sums, "equal", sums.alive)
     return averages((treated - others)[0], a, events, len(events))
+
+
+def _influence(rows: Rows, events: Events, whole: Sums) -> Floats:
+    """Of each comparison, times 1/N  # (K, n)"""
+    treated, others = (means[0, 0] for means in whole.means())
+    inside = 1.0 / whole.treated_weight[0]
+    ratio = whole.treated_weight[0] / whole.others_weight[0]
+    return influence(rows, events, len(events), Coefficients(inside, treated, inside * ratio, others))
 
 
 def _by_type(kinds: list[str], share: Floats, values: Floats) -> list[dict[str, Any]]:

@@ -36,6 +36,7 @@ and says so. Before the base, comparison units are those not treated in the base
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -110,7 +111,7 @@ def local_projection_effects(
     ----------
     panel : balanced or not; a unit takes part in a comparison when the base and the target period are observed
     design : comparison "not_yet" or "never"; anticipation moves the base and shortens the clean comparison; fixed
-        covariates, and varying ones in the base period; a fixed weight
+        covariates, and varying ones in the base period; a fixed weight; ``base`` is always "universal"
     weighting : "equal" (average effect on the treated), "variance" or "reweighted"
     horizons : first and last event time; None = all that the data hold
     pooled : first and last event time of one pooled term in place of the event study: the mean outcome over these
@@ -236,7 +237,7 @@ def _estimate(
         method=f"local_projection/{weighting}",
         inference="IF" if weighting == "equal" else "CV1",
         units=panel.units,
-        design=design.to_dict(),
+        design=replace(design, base="universal").to_dict(),
         detail={
             "events": _told(layout, fit, wanted),
             "n_obs": n_obs[keep],

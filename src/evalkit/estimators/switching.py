@@ -35,6 +35,7 @@ period by period); with covariates the variance adds the derivative through thei
 between horizons agree with ours where no cluster is given. Missing treatments: see `read_paths`.
 
 ``detail``
+    treatment : its name
     joint_effects, joint_placebos, equal_effects : {statistic, df, p_value} (Wald, χ²); p_value None where no test
     paths : list of event_time, path [D, D_F, …], switchers, share; path [] holds the rest beyond the 20 most frequent
     n_observations : switchers and comparison units over all events of a term, as the reference counts N  # (k,)
@@ -114,7 +115,7 @@ def switching_effects(
     ----------
     panel : balanced or not, without a missing period
     design : outcome, comparison ("not_yet", or "never": units that never change), anticipation, cluster and a fixed
-        weight are read; varying covariates enter by their changes; ``adoption`` is not used
+        weight are read; varying covariates enter by their changes; ``adoption`` is not used, ``base`` is always "universal"
     treatment : name of the varying treatment: 0/1, a number of programmes, or a dose
     horizons : how many effects; None = all that the data hold
     placebos : how many placebos, at most as many as effects; None = all that the data hold
