@@ -10,13 +10,11 @@ sees numpy's buffers), measured in a run of its own. Without OPENBLAS_NUM_THREAD
 from __future__ import annotations
 
 import argparse
-import time
-import tracemalloc
 from collections.abc import Callable
 from functools import partial
-from statistics import median
 
 import numpy as np
+from _measuring import HEADER, line, peak_of, timed
 
 from evalkit.aggregate import event_study
 from evalkit.design import Design
@@ -76,21 +74,6 @@ def sketch(panel: Panel, comparison: str) -> tuple[np.ndarray, np.ndarray]:
     return np.array(values), np.sqrt((influence**2).sum(axis=0)) / len(g)
 
 
-def timed(call: Callable[[], object], repeat: int) -> tuple[float, float]:
-    """Median seconds of `repeat` runs after a warm one, and peak megabytes of one more."""
-    call()
-    seconds = []
-    for _ in range(repeat):
-        begin = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - begin)
-    tracemalloc.start()
-    call()
-    peak = tracemalloc.get_traced_memory()[1] / 2**20
-    tracemalloc.stop()
-    return median(seconds), peak
-
-
 def cases(panel: Panel, comparison: str, draws: int) -> dict[str, Callable[[], object]]:
     """The calls that are timed."""
     design = Design(outcome="y", comparison=comparison, covariates=("x",))
@@ -124,20 +107,17 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--draws", type=int, default=999)
     args = parser.parse_args()
-    print(f"{'units':>8} {'case':<34} {'seconds':>9} {'sketch':>9} {'ratio':>6} {'peak MB':>8}")
+    print(HEADER)
     for units in (20_000, 500_000) if args.large else (20_000,):
         panel = simulate(units)
         repeat = args.repeat if units < 100_000 else max(1, args.repeat // 2)
         for comparison in ("never", "not_yet"):
             agree(panel, comparison)
-            base, _ = timed(partial(sketch, panel, comparison), repeat)
+            theirs = partial(sketch, panel, comparison)
             for label, call in cases(panel, comparison, args.draws).items():
-                seconds, peak = timed(call, repeat)
-                case = f"{comparison} {label}"
-                print(
-                    f"{units:>8,} {case:<34} {seconds:>9.4f} {base:>9.4f} {seconds / base:>6.2f} {peak:>8.0f}",
-                    flush=True,
-                )
+                seconds, base = timed([call, theirs], repeat)
+                name = f"{comparison} {label}"
+                print(line(units, name, seconds, "sketch", base, peak_of(call)), flush=True)
 
 
 if __name__ == "__main__":

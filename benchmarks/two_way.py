@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import time
-import tracemalloc
 from collections.abc import Callable
-from statistics import median
 
 import numpy as np
+from _measuring import HEADER, line, peak_of, timed
 
 from evalkit.design import Design
 from evalkit.estimators.two_way import two_way_effects, two_way_event_study
@@ -127,29 +125,6 @@ def peers(panel: Panel) -> dict[str, Callable[[], object]]:
     }
 
 
-def seconds_of(call: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    call()
-    return time.perf_counter() - begin
-
-
-def timed(calls: list[Callable[[], object]], repeat: int) -> list[float]:
-    """Median seconds of each, run by turns after a warm run, so that a busy machine is as unfair to all."""
-    for call in calls:
-        call()
-    rounds = [[seconds_of(call) for call in calls] for _ in range(repeat)]
-    return [median(column) for column in zip(*rounds, strict=True)]
-
-
-def peak_of(call: Callable[[], object]) -> float:
-    """Megabytes that a call adds at most."""
-    tracemalloc.start()
-    call()
-    peak = tracemalloc.get_traced_memory()[1] / 2**20
-    tracemalloc.stop()
-    return peak
-
-
 Sketch = Callable[[Panel], object]
 Case = tuple[Sketch, Callable[[], object]]
 
@@ -199,17 +174,14 @@ def main() -> None:
     parser.add_argument("--large", action="store_true", help="500,000 units too")
     parser.add_argument("--repeat", type=int, default=7)
     args = parser.parse_args()
-    print(f"{'units':>8} {'case':<36} {'seconds':>9} {'sketch':>9} {'ratio':>6} {'peak MB':>8}")
+    print(HEADER)
     for units in (20_000, 500_000) if args.large else (20_000,):
         panel = simulate(units)
         agree(panel)
         repeat = args.repeat if units < 100_000 else max(1, args.repeat // 2)
         for label, (sketch, call) in cases(panel).items():
             seconds, base = timed([call, lambda sketch=sketch, panel=panel: sketch(panel)], repeat)
-            ratio, peak = seconds / base, peak_of(call)
-            print(
-                f"{units:>8,} {label:<36} {seconds:>9.4f} {base:>9.4f} {ratio:>6.2f} {peak:>8.0f}", flush=True
-            )
+            print(line(units, label, seconds, "sketch", base, peak_of(call)), flush=True)
 
 
 if __name__ == "__main__":
