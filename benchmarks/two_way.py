@@ -152,8 +152,6 @@ def cases(panel: Panel) -> dict[str, Case]:
         ),
         "event study, 5 % of cells missing": (sketch_event_study, lambda: two_way_event_study(panel, holes)),
     }
-    for name, call in peers(panel).items():
-        found[f"pyfixest, {name}"] = (sketch_effects if name == "effects" else sketch_event_study, call)
     return found
 
 
@@ -179,9 +177,13 @@ def main() -> None:
         panel = simulate(units)
         agree(panel)
         repeat = args.repeat if units < 100_000 else max(1, args.repeat // 2)
+        beside = peers(panel)
         for label, (sketch, call) in cases(panel).items():
             seconds, base = timed([call, lambda sketch=sketch, panel=panel: sketch(panel)], repeat)
             print(line(units, label, seconds, "sketch", base, peak_of(call)), flush=True)
+            if label in beside:
+                seconds, theirs = timed([call, beside[label]], repeat)
+                print(line(units, label, seconds, "pyfixest", theirs, peak_of(call)), flush=True)
 
 
 if __name__ == "__main__":
