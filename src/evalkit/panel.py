@@ -179,10 +179,15 @@ class Panel:
         """Cluster code of each unit (N,), and the labels (C,); None makes each unit its own cluster."""
         if name is None:
             return np.arange(len(self.units), dtype=np.int64), self.units
-        codes, labels = pd.factorize(self.constant(name), sort=True)
-        if (codes < 0).any():
+        values = self.constant(name)
+        codes, labels = pd.factorize(values, sort=True)
+        # a text variable holds "" where the table had nothing: such units are no cluster of their own
+        blank = np.array([isinstance(label, str) and not label.strip() for label in labels], dtype=bool)
+        empty = (codes < 0) | (blank[codes] if len(labels) else False)
+        if empty.any():
             raise DataError(
-                f"군집 변수 {name} 이(가) 빈 단위가 {int((codes < 0).sum())}개 있음",
+                f"군집 변수 {name} 이(가) 빈 단위가 {int(empty.sum())}개 있음",
+                where=(f"단위 {self.units[int(np.argmax(empty))]}",),
                 remedy="군집을 채우거나 단위를 제외할 것",
             )
         return codes.astype(np.int64), np.asarray(labels)

@@ -82,6 +82,14 @@ def test_select_and_clusters(frame: pd.DataFrame) -> None:
     assert labels.tolist() == ["a", "c"]
 
 
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_units_without_a_cluster_are_no_cluster_of_their_own(blank: str) -> None:
+    """A text variable holds "" where the table had nothing."""
+    panel = Panel(np.array(["a", "b", "c"]), np.array([2020]), {}, {"sido": np.array(["강원", blank, blank])})
+    with pytest.raises(DataError, match=r"단위 b.*군집 변수 sido 이\(가\) 빈 단위가 2개"):
+        panel.clusters("sido")
+
+
 def test_unknown_variables_name_the_nearest(frame: pd.DataFrame) -> None:
     panel = wide(frame)
     with pytest.raises(DesignError, match="비슷한 이름: jobs"):
