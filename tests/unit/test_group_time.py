@@ -124,8 +124,10 @@ def test_missing_adoption_is_never_treated_and_other_codes_are_refused() -> None
         with pytest.raises(DesignError, match=r"기간이 아님.*\(무한대\)") as caught:
             group_time_effects(panel_of([3.0, wrong, INF, INF]), Design(outcome="y"))
         assert "u1" in str(caught.value)
+        assert ("0 이 아니라" in str(caught.value)) == (wrong == 0.0)
+        assert ("양의 정수" in str(caught.value)) == (wrong != 0.0)
     words = panel_of([3.0, INF], adopted=["2018", ""])
-    with pytest.raises(DesignError, match="숫자가 아님"):
+    with pytest.raises(DesignError, match=r"숫자가 아님 \(예: '2018'\)"):
         group_time_effects(words, Design(outcome="y", adoption="adopted"))
 
 

@@ -65,8 +65,7 @@ def adoption_codes(panel: Panel, name: str) -> Floats:
     raw = panel.constant(name)
     if raw.dtype.kind not in "iufb":
         raise DesignError(
-            f"도입 시점 변수 {name} 이(가) 숫자가 아님",
-            where=(f"{panel.units[0]}",),
+            f"도입 시점 변수 {name} 이(가) 숫자가 아님 (예: {str(raw[0])!r})",
             remedy="처음 지원받은 기간을 숫자로, 지원받지 않은 단위는 빈 값으로 적을 것",
         )
     codes = raw.astype(np.float64)
@@ -77,7 +76,11 @@ def adoption_codes(panel: Panel, name: str) -> Floats:
         raise DesignError(
             f"도입 시점 변수 {name} 의 값 {codes[at]:g} 은(는) 기간이 아님 (같은 문제 {int(wrong.sum())}개 단위)",
             where=(f"단위 {panel.units[at]}",),
-            remedy="지원받지 않은 단위는 0 이 아니라 빈 값(무한대)으로 적을 것",
+            remedy=(
+                "지원받지 않은 단위는 0 이 아니라 빈 값(무한대)으로 적을 것"
+                if codes[at] == 0
+                else "처음 지원받은 기간을 양의 정수로, 지원받지 않은 단위는 빈 값(무한대)으로 적을 것"
+            ),
         )
     return np.asarray(codes)
 
