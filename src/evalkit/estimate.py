@@ -24,6 +24,8 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from evalkit.errors import DataError
 
+# relative size under which a variance is a rounding error
+ROUNDING = 64 * np.finfo(np.float64).eps
 COLUMNS = ("estimate", "std_error", "conf_low", "conf_high", "p_value")
 
 
@@ -195,6 +197,10 @@ class Estimate:
 
         unknown = np.isnan(self.covariance)
         covariance = w @ np.where(unknown, 0.0, self.covariance) @ w.T
+        # a variance that is the rounding error of the larger ones that it is made of is 0, not a small number
+        size = np.abs(w) @ np.sqrt(np.where(unknown, 0.0, self.covariance).diagonal().clip(0.0))
+        gone = covariance.diagonal() <= ROUNDING * size**2
+        covariance[gone, :] = covariance[:, gone] = 0.0
         lost = used.astype(float)
         covariance[(lost @ unknown.astype(float) @ lost.T) > 0] = np.nan
         return replace(

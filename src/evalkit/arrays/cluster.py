@@ -23,6 +23,8 @@ PERFECT = 1 - 1e-9
 # variance inflation above which a delete-one system is examined for lost rank
 INFLATION = 1e9
 NULL = 1e-10
+# sums of scores below this share of the scores themselves are rounding errors: nothing varies between clusters
+CANCELLED = 1e-12
 
 
 def cluster_sums(rows: Floats, cluster: Codes, clusters: int) -> Floats:
@@ -37,9 +39,13 @@ def cluster_sums(rows: Floats, cluster: Codes, clusters: int) -> Floats:
 
 
 def sandwich(influence: Floats, cluster: Codes, clusters: int) -> Floats:
-    """CR0 covariance from influence rows scaled by N: Σ_c S_c S_c' / N²  # (k, k)"""
+    """CR0 covariance from influence rows scaled by N: Σ_c S_c S_c' / N², 0 where scores cancel in every cluster  # (k, k)"""
     sums = cluster_sums(influence, cluster, clusters)
     out: Floats = sums.T @ sums / len(influence) ** 2
+    if sums is not influence:
+        size = np.einsum("nk,nk->k", influence, influence) / len(influence) ** 2
+        gone = np.diag(out) <= CANCELLED**2 * size
+        out[gone, :] = out[:, gone] = 0.0
     return out
 
 
