@@ -20,6 +20,7 @@ from evalkit.arrays.propensity_deletion import cluster_totals
 from evalkit.design import Design
 from evalkit.estimators._group_cells import Rows, in_panel_order, mass_without, seen_in_both
 from evalkit.estimators._group_sample import Floats, GroupSample, Span
+from evalkit.estimators._one_sided import Sides, clusters_in
 from evalkit.estimators.group_time_cells import REASONS
 
 TOO_FEW_DOSES = "지원 규모의 서로 다른 값이 너무 적어 곡선의 계수를 구할 수 없음"
@@ -69,6 +70,7 @@ class _Sums:
     left: Floats  # (C,)
     without: Floats  # (C, R)
     cells: list[tuple[Span, float, Floats]]
+    sides: list[int]  # clusters on the smaller side of each comparison, beyond the fitted coefficients
 
 
 def run_dose_cells(
@@ -88,7 +90,7 @@ def run_dose_cells(
     wanted = np.concatenate([basis.values(grid), basis.slopes(grid)])  # (2m, q)
     n, r = len(sample.codes), len(wanted) + 2
     clusters = len(sample.labels) if replicates else 0
-    sums = _Sums(0.0, np.zeros(r), np.zeros((r, n)), np.zeros(clusters), np.zeros((clusters, r)), [])
+    sums = _Sums(0.0, np.zeros(r), np.zeros((r, n)), np.zeros(clusters), np.zeros((clusters, r)), [], [])
     failed: list[dict[str, Any]] = []
     told: list[dict[str, Any]] = []
     counts: dict[Span, tuple[int, int]] = {}
@@ -111,6 +113,7 @@ def run_dose_cells(
         comparison, places = held or _comparison(sample, members[0], dose, basis)
         deleted = delete_one_dose(comparison, clusters) if clusters else None
         others = sum(len(s.w) for s in comparison.controls)
+        sums.sides.append(_clusters_behind(sample, comparison))
         for cell in members:
             share = shares[cell.cohort]
             value = _add(sample, sums, cell, share, comparison, places, fit, deleted, wanted, dose, basis)
@@ -119,6 +122,16 @@ def run_dose_cells(
             before = counts.get(cell.treated, (0, 0))
             counts[cell.treated] = (max(before[0], len(comparison.treated.w)), max(before[1], others))
     return _close(sample, sums, counts, failed, replicates), told
+
+
+def _clusters_behind(sample: GroupSample, comparison: DoseComparison) -> int:
+    """Clusters on the smaller side; as many treated units as coefficients are fitted exactly and count as one."""
+    total = len(sample.labels)
+    own = comparison.treated
+    exact = int((own.w > 0).sum()) <= len(comparison.basis)
+    treated = 1 if exact else clusters_in([own.cluster], [own.w], total)
+    others = clusters_in([s.cluster for s in comparison.controls], [s.w for s in comparison.controls], total)
+    return min(treated, others)
 
 
 def _where(sample: GroupSample, cell: DoseCell) -> dict[str, Any]:
@@ -228,4 +241,8 @@ def _close(
         max_propensity=np.full(r, np.nan),
         trimmed=np.zeros(r, dtype=np.int64),
         failed=failed,
+        sides=Sides(
+            np.full(r, min(sums.sides, default=0), dtype=np.int64),
+            np.full(r, max(sums.sides, default=0), dtype=np.int64),
+        ),
     )

@@ -25,6 +25,7 @@ from evalkit.design import Design
 from evalkit.errors import DesignError
 from evalkit.estimate import Estimate
 from evalkit.estimators._group_sample import Floats, GroupSample, Ints, Span
+from evalkit.estimators._one_sided import Sides, clusters_in, doubts, without_error
 from evalkit.estimators.group_time_cells import REASONS
 from evalkit.panel import Panel
 
@@ -50,7 +51,7 @@ class GroupCell:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of the result. psi (rows, N) in the panel's order; failed: cells without an estimate."""
+    """Rows of the result. psi (rows, N) in the panel's order; failed: cells without an estimate; sides: clusters behind."""
 
     values: Floats
     psi: Floats
@@ -60,6 +61,7 @@ class Rows:
     max_propensity: Floats
     trimmed: Ints
     failed: list[dict[str, Any]]
+    sides: Sides | None = None
 
 
 @dataclass(slots=True)
@@ -74,6 +76,8 @@ class _Tally:
     counts: list[dict[Span, tuple[int, int]]]
     max_propensity: Floats
     trimmed: Ints
+    least: Ints  # clusters on the smallest side of the cells that count (R,)
+    most: Ints
     kept: list[list[tuple[Span, float]]]  # treated units and value of each cell that counts
     alive: dict[
         Any, NDArray[np.bool_]
@@ -107,6 +111,8 @@ def run_cells(
         counts=[{} for _ in range(rows)],
         max_propensity=np.full(rows, np.nan),
         trimmed=np.zeros(rows, dtype=np.int64),
+        least=np.full(rows, np.iinfo(np.int64).max),
+        most=np.zeros(rows, dtype=np.int64),
         kept=[[] for _ in range(rows)],
         alive={},
     )
@@ -176,6 +182,7 @@ def _fit_group(
         if clusters:
             deleted.append(delete_one(method, fit, comparison, clusters))
     left = mass_without(sample, first.treated, clusters) if clusters else np.zeros(0)
+    behind = min(clusters_behind(sample, comparison) for _, comparison, _ in fits)
     mass = float(sample.share[slice(*first.treated)].sum())
     for cell in members:
         b, t = (0, 1) if pairs else (cell.base, cell.period)
@@ -191,6 +198,7 @@ def _fit_group(
         tally.mass[r] += share
         tally.sums[r] += share * value
         tally.kept[r].append((cell.treated, value))
+        tally.least[r], tally.most[r] = min(tally.least[r], behind), max(tally.most[r], behind)
         _count(tally, cell, fits)
         alive = tally.alive.setdefault(cell.family, np.zeros(clusters, dtype=bool))
         if clusters:
@@ -216,6 +224,15 @@ def _add_base(sample: GroupSample, cell: GroupCell, tally: _Tally, average: bool
         left = mass_without(sample, cell.treated, clusters) if average else np.ones(clusters)
         tally.left[:, r] += left
         tally.without[:, r] += left * np.where(tally.alive[cell.family], 0.0, np.nan)
+
+
+def clusters_behind(sample: GroupSample, comparison: Comparison) -> int:
+    """Clusters on the smaller side of a comparison."""
+    sides = ([comparison.treated], comparison.controls)
+    return min(
+        clusters_in([piece.cluster for piece in side], [piece.w for piece in side], len(sample.labels))
+        for side in sides
+    )
 
 
 def mass_without(sample: GroupSample, treated: Span, clusters: int) -> Floats:
@@ -275,6 +292,7 @@ def _close(
         max_propensity=tally.max_propensity,
         trimmed=tally.trimmed,
         failed=failed,
+        sides=Sides(np.where(tally.most > 0, tally.least, 0), tally.most),
     )
 
 
@@ -305,12 +323,11 @@ def estimate_of_rows(
 
     periods, covariates, dropped (counts), failed (cells with the reason), max_propensity, trimmed, notes
     """
-    alone = int((rows.n_treated[np.isfinite(rows.values)] == 1).sum())
+    covariance = sandwich(rows.psi.T, sample.codes, len(sample.labels))
+    if rows.sides is not None:
+        covariance = without_error(covariance, rows.sides.alone)
     notes = [*sample.notes, *detail.pop("notes", ())]
-    if alone:
-        notes.append(
-            f"지원받은 단위가 하나뿐인 항이 {alone}개 있음: 그 단위의 변동을 알 수 없어 표준오차가 너무 작다"
-        )
+    notes += doubts(rows.sides, terms, rows.values, covariance, design.cluster)
     if rows.failed:
         notes.append(
             f"추정하지 못한 칸 {len(rows.failed)}개는 평균에서 빠짐: 까닭은 detail['failed'] 에 있음"
@@ -318,7 +335,7 @@ def estimate_of_rows(
     return Estimate(
         terms=terms,
         values=rows.values,
-        covariance=sandwich(rows.psi.T, sample.codes, len(sample.labels)),
+        covariance=covariance,
         influence=rows.psi.T,
         cluster=sample.codes,
         cluster_labels=sample.labels,
@@ -373,4 +390,5 @@ def chosen_rows(rows: Rows, kept: NDArray[np.bool_]) -> Rows:
         max_propensity=rows.max_propensity[at],
         trimmed=rows.trimmed[at],
         failed=rows.failed,
+        sides=None if rows.sides is None else rows.sides.chosen(at),
     )

@@ -17,6 +17,7 @@ from evalkit.design import Design
 from evalkit.errors import DesignError
 from evalkit.estimators._group_cells import GroupCell, Rows, run_cells, seen_in_both
 from evalkit.estimators._group_sample import Floats, GroupSample, Ints, Span
+from evalkit.estimators._one_sided import Sides
 
 Combination = Literal["gmm", "never", "separate"]
 
@@ -131,8 +132,20 @@ def combine_cohorts(
             max_propensity=np.array([np.fmax.reduce(rows.max_propensity[at]) for at in plan.members]),
             trimmed=np.array([rows.trimmed[at].sum() for at in plan.members]),
             failed=failed,
+            sides=_sides(rows, weight_rows, plan.members),
         ),
         told,
+    )
+
+
+def _sides(rows: Rows, weights: list[Floats], members: list[Ints]) -> Sides | None:
+    """Clusters behind the comparison cohorts that count."""
+    if rows.sides is None:
+        return None
+    used = [at[np.nan_to_num(w) != 0] for w, at in zip(weights, members, strict=True)]
+    return Sides(
+        np.array([rows.sides.least[at].min(initial=np.iinfo(np.int64).max) for at in used]),
+        np.array([rows.sides.most[at].max(initial=0) for at in used]),
     )
 
 

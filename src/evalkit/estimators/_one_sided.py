@@ -1,0 +1,136 @@
+"""Terms whose standard error the data cannot give, because one cluster stands alone on a side.
+
+A cluster that is alone on a side of a comparison fits its own mean: its scores add up to 0 whatever it did, and a sandwich
+of scores then holds the variance of the other side alone. Such a term gets no standard error, and a note; so does a term
+whose scores cancel within every cluster (its variance is 0 up to rounding). With 2 to 4 clusters on a side the sandwich is
+defined and too small: the note says so, and `evalkit.inference.headline` chooses what may be printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+# clusters on the smaller side under which a sandwich is too small to be read by itself, as in `evalkit.inference.choice`
+FEW = 5
+# groups × clusters beyond which clusters behind a term are not counted
+LIMIT = 20_000_000
+# terms that a note names
+NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Clusters on the smaller side of each term: the least and the most among its cells  # (k,) each"""
+
+    least: Codes
+    most: Codes
+
+    @property
+    def alone(self) -> Bools:
+        """In every cell one cluster stands alone on a side."""
+        return np.asarray(self.most == 1)
+
+    def chosen(self, at: NDArray[np.int64]) -> Sides:
+        """Only some terms."""
+        return Sides(self.least[at], self.most[at])
+
+
+def clusters_in(cluster: Sequence[Codes], weight: Sequence[Floats], clusters: int) -> int:
+    """Clusters with weight in pieces of a sample."""
+    present = np.zeros(clusters, dtype=bool)
+    for code, w in zip(cluster, weight, strict=True):
+        present[code[w > 0]] = True
+    return int(present.sum())
+
+
+def sides_of_terms(
+    cohort: Codes, cluster: Codes, clusters: int, used: Bools | None, tables: Bools, clean: Bools
+) -> Sides | None:
+    """Clusters behind each term, from its cells by cohort and period; None where there are too many to count.
+
+    Parameters
+    ----------
+    cohort, cluster : of each unit  # (N,); used : cells observed (N, T), None = all
+    tables : treated cells of each term  # (J, T, k); clean : cells that serve as comparison  # (J, T)
+    """
+    groups, periods, k = tables.shape
+    if groups * clusters > LIMIT:
+        return None
+    treated = np.zeros((k, clusters), dtype=bool)
+    least, most = np.full(k, np.iinfo(np.int64).max), np.zeros(k, dtype=np.int64)
+    key = cohort * clusters + cluster
+    everyone = None if used is not None else _present(key, None, groups, clusters)
+    for t in range(periods):
+        here = everyone if used is None else _present(key, used[:, t], groups, clusters)
+        assert here is not None
+        hit = tables[:, t, :].T & here.any(axis=1)  # (k, J)
+        count = int((here & clean[:, t, None]).any(axis=0).sum())
+        for row in np.flatnonzero(hit.any(axis=1)):
+            treated[row] |= here[hit[row]].any(axis=0)
+            least[row], most[row] = min(least[row], count), max(most[row], count)
+    own = treated.sum(axis=1)
+    return Sides(np.minimum(own, least), np.minimum(own, most))
+
+
+def _present(key: Codes, used: Bools | None, groups: int, clusters: int) -> Bools:
+    weights = None if used is None else used.astype(np.float64)
+    return np.bincount(key, weights, minlength=groups * clusters).reshape(groups, clusters) > 0
+
+
+def without_error(covariance: Floats, lost: Bools) -> Floats:
+    """The covariance with NaN for the terms that have none."""
+    out = covariance.copy()
+    out[lost, :] = np.nan
+    out[:, lost] = np.nan
+    return out
+
+
+def doubts(
+    sides: Sides | None, terms: pd.MultiIndex, values: Floats, covariance: Floats, cluster: str | None
+) -> list[str]:
+    """Sentences on terms whose standard error is missing, too small, or rests on few clusters.
+
+    Parameters
+    ----------
+    covariance : with NaN for the terms that stand alone
+    cluster : name of the design's cluster, None = units
+    """
+    what = "단위가" if cluster is None else f"군집({cluster})이"
+    known = np.isfinite(values)
+    notes: list[str] = []
+    if sides is not None:
+        some = sides.least == 1
+        for flags, sentence in (
+            (sides.alone, "그 변동을 알 수 없어 표준오차를 비웠다"),
+            (some & ~sides.alone, "일부 칸에서 그러하여 표준오차가 너무 작다"),
+        ):
+            if (flags & known).any():
+                notes.append(
+                    f"지원받은 쪽이나 비교하는 쪽에 {what} 하나뿐인 항이 {_named(terms, flags & known)}: {sentence}"
+                )
+        few = known & ~some & (sides.least > 0) & (sides.least < FEW)
+        if few.any():
+            notes.append(
+                f"한쪽의 {what} {int(sides.least[few].min())}개까지 줄어드는 항이 {_named(terms, few)}:"
+                " 표준오차와 p값이 너무 작기 쉬우니 evalkit.inference.headline 으로 추론을 고를 것"
+            )
+    with np.errstate(invalid="ignore"):
+        still = known & (values != 0) & (np.diag(covariance) == 0)
+    if still.any():
+        notes.append(f"{what} 모두 같은 값을 내어 흩어짐이 0 인 항이 {_named(terms, still)}: 표준오차가 없다")
+    return notes
+
+
+def _named(terms: pd.MultiIndex, flags: Bools) -> str:
+    at = np.flatnonzero(flags)
+    shown = ", ".join("·".join(str(part) for part in terms[i] if str(part)) for i in at[:NAMED])
+    return f"{len(at)}개 있음({shown}{', …' if len(at) > NAMED else ''})"
