@@ -5,7 +5,7 @@
 
     ψ_θ = (ψ_ATT − θ ψ_μ0) / μ0,
 
-so that effect and level share their sampling error. Numbers are shares: 0.12 is 12 %.
+so that effect and level share their sampling error. Numbers are per cent: 12 is 12 %.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from evalkit.errors import RefusalError, UsageError
 from evalkit.estimate import Estimate
 from evalkit.transforms import refuse_percent
 
+PERCENT = 100.0
+
 
 def percent_of(effect: Estimate, counterfactual: Estimate) -> Estimate:
     """Effects in levels over counterfactual means of the same terms.
@@ -31,7 +33,7 @@ def percent_of(effect: Estimate, counterfactual: Estimate) -> Estimate:
 
     Returns
     -------
-    Estimate with the same terms: θ as a share; normal inference from the influence function ("IF")
+    Estimate with the same terms: 100 θ, in per cent; normal inference from the influence function ("IF")
 
     Raises
     ------
@@ -65,20 +67,20 @@ def percent_of(effect: Estimate, counterfactual: Estimate) -> Estimate:
             where=(" ".join(str(part) for part in effect.terms[int(low[0])]),),
             remedy="0 이상인 결과를 쓰거나 수준의 효과를 그대로 적을 것",
         )
-    share = effect.values / level
-    influence = (effect.influence - share * counterfactual.influence) / level
+    percent = PERCENT * effect.values / level
+    influence = (PERCENT * effect.influence - percent * counterfactual.influence) / level
     replicates = None
     if effect.replicates is not None and counterfactual.replicates is not None:
         with np.errstate(invalid="ignore", divide="ignore"):
-            replicates = effect.replicates / counterfactual.replicates
+            replicates = PERCENT * effect.replicates / counterfactual.replicates
         replicates[~np.isfinite(replicates)] = np.nan
     return replace(
         effect,
-        values=share,
+        values=percent,
         covariance=sandwich(influence, effect.cluster, effect.n_clusters),
         influence=influence,
         replicates=replicates,
-        dof=np.full(len(share), np.inf),
+        dof=np.full(len(percent), np.inf),
         method=f"{effect.method}/percent",
         inference="IF",
         detail={
@@ -90,7 +92,7 @@ def percent_of(effect: Estimate, counterfactual: Estimate) -> Estimate:
 
 
 def percent_of_ratio(est: Estimate) -> Estimate:
-    """e^β − 1 of log ratios, with influence e^β ψ and transformed replicates.
+    """100 (e^β − 1) of log ratios, with influence 100 e^β ψ and transformed replicates.
 
     The interval of `Estimate.table` is then symmetric; `percent_table` carries the interval of β over, which cannot
     fall below −100 % and is the one to print.
@@ -103,17 +105,17 @@ def percent_of_ratio(est: Estimate) -> Estimate:
     grown = np.exp(est.values)
     return replace(
         est,
-        values=grown - 1,
-        covariance=est.covariance * grown[:, None] * grown,
-        influence=None if est.influence is None else est.influence * grown,
-        replicates=None if est.replicates is None else np.exp(est.replicates) - 1,
+        values=PERCENT * (grown - 1),
+        covariance=PERCENT**2 * est.covariance * grown[:, None] * grown,
+        influence=None if est.influence is None else PERCENT * est.influence * grown,
+        replicates=None if est.replicates is None else PERCENT * (np.exp(est.replicates) - 1),
         method=f"{est.method}/percent",
         detail={key: value for key, value in est.detail.items() if key != "scale"},
     )
 
 
 def percent_table(est: Estimate, level: float = 0.95) -> pd.DataFrame:
-    """The table of e^β − 1: estimate and bounds are those of β transformed, the p-value is that of β.
+    """The table of 100 (e^β − 1): estimate and bounds are those of β transformed, the p-value is that of β.
 
     Returns
     -------
@@ -122,9 +124,9 @@ def percent_table(est: Estimate, level: float = 0.95) -> pd.DataFrame:
     _on_log_scale(est)
     table = est.table(level)
     grown = np.exp(table["estimate"])
-    table["std_error"] *= grown
+    table["std_error"] *= PERCENT * grown
     for name in ("estimate", "conf_low", "conf_high"):
-        table[name] = np.exp(table[name]) - 1
+        table[name] = PERCENT * (np.exp(table[name]) - 1)
     return table
 
 

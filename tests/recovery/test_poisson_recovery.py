@@ -67,7 +67,7 @@ def percent(parallel: str) -> Draw:
     def draw(rng: np.random.Generator) -> tuple[float, float, float]:
         panel, truth = world(rng, parallel=parallel)
         estimate = percent_effects(panel, Design("y"), by="overall")
-        return float(estimate.values[0]), float(estimate.std_errors[0]), float(np.expm1(truth))
+        return float(estimate.values[0]), float(estimate.std_errors[0]), 100 * float(np.expm1(truth))
 
     return draw
 

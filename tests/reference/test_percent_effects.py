@@ -72,11 +72,11 @@ def test_the_ratio_is_that_of_means_of_the_raw_data() -> None:
             own = adoption == g
             gained += own.sum() * att
             level += own.sum() * (y[own, panel.periods == t].mean() - att)
-    assert found.values[0] == pytest.approx(gained / level, rel=1e-10)
+    assert found.values[0] == pytest.approx(100 * gained / level, rel=1e-10)
 
 
 def test_joint_form_equals_the_ratio_of_two_estimates() -> None:
-    """`percent_of` on the parts gives the same share, influence and replicates (METHODS 2.2, ψ_θ)."""
+    """`percent_of` on the parts gives the same per cent, influence and replicates with ψ_θ = (ψ_ATT − θ ψ_μ0) / μ0."""
     found = percent_effects(s1(), Design("y", cluster="region", covariates=("x1",)))
     terms = part(found, "effect").terms.droplevel("term")
     a, b = (

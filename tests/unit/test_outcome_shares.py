@@ -44,7 +44,7 @@ def test_percent_by_hand() -> None:
     panel = Panel(np.arange(4), np.array([1, 2]), {"y": y}, {"adoption": np.array([2, 2, np.inf, np.inf])})
     estimate = percent_effects(panel, Design("y"), by="cohort")
     assert list(estimate.terms) == [("percent", 2), ("effect", 2), ("counterfactual", 2)]
-    np.testing.assert_allclose(estimate.values, [1.5, 3.0, 2.0], rtol=1e-12)
+    np.testing.assert_allclose(estimate.values, [150.0, 3.0, 2.0], rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -109,13 +109,13 @@ def test_percent_of_a_ratio_and_its_table() -> None:
     est = poisson_effects(panel_of(), Design("y", cluster="r"))
     grown = percent_of_ratio(est)
     table = percent_table(est)
-    assert grown.values[0] == pytest.approx(np.expm1(est.values[0]))
-    assert grown.std_errors[0] == pytest.approx(est.std_errors[0] * np.exp(est.values[0]))
-    np.testing.assert_allclose(grown.replicates, np.expm1(est.replicates))
-    np.testing.assert_allclose(grown.influence, np.exp(est.values[0]) * np.asarray(est.influence))
+    assert grown.values[0] == pytest.approx(100 * np.expm1(est.values[0]))
+    assert grown.std_errors[0] == pytest.approx(100 * est.std_errors[0] * np.exp(est.values[0]))
+    np.testing.assert_allclose(grown.replicates, 100 * np.expm1(est.replicates))
+    np.testing.assert_allclose(grown.influence, 100 * np.exp(est.values[0]) * np.asarray(est.influence))
     plain = est.table()
     for name in ("estimate", "conf_low", "conf_high"):
-        assert table[name].iloc[0] == pytest.approx(np.expm1(plain[name].iloc[0]))
+        assert table[name].iloc[0] == pytest.approx(100 * np.expm1(plain[name].iloc[0]))
     assert table["p_value"].iloc[0] == plain["p_value"].iloc[0]
     for wrong in (grown, percent_effects(panel_of(), Design("y"))):
         with pytest.raises(UsageError, match="로그 척도"):

@@ -42,6 +42,7 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 By = Literal["overall", "event_time", "cohort", "cell"]
 TERMS = ("percent", "effect", "counterfactual")
+PERCENT = 100.0
 CLUSTERS_FOR_REPLICATES = 400
 
 CARDS = (
@@ -100,7 +101,7 @@ def percent_effects(
 
     Returns
     -------
-    Estimate with terms ("term", by): "percent" as a share of 1, "effect" and "counterfactual" in the outcome's unit
+    Estimate with terms ("term", by): "percent" (2.5 is 2.5 %), "effect" and "counterfactual" in the outcome's unit
 
     Raises
     ------
@@ -112,7 +113,7 @@ def percent_effects(
     >>> panel = Panel(np.arange(4), np.array([1, 2]), {"y": np.array([[1, 4.], [1, 6.], [2, 3.], [1, 2.]])},
     ...               {"adoption": np.array([2, 2, np.nan, np.nan])})
     >>> percent_effects(panel, Design("y"), by="overall").values
-    array([1.5, 3. , 2. ])
+    array([150.,   3.,   2.])
     """
     _check(panel, design, by, method)
     sample = build_sample(panel, design, unbalanced=False)
@@ -257,13 +258,13 @@ def _averages(
                     part = np.where(seen, shares * pieces.replicates[q][:, chosen], 0.0)
                     left[q + 1, :, s] = part.sum(axis=1) / np.where(seen, shares, 0.0).sum(axis=1)
         if values[2, s] > 0:
-            values[0, s] = values[1, s] / values[2, s]
-            psi[0, s] = (psi[1, s] - values[0, s] * psi[2, s]) / values[2, s]
+            values[0, s] = PERCENT * values[1, s] / values[2, s]
+            psi[0, s] = (PERCENT * psi[1, s] - values[0, s] * psi[2, s]) / values[2, s]
         else:
             psi[0, s] = np.nan
     if left is not None:
         with np.errstate(invalid="ignore", divide="ignore"):
-            left[0] = np.where(left[2] > 0, left[1] / left[2], np.nan)
+            left[0] = np.where(left[2] > 0, PERCENT * left[1] / left[2], np.nan)
     return values, psi, left
 
 
