@@ -203,6 +203,7 @@ def test_one_treated_unit_has_an_effect_and_no_error() -> None:
     assert (
         plain.std_errors > 0
     ).all()  # of the comparison only: too small, which is why it is not the default
+    assert any("너무 작다" in note for note in plain.detail["notes"])
 
 
 def test_a_cohort_of_one_takes_a_coarser_average() -> None:

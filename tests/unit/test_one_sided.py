@@ -14,9 +14,11 @@ from evalkit.arrays.cluster import sandwich
 from evalkit.design import Design
 from evalkit.estimate import Estimate
 from evalkit.estimators.dose_response import dose_response
+from evalkit.estimators.imputation import imputation_effects
 from evalkit.estimators.phase_paths import phase_path_effects
 from evalkit.estimators.tier_effects import tier_contrasts, tier_effects
 from evalkit.estimators.triple_differences import triple_difference_effects
+from evalkit.estimators.two_stage import two_stage_effects, two_stage_event_study
 from evalkit.panel import Panel
 
 INF = np.inf
@@ -51,6 +53,10 @@ METHODS: dict[str, Callable[[Panel, Design], Estimate]] = {
     "contrasts": lambda p, d: tier_contrasts(p, d, tier="tier", level="overall"),
     "doses": lambda p, d: dose_response(p, d, dose="dose", degree=1, grid=(2.0, 3.0)),
     "triple": lambda p, d: triple_difference_effects(p, d, eligible="target", combination="never"),
+    "imputation": lambda p, d: imputation_effects(p, d, by="event_time"),
+    "imputation, own weights": lambda p, d: imputation_effects(p.with_fixed(own=np.ones(N)), d, by=("own",)),
+    "two stages": two_stage_effects,
+    "two stages, event study": lambda p, d: two_stage_event_study(p, d, window=(-2, 2)),
     "paths": lambda p, d: phase_path_effects(p, d, second="later", level="overall", estimands=("E1",)),
 }
 each = pytest.mark.parametrize("call", METHODS.values(), ids=METHODS.keys())
@@ -71,7 +77,20 @@ def test_one_treated_cluster_has_no_standard_error(call: Callable[[Panel, Design
     shown, lost = missing(est)
     assert shown.any()
     assert lost[shown].all()
-    assert any("군집(one)이 하나뿐인 항" in note or "흩어짐이 0" in note for note in est.detail["notes"])
+    assert any("하나뿐" in note or "흩어짐이 0" in note for note in est.detail["notes"])
+
+
+@each
+def test_one_comparison_cluster_has_no_standard_error(call: Callable[[Panel, Design], Estimate]) -> None:
+    """The path without treatment is that of one cluster, whose own noise no other cluster tells."""
+    place = np.arange(N)
+    data = panel(other=np.where(np.isinf(FIRST), 0, 1 + place % 6), later=np.full(N, INF))
+    est = call(data, Design("y", cluster="other"))
+    shown, lost = missing(est)
+    after = np.ones(len(est), dtype=bool)
+    if "event_time" in est.terms.names:
+        after = np.asarray(est.terms.get_level_values("event_time") >= 0)
+    assert lost[shown & after].all()
 
 
 @each

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from evalkit.arrays.two_stage_moments import Stages
 from evalkit.design import Design
 from evalkit.errors import DataError, DesignError, RefusalError
+from evalkit.estimators._one_sided import Sides, sides_of_terms
 from evalkit.estimators.cohort_sample import adoption_codes, covariate_layers, weight_layers
 from evalkit.panel import Panel
 
@@ -102,6 +103,12 @@ class CleanSample:
             return np.ones(len(self.units))
         seen = (self.weights > 0).sum(axis=1)
         return np.asarray(self.weights.sum(axis=1) / np.maximum(seen, 1))
+
+    def sides(self, tables: Bools) -> Sides:
+        """Clusters behind terms with these treated cells  # tables (J, T, k)"""
+        return sides_of_terms(
+            self.cohort, self.cluster, len(self.labels), self.used, tables, self.clean, self.stratum
+        )
 
     def cell_counts(self, cells: Bools) -> int:
         """Cells used among those marked  # cells (J, T)"""

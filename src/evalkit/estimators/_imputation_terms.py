@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from evalkit.arrays.two_stage_moments import Stages
 from evalkit.errors import DataError, DesignError, UsageError, nearest
 from evalkit.estimators._clean_sample import CleanSample
+from evalkit.estimators._one_sided import Sides
 from evalkit.panel import Panel
 
 Floats = NDArray[np.float64]
@@ -41,6 +42,17 @@ class Terms:
         """The label of a term in words."""
         parts = self.index[k]
         return "·".join(str(part) for part in parts)
+
+    def sides(self, sample: CleanSample, settled: Bools) -> Sides:
+        """Clusters behind the terms; nothing is said of those that are settled already."""
+        tables = np.asarray((self.tables != 0) & self.target[:, :, None])
+        if self.dense:  # cohorts and periods that a weight reaches
+            tables = np.zeros((*self.target.shape, len(self.dense)), dtype=bool)
+            for k, weights in enumerate(self.dense):
+                for g in range(len(self.target)):
+                    tables[g, :, k] = (weights[sample.cohort == g] > 0).any(axis=0)
+        found = sample.sides(tables)
+        return Sides(np.where(settled, 0, found.least), np.where(settled, 0, found.most))
 
 
 def terms_of(panel: Panel, sample: CleanSample, by: By | Sequence[str]) -> Terms:

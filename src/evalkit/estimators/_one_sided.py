@@ -21,7 +21,7 @@ Bools = NDArray[np.bool_]
 
 # clusters on the smaller side under which a sandwich is too small to be read by itself, as in `evalkit.inference.choice`
 FEW = 5
-# groups × clusters beyond which clusters behind a term are not counted
+# groups × clusters beyond which no table of both is made
 LIMIT = 20_000_000
 # terms that a note names
 NAMED = 5
@@ -53,37 +53,66 @@ def clusters_in(cluster: Sequence[Codes], weight: Sequence[Floats], clusters: in
 
 
 def sides_of_terms(
-    cohort: Codes, cluster: Codes, clusters: int, used: Bools | None, tables: Bools, clean: Bools
-) -> Sides | None:
-    """Clusters behind each term, from its cells by cohort and period; None where there are too many to count.
+    cohort: Codes,
+    cluster: Codes,
+    clusters: int,
+    used: Bools | None,
+    tables: Bools,
+    clean: Bools,
+    stratum: Codes | None = None,
+) -> Sides:
+    """Clusters behind each term, from its cells by cohort and period; exact below `FEW`, at least that many above.
 
     Parameters
     ----------
     cohort, cluster : of each unit  # (N,); used : cells observed (N, T), None = all
     tables : treated cells of each term  # (J, T, k); clean : cells that serve as comparison  # (J, T)
+    stratum : of each cohort; comparisons stay within it  # (J,)
     """
     groups, periods, k = tables.shape
-    if groups * clusters > LIMIT:
-        return None
-    treated = np.zeros((k, clusters), dtype=bool)
-    least, most = np.full(k, np.iinfo(np.int64).max), np.zeros(k, dtype=np.int64)
+    sizes = _sizes(cohort, cluster, clusters, used, groups, periods)
+
+    def behind(cells: Bools) -> int:
+        """Clusters in cells of cohort and period: those of the largest, or the union where all are small."""
+        most = int(sizes[cells].max(initial=0))
+        if most == 0 or most >= FEW:
+            return most
+        found: set[int] = set()
+        for j, t in np.argwhere(cells & (sizes > 0)):
+            rows = (cohort == j) & (True if used is None else used[:, t])
+            found.update(np.unique(cluster[rows]).tolist())
+        return len(found)
+
+    layer = np.zeros(groups, dtype=np.int64) if stratum is None else stratum
+    others = np.zeros((int(layer.max()) + 1, periods), dtype=np.int64)
+    for s, t in np.ndindex(others.shape):
+        cells = np.zeros_like(clean)
+        cells[layer == s, t] = clean[layer == s, t]
+        others[s, t] = behind(cells)
+    least, most = np.zeros(k, dtype=np.int64), np.zeros(k, dtype=np.int64)
+    for row in range(k):
+        cells = tables[:, :, row] & (sizes > 0)
+        if cells.any():
+            own, met = behind(cells), others[layer][cells]
+            least[row], most[row] = min(own, met.min()), min(own, met.max())
+    return Sides(least, most)
+
+
+def _sizes(
+    cohort: Codes, cluster: Codes, clusters: int, used: Bools | None, groups: int, periods: int
+) -> Codes:
+    """Clusters seen by cohort and period  # (J, T)"""
     key = cohort * clusters + cluster
-    everyone = None if used is not None else _present(key, None, groups, clusters)
-    for t in range(periods):
-        here = everyone if used is None else _present(key, used[:, t], groups, clusters)
-        assert here is not None
-        hit = tables[:, t, :].T & here.any(axis=1)  # (k, J)
-        count = int((here & clean[:, t, None]).any(axis=0).sum())
-        for row in np.flatnonzero(hit.any(axis=1)):
-            treated[row] |= here[hit[row]].any(axis=0)
-            least[row], most[row] = min(least[row], count), max(most[row], count)
-    own = treated.sum(axis=1)
-    return Sides(np.minimum(own, least), np.minimum(own, most))
-
-
-def _present(key: Codes, used: Bools | None, groups: int, clusters: int) -> Bools:
-    weights = None if used is None else used.astype(np.float64)
-    return np.bincount(key, weights, minlength=groups * clusters).reshape(groups, clusters) > 0
+    out = np.zeros((groups, periods), dtype=np.int64)
+    for t in range(periods if used is not None else 1):
+        rows = slice(None) if used is None else used[:, t]
+        if clusters < len(cluster) and groups * clusters <= LIMIT:
+            table = np.bincount(key[rows], minlength=groups * clusters).reshape(groups, clusters)
+            out[:, t] = (table > 0).sum(axis=1)
+            continue
+        own = cohort[rows] if clusters == len(cluster) else np.unique(key[rows]) // clusters
+        out[:, t] = np.bincount(own, minlength=groups)
+    return out if used is not None else np.repeat(out[:, :1], periods, axis=1)
 
 
 def without_error(covariance: Floats, lost: Bools) -> Floats:
@@ -101,7 +130,7 @@ def doubts(
 
     Parameters
     ----------
-    covariance : with NaN for the terms that stand alone
+    covariance : with NaN for the terms that stand alone, unless the caller asked for a number all the same
     cluster : name of the design's cluster, None = units
     """
     what = "단위가" if cluster is None else f"군집({cluster})이"
@@ -109,8 +138,10 @@ def doubts(
     notes: list[str] = []
     if sides is not None:
         some = sides.least == 1
+        blank = np.isnan(np.diag(covariance))
         for flags, sentence in (
-            (sides.alone, "그 변동을 알 수 없어 표준오차를 비웠다"),
+            (sides.alone & blank, "그 변동을 알 수 없어 표준오차를 비웠다"),
+            (sides.alone & ~blank, "그 변동을 알 수 없어 표준오차가 너무 작다"),
             (some & ~sides.alone, "일부 칸에서 그러하여 표준오차가 너무 작다"),
         ):
             if (flags & known).any():

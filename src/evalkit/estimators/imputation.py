@@ -63,6 +63,7 @@ from evalkit.estimators._clean_cover import Unimputable, facts, known_word, sett
 from evalkit.estimators._clean_sample import CleanSample, draw
 from evalkit.estimators._event_time import cohorts_of
 from evalkit.estimators._imputation_terms import By, Terms, effective_sizes, remarks, terms_of
+from evalkit.estimators._one_sided import doubts
 from evalkit.estimators._two_way_fit import Fit
 from evalkit.estimators._two_way_fit import solve as solve_two_way
 from evalkit.estimators._two_way_sample import Sample
@@ -169,7 +170,8 @@ def imputation_effects(
     averaging = _averaging(sample, averages, leave_out)
     scores = conservative_scores(stages, solution, sample.cluster, len(sample.labels), averaging)
     influence = scores.influence
-    influence[:, few] = np.nan
+    sides = terms.sides(sample, few | (scores.kind < 0))
+    influence[:, few | sides.alone if leave_out else few] = np.nan
     if deleted is not None:
         deleted[:, few] = np.nan
     detail = facts(sample, solution)
@@ -178,7 +180,9 @@ def imputation_effects(
     detail["suppressed"] = [terms.name(k) for k in np.flatnonzero(few).tolist()]
     detail["notes"] += remarks(terms, scores.kind, effective, few, min_effective)
     values = np.where(few, np.nan, solution.values)
-    return _estimate(design, sample, terms, values, influence, deleted, detail)
+    covariance = sandwich(influence, sample.cluster, len(sample.labels))
+    detail["notes"] += doubts(sides, terms.index, values, covariance, design.cluster)
+    return _estimate(design, sample, terms, values, covariance, influence, deleted, detail)
 
 
 def _estimate(
@@ -186,6 +190,7 @@ def _estimate(
     sample: CleanSample,
     terms: Terms,
     values: Floats,
+    covariance: Floats,
     influence: Floats,
     replicates: Floats | None,
     detail: dict[str, Any],
@@ -193,7 +198,7 @@ def _estimate(
     return Estimate(
         terms=terms.index,
         values=values,
-        covariance=sandwich(influence, sample.cluster, len(sample.labels)),
+        covariance=covariance,
         influence=influence,
         cluster=sample.cluster,
         cluster_labels=sample.labels,

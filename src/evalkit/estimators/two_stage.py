@@ -39,6 +39,7 @@ from evalkit.errors import DesignError
 from evalkit.estimate import Estimate
 from evalkit.estimators._clean_cover import Unimputable, facts, settle, solved
 from evalkit.estimators._clean_sample import CleanSample, draw
+from evalkit.estimators._one_sided import doubts, without_error
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
 
@@ -207,14 +208,18 @@ def _estimate(
             remedy="지원받지 않은 단위를 넣거나, window 로 양 끝을 묶거나, reference 를 더 적을 것",
         )
     influence = gmm_influence(stages, solution)
-    clusters = len(sample.labels)
+    sides = sample.sides(stages.tables != 0)
+    covariance = sandwich(influence, sample.cluster, len(sample.labels))
+    covariance = without_error(covariance, sides.alone)
+    detail = facts(sample, solution)
+    detail["notes"] += doubts(sides, terms, solution.values, covariance, design.cluster)
     used = stages.tables != 0
     never = ~np.isfinite(sample.event) & sample.clean
     comparison = int(sample.count(never[:, :, None])[0]) or int(sample.count(sample.clean[:, :, None])[0])
     return Estimate(
         terms=terms,
         values=solution.values,
-        covariance=sandwich(influence, sample.cluster, clusters),
+        covariance=covariance,
         influence=influence,
         cluster=sample.cluster,
         cluster_labels=sample.labels,
@@ -226,5 +231,5 @@ def _estimate(
         inference="IF",
         units=sample.units,
         design=design.to_dict(),
-        detail={**facts(sample, solution), "reference": list(reference)},
+        detail={**detail, "reference": list(reference)},
     )
