@@ -196,7 +196,7 @@ def test_jackknife_is_the_refit(panel: Panel) -> None:
         kept = cluster != c
         dense = least_squares(y[kept], x[kept], w[kept])[:2]
         found = ~np.isnan(replicates[c])
-        np.testing.assert_allclose(replicates[c][found], dense[found], rtol=1e-7, atol=1e-8)
+        np.testing.assert_allclose(replicates[c][found], dense[found], rtol=1e-9, atol=1e-9)
 
 
 def hat(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
