@@ -16,10 +16,13 @@ from evalkit.estimate import Estimate
 from evalkit.estimators.dose_response import dose_response
 from evalkit.estimators.imputation import imputation_effects
 from evalkit.estimators.phase_paths import phase_path_effects
+from evalkit.estimators.repeated_cross_sections import repeated_cross_section_effects
+from evalkit.estimators.spillovers import spillover_effects
 from evalkit.estimators.tier_effects import tier_contrasts, tier_effects
 from evalkit.estimators.triple_differences import triple_difference_effects
 from evalkit.estimators.two_stage import two_stage_effects, two_stage_event_study
 from evalkit.panel import Panel
+from evalkit.sample import Sample
 
 INF = np.inf
 N, T = 48, 6
@@ -44,6 +47,27 @@ def panel(first: Any = FIRST, **fixed: Any) -> Panel:
     return Panel(place, np.arange(2016, 2016 + T), {"y": rng.normal(size=(N, T))}, known)
 
 
+def cross_sections(data: Panel, question: Design) -> Estimate:
+    """The panel's cells as observations of different firms."""
+    n, t = data.shape
+    columns: dict[str, Any] = {name: np.repeat(values, t) for name, values in data.fixed.items()}
+    columns |= {name: values.ravel() for name, values in data.varying.items()}
+    return repeated_cross_section_effects(Sample(np.tile(data.periods, n), columns), question)
+
+
+def rings(data: Panel, question: Design, method: Any = "two_stage") -> Estimate:
+    """Every fourth unit never treated is near from 2018 on."""
+    near = (
+        (np.arange(N) % 4 == 1)[:, None]
+        & (data.periods >= 2018)
+        & np.isinf(data.constant("adoption"))[:, None]
+    )
+    found = spillover_effects(
+        data.with_varying(near=near.astype(float)), question, rings=("near",), method=method
+    )
+    return found.select([0])
+
+
 def overall(data: Panel, question: Design) -> Estimate:
     return tier_effects(data, question, tier="tier", level="overall")
 
@@ -57,6 +81,9 @@ METHODS: dict[str, Callable[[Panel, Design], Estimate]] = {
     "imputation, own weights": lambda p, d: imputation_effects(p.with_fixed(own=np.ones(N)), d, by=("own",)),
     "two stages": two_stage_effects,
     "two stages, event study": lambda p, d: two_stage_event_study(p, d, window=(-2, 2)),
+    "repeated cross-sections": cross_sections,
+    "rings": rings,
+    "rings, one regression": lambda p, d: rings(p, d, "static"),
     "paths": lambda p, d: phase_path_effects(p, d, second="later", level="overall", estimands=("E1",)),
 }
 each = pytest.mark.parametrize("call", METHODS.values(), ids=METHODS.keys())

@@ -56,7 +56,7 @@ def test_ignoring_the_ring_misses_by_the_mean_effect_on_near_controls() -> None:
     none = small().with_varying(near=[[0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 1e-300 * 0]])
     naive = spillover_effects(none, DESIGN, rings=("near",))
     assert naive.values[0] - found.values[0] == pytest.approx(-1 / 3)
-    assert "관측된 칸이 없는 항: near" in naive.detail["notes"]
+    assert "관측된 칸이 없는 항: ring near" in naive.detail["notes"]
 
 
 def test_a_treated_cell_is_treated_whatever_its_ring() -> None:
@@ -68,11 +68,22 @@ def test_a_treated_cell_is_treated_whatever_its_ring() -> None:
 
 
 def test_net_effect_adds_cells_with_their_joint_covariance() -> None:
-    found = spillover_effects(small(), DESIGN, rings=("near",))
+    by_hand = net_effect(spillover_effects(small(), DESIGN, rings=("near",)))
+    np.testing.assert_allclose(by_hand.values, [3.0, 1.0, 4.0], atol=1e-12)
+    twice = small()  # every unit and its twin, so that no region stands alone
+    twice = Panel(
+        np.arange(8),
+        twice.periods,
+        {name: np.concatenate([v, v]) for name, v in twice.varying.items()},
+        {"adoption": np.tile(twice.constant("adoption"), 2), "region": np.arange(8)},
+    )
+    noise = np.random.default_rng(0).normal(size=twice.shape)
+    found = spillover_effects(twice.with_varying(y=twice.values("y") + noise), DESIGN, rings=("near",))
+    assert (found.std_errors > 0).all()
     net = net_effect(found)
-    np.testing.assert_allclose(net.values, [3.0, 1.0, 4.0], atol=1e-12)
+    np.testing.assert_allclose(net.values, found.values @ [[2, 0, 2], [0, 2, 2]], atol=1e-12)
     weighted = net_effect(found, {"direct": 10, "near": 5})
-    np.testing.assert_allclose(weighted.values, [30.0, 5.0, 35.0], atol=1e-12)
+    np.testing.assert_allclose(weighted.values, found.values @ [[10, 0, 10], [0, 5, 5]], atol=1e-12)
     w = np.array([10.0, 5.0])
     assert weighted.covariance[2, 2] == pytest.approx(w @ found.covariance @ w)
     assert weighted.influence is not None

@@ -17,6 +17,7 @@ from evalkit.design import Design
 from evalkit.errors import DesignError
 from evalkit.estimate import Estimate
 from evalkit.estimators._exposure import OUT, Exposure, Terms, patterns, terms_of
+from evalkit.estimators._one_sided import doubts, sides_of_terms, without_error
 from evalkit.estimators._two_way_fit import solve
 from evalkit.estimators._two_way_sample import Sample, draw
 from evalkit.panel import Panel
@@ -51,7 +52,10 @@ def one_regression(panel: Panel, design: Design, exposure: Exposure) -> Estimate
         )
     treated, never = _units_behind(sample, cohort, terms, shared)
     cells = np.einsum("jt,jtk->k", seen, terms.tables)
-    notes = [*exposure.notes, *fit.detail["notes"]]
+    index = _index(terms, "none")
+    clean, hit = shared.states == 0, terms.tables != 0
+    covariance, told = _judged(sample, cohort, hit, clean, index, fit.values, fit.covariance, design)
+    notes = [*exposure.notes, *fit.detail["notes"], *told]
     detail = {
         **fit.detail,
         "cells": cells,
@@ -59,9 +63,9 @@ def one_regression(panel: Panel, design: Design, exposure: Exposure) -> Estimate
         "notes": notes,
     }
     return Estimate(
-        terms=_index(terms, "none"),
+        terms=index,
         values=fit.values,
-        covariance=fit.covariance,
+        covariance=covariance,
         influence=fit.influence,
         cluster=sample.cluster,
         cluster_labels=sample.cluster_labels,
@@ -115,15 +119,8 @@ def two_stages(
     target = (terms.tables != 0).any(axis=2) & ~drawn.lost[:, None]
     clean = (drawn.shared.states == 0) & ~drawn.lost[:, None]
     _require_clean(sample, drawn, clean, target)
-    stages = Stages(
-        sample.outcome,
-        drawn.cohort,
-        clean,
-        target,
-        terms.tables,
-        covariates=sample.dense,
-        weights=sample.weights,
-    )
+    outcome, dense, weights = sample.outcome, sample.dense, sample.weights
+    stages = Stages(outcome, drawn.cohort, clean, target, terms.tables, covariates=dense, weights=weights)
     clusters = len(sample.cluster_labels)
     if replicates is None:
         replicates = design.cluster is not None and clusters <= CLUSTERS_FOR_REPLICATES
@@ -142,10 +139,15 @@ def two_stages(
     detail["slopes"] = solution.theta[stages.n_period_effects :]
     detail["n_clean_units"] = never
     detail["collinear"] = collinear
+    index = _index(terms, "phase" if phases else "event_time" if by_event_time else "none")
+    hit = (terms.tables != 0) & ~drawn.lost[:, None, None]
+    plain = sandwich(fit.influence, sample.cluster, clusters)
+    covariance, told = _judged(sample, drawn.cohort, hit, clean, index, fit.values, plain, design)
+    detail["notes"] += told
     return Estimate(
-        terms=_index(terms, "phase" if phases else "event_time" if by_event_time else "none"),
+        terms=index,
         values=fit.values,
-        covariance=sandwich(fit.influence, sample.cluster, clusters),
+        covariance=covariance,
         influence=fit.influence,
         cluster=sample.cluster,
         cluster_labels=sample.cluster_labels,
@@ -159,6 +161,23 @@ def two_stages(
         design=design.to_dict(),
         detail=detail,
     )
+
+
+def _judged(
+    sample: Sample,
+    cohort: Codes,
+    hit: NDArray[np.bool_],
+    clean: NDArray[np.bool_],
+    index: pd.MultiIndex,
+    values: Floats,
+    covariance: Floats,
+    design: Design,
+) -> tuple[Floats, list[str]]:
+    """The covariance without what one cluster alone on a side cannot give, and sentences on it."""
+    clusters = len(sample.cluster_labels)
+    sides = sides_of_terms(cohort, sample.cluster, clusters, sample.used, hit, clean)
+    covariance = without_error(covariance, sides.alone)
+    return covariance, doubts(sides, index, values, covariance, design.cluster)
 
 
 def _uncovered(sample: Sample, cells: NDArray[np.bool_], collinear: list[str]) -> DesignError:
@@ -250,9 +269,8 @@ def _detail(
         notes.append(
             f"지원이나 고리가 없는 깨끗한 기간이 없어 비교할 기준이 없는 단위 {drawn.n_lost}개는 어느 항에도 들지 않는다."
         )
-    empty = [
-        ring for kind, ring in exposure.labels if (kind, ring) not in {(k, r) for k, r, _ in terms.labels}
-    ]
+    shown = {(kind, ring) for kind, ring, _ in terms.labels}
+    empty = [f"{kind} {ring}".strip() for kind, ring in exposure.labels if (kind, ring) not in shown]
     if empty:
         notes.append(f"관측된 칸이 없는 항: {', '.join(empty)}")
     seen = np.where(drawn.lost[:, None], 0.0, drawn.seen)

@@ -38,6 +38,7 @@ from evalkit.design import Design
 from evalkit.errors import DesignError, RefusalError, nearest
 from evalkit.estimate import Estimate
 from evalkit.estimators._cross_section_rows import CrossSectionRows, draw_rows
+from evalkit.estimators._one_sided import Sides, clusters_in, doubts, without_error
 from evalkit.estimators.group_time_cells import Cell, Results, base_cell, cells_of
 from evalkit.method_card import MethodCard
 from evalkit.sample import Sample
@@ -202,6 +203,20 @@ def _nothing(rows: CrossSectionRows, cells: list[Cell], results: Results) -> Non
     )
 
 
+def _sides(rows: CrossSectionRows, cells: list[Cell], lost: NDArray[np.bool_], clusters: int) -> Sides:
+    """Clusters on the smallest side of each cell, in either period."""
+
+    def count(parts: list[slice]) -> int:
+        return clusters_in([rows.cluster[part] for part in parts], [rows.w[part] for part in parts], clusters)
+
+    found = np.zeros(len(cells), dtype=np.int64)
+    for k, cell in enumerate(cells):
+        if not lost[k] and cell.base != cell.period:
+            pair = (cell.base, cell.period)
+            found[k] = min(min(count([rows.treated(cell, t)]), count(rows.compared(cell, t))) for t in pair)
+    return Sides(found, found)
+
+
 def _assemble(
     sample: Sample,
     design: Design,
@@ -218,11 +233,14 @@ def _assemble(
     results.psi[lost] = np.nan
     if results.replicates is not None:
         results.replicates[:, lost] = np.nan
+    sides = _sides(rows, cells, lost, len(labels))
+    covariance = without_error(sandwich(results.psi.T, codes, len(labels)), sides.alone)
+    terms = pd.MultiIndex.from_arrays([cohorts, periods], names=["cohort", "period"])
     used = np.diff(rows.starts).reshape(len(rows.periods), len(rows.cohorts)).sum(axis=1)
     return Estimate(
-        terms=pd.MultiIndex.from_arrays([cohorts, periods], names=["cohort", "period"]),
+        terms=terms,
         values=results.values,
-        covariance=sandwich(results.psi.T, codes, len(labels)),
+        covariance=covariance,
         influence=results.psi.T,
         cluster=codes,
         cluster_labels=labels,
@@ -248,7 +266,7 @@ def _assemble(
             "dropped": rows.dropped,
             "covariates": list(rows.columns),
             "counts": [[int(t), int(n)] for t, n in zip(rows.periods, used, strict=True)],
-            "notes": list(rows.notes),
+            "notes": [*rows.notes, *doubts(sides, terms, results.values, covariance, design.cluster)],
         },
     )
 
