@@ -2,6 +2,8 @@
 
 Points 1e-8 and standard errors 1e-6 relative are the agreed tolerances; points differ by rounding here, errors by 1e-7,
 because fixest takes its scores one iteration before the end. The numbers on S3 are carried in poisson_S3.json.
+
+poisson_S3.json holds the numbers of the reference file ppml_S3, which a test compares with it where that file is.
 """
 
 from __future__ import annotations
@@ -211,6 +213,16 @@ def test_pyfixest(seed: int) -> None:
         mine = poisson_effects(panel, design, within=within)
         np.testing.assert_allclose(mine.values, theirs.coef().to_numpy(), rtol=1e-6, atol=1e-7)
         np.testing.assert_allclose(mine.std_errors, theirs.se().to_numpy(), rtol=1e-5)
+
+
+@needs_golden
+def test_the_carried_numbers_are_those_of_the_reference_file() -> None:
+    text = (GOLDEN / "open" / "ppml_S3.json").read_text(encoding="utf-8")
+    there = {case["id"]: case["result"] for case in json.loads(text)["cases"]}
+    assert set(CARRIED) == set(there)
+    for case, told in CARRIED.items():
+        for name, values in ((n, v) for n, v in told.items() if n != "call"):
+            assert values == there[case][name], (case, name)
 
 
 def test_percent_of_a_ratio() -> None:
