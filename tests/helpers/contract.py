@@ -60,7 +60,7 @@ def unit_order_does_not_matter(
     if a.influence is not None and b.influence is not None:
         rows = {unit: i for i, unit in enumerate(b.units)}
         at = [rows[unit] for unit in a.units]
-        np.testing.assert_allclose(a.influence, b.influence[at], rtol=1e-7, atol=1e-7)
+        np.testing.assert_allclose(a.influence, b.influence[at], rtol=rtol, atol=rtol)
 
 
 def periods_are_labels(call: Call, panel: Panel, design: Design, shift: int = 7, rtol: float = 1e-9) -> None:
@@ -77,7 +77,7 @@ def periods_are_labels(call: Call, panel: Panel, design: Design, shift: int = 7,
 
 
 def outcome_is_equivariant(
-    call: Call, panel: Panel, design: Design, level: float = 3.0, scale: float = 2.5, rtol: float = 1e-8
+    call: Call, panel: Panel, design: Design, level: float = 3.0, scale: float = 2.5, rtol: float = 1e-9
 ) -> None:
     """y → a + b y gives b times the effects and their errors."""
     changed = panel.with_varying(**{design.outcome: level + scale * panel.values(design.outcome)})

@@ -102,7 +102,7 @@ def test_variance_components_by_hand() -> None:
 def test_contract(missing: float) -> None:
     panel = simulate(4, missing=missing)
     contract.replicates_are_refits(ht, panel, DESIGN)
-    contract.unit_order_does_not_matter(ht, panel, DESIGN, rtol=1e-8)
+    contract.unit_order_does_not_matter(ht, panel, DESIGN)
     contract.influence_gives_the_covariance(ht(panel, DESIGN), rtol=1e-8)
 
 
