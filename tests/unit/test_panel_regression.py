@@ -200,3 +200,90 @@ def test_more_instruments_than_units_is_said() -> None:
     assert "단위 12개보다 많아" in found.detail["notes"][0]
     fewer = dynamic_panel_effects(panel(), DESIGN, regressors=("x",), collapse=True)
     assert fewer.detail["n_instruments"] < found.detail["n_instruments"]
+
+
+# -- what must not be told with confidence, and what must not be taken silently ---------------------------------------
+
+MODELS = ("pooled", "fixed", "two_way", "first_difference", "random", "correlated_random")
+
+
+@pytest.mark.parametrize("code", [0.0, -1.0, 2018.5])
+@pytest.mark.parametrize("model", MODELS)
+def test_an_adoption_code_that_is_no_period_is_refused(code: float, model: Any) -> None:
+    """0 for "never" would make those units treated in every period."""
+    wrong = panel(adoption=np.where(np.arange(N) < 10, 2018.0, code))
+    with pytest.raises(DesignError, match=f"{code:g} 은\\(는\\) 기간이 아님"):
+        panel_regression(wrong, DESIGN, model=model)
+    with pytest.raises(DesignError, match="기간이 아님"):
+        dynamic_panel_effects(wrong, DESIGN, collapse=True)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_one_cluster_alone_on_a_side_has_no_standard_error(model: Any) -> None:
+    for treated in (np.arange(N) == 3, np.arange(N) != 3):
+        found = panel_regression(panel(adoption=np.where(treated, 2018.0, np.nan)), Design("y"), model=model)
+        row = found.table().loc[("treatment",)].squeeze()
+        assert np.isfinite(row["estimate"])
+        assert row.drop("estimate").isna().all()
+        assert any("단위가 하나뿐인 항" in note and "treatment" in note for note in found.detail["notes"])
+
+
+def test_few_clusters_are_told() -> None:
+    for found in (
+        panel_regression(panel(region=np.arange(N) % 3), DESIGN, regressors=("x",)),
+        instrumental_effects(panel(region=np.arange(N) % 3), DESIGN, endogenous=("x",), instruments=("z",)),
+    ):
+        assert any("군집(region)이 3개뿐" in note for note in found.detail["notes"])
+    found = dynamic_panel_effects(panel(region=np.arange(N) % 6), DESIGN, regressors=("x",))
+    assert any("군집이 6개뿐" in note for note in found.detail["notes"])
+
+
+@pytest.mark.parametrize("model", ["pooled", "fixed", "two_way"])
+def test_an_exact_fit_has_no_standard_error(model: Any) -> None:
+    found = panel_regression(panel(double=2 * X, y=2 * X), DESIGN, model=model, regressors=("x",))
+    assert found.values[-1] == pytest.approx(2)
+    assert found.table()[["std_error", "p_value"]].isna().all(axis=None)
+    assert any("남김없이" in note for note in found.detail["notes"])
+
+
+def test_a_saturated_instrument_has_no_standard_error() -> None:
+    two = panel().select(units=[0, 1])
+    found = instrumental_effects(two, Design("y"), endogenous=("x",), instruments=("z",))
+    assert found.table()[["std_error", "p_value"]].isna().all(axis=None)
+
+
+REFUSED: list[tuple[dict[str, Any], dict[str, Any], type[Exception], str]] = [
+    ({}, {"at_risk": "x"}, RefusalError, "at_risk=x"),
+    ({}, {"covariates": ("x", "x")}, DesignError, "x 을\\(를\\) 두 번"),
+    ({}, {"covariates": ("y",)}, DesignError, "y 이\\(가\\) 설명변수에도"),
+    ({"adoption": np.full(N, np.nan)}, {}, DesignError, "지원받은 관측값이 하나도"),
+    ({"y": np.full((N, T), 5.0)}, {}, DesignError, "모두 5 로 같음"),
+]
+
+
+@pytest.mark.parametrize(("changes", "asked", "kind", "words"), REFUSED)
+@pytest.mark.parametrize("model", MODELS)
+def test_what_the_design_asks_is_not_passed_over(
+    changes: dict[str, Any], asked: dict[str, Any], kind: type[Exception], words: str, model: Any
+) -> None:
+    with pytest.raises(kind, match=words):
+        panel_regression(panel(**changes), replace(DESIGN, **asked), model=model)
+
+
+def test_everyone_treated_at_once_is_the_period_effect() -> None:
+    with pytest.raises(DesignError, match=r"treatment.*효과와 겹치"):
+        panel_regression(panel(adoption=np.full(N, 2018.0)), DESIGN, model="two_way")
+
+
+def test_difference_gmm_does_not_depend_on_the_unit_of_measure() -> None:
+    """Sales in won or in hundreds of millions: the same slopes; and a covariate that never changes is named."""
+    plain = dynamic_panel_effects(panel(), DESIGN, regressors=("x",), collapse=True)
+    won = dynamic_panel_effects(panel(y=Y * 1e12), DESIGN, regressors=("x",), collapse=True)
+    unit = np.array([1, 1e12])
+    np.testing.assert_allclose(won.values, plain.values * unit, rtol=1e-9)
+    np.testing.assert_allclose(won.std_errors, plain.std_errors * unit, rtol=1e-9)
+    assert won.replicates is not None
+    assert plain.replicates is not None
+    np.testing.assert_allclose(won.replicates, plain.replicates * unit, rtol=1e-7)
+    with pytest.raises(DesignError, match=r"size.*차분하면 사라짐"):
+        dynamic_panel_effects(panel(), replace(DESIGN, covariates=("size",)), collapse=True)

@@ -31,6 +31,7 @@ def fitted_model(
 ) -> Any:
     """The regression by linearmodels."""
     from linearmodels import panel as peer
+    from linearmodels.panel.utility import AbsorbingEffectError
 
     index = pd.MultiIndex.from_arrays([rows.unit, rows.period], names=["unit", "period"])
     y = pd.Series(rows.y, index=index, name="y")
@@ -63,10 +64,10 @@ def fitted_model(
             model, peer.RandomEffects
         )
         return kind(y, x).fit(**arguments)
-    except ValueError as error:
+    except (ValueError, AbsorbingEffectError) as error:
         names = ", ".join(terms)
         raise DesignError(
-            f"회귀를 풀 수 없음: 설명변수 {names} 이(가) 서로 겹치거나 관측이 모자람",
+            f"회귀를 풀 수 없음: 설명변수 {names} 이(가) 서로 또는 효과와 겹치거나 관측이 모자람",
             where=(f"모형 {model}", f"관측 {len(rows.y)}개"),
             remedy="겹치는 설명변수를 빼거나 기간을 더할 것",
         ) from error

@@ -11,8 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evalkit.design import Design
-from evalkit.errors import DataError, DesignError, nearest
+from evalkit.errors import DataError, DesignError, RefusalError, nearest
 from evalkit.estimate import Estimate
+from evalkit.estimators._one_sided import FEW, Sides, clusters_in, doubts, without_error
+from evalkit.estimators.cohort_sample import adoption_codes
 from evalkit.panel import Panel
 
 Floats = NDArray[np.float64]
@@ -55,6 +57,8 @@ class PanelRows:
 
 
 TREATMENT = "treatment"
+# a standard error below this share of its value, or of its scores, is a rounding error
+ROUNDING = 1e-12
 
 
 def rows_estimate(
@@ -72,10 +76,29 @@ def rows_estimate(
     inference: str,
     detail: dict[str, Any],
 ) -> Estimate:
-    """The Estimate of a regression on these rows; ``treated`` units stand behind every term."""
+    """The Estimate of a regression on these rows; ``treated`` units stand behind every term.
+
+    A variance that is only rounding (a saturated fit), and that of a treatment indicator with one cluster alone on a side,
+    is taken out, as all are where ``detail["exact"]``; ``detail["notes"]`` says so.
+    """
     k = len(terms)
+    index = pd.MultiIndex.from_arrays([terms], names=["term"])
+    size = np.square(influence).sum(axis=0) / rows.n_units**2
+    variance = np.diag(covariance)
+    covariance = covariance.copy()
+    gone = (variance <= ROUNDING**2 * size) | (variance <= (ROUNDING * values) ** 2)
+    covariance[gone, :] = covariance[:, gone] = 0.0
+    sides = _treatment_sides(rows, terms)
+    exact = bool(detail.get("exact"))
+    covariance = without_error(covariance, sides.alone | exact)
+    detail["notes"] = [
+        *detail["notes"],
+        *doubts(sides, index, values, covariance, design.cluster),
+        *_few(rows, design),
+        *(["설명변수가 결과를 남김없이 설명하여 오차를 알 수 없다: 표준오차를 비웠다"] if exact else []),
+    ]
     return Estimate(
-        terms=pd.MultiIndex.from_arrays([terms], names=["term"]),
+        terms=index,
         values=values,
         covariance=covariance,
         influence=influence,
@@ -93,6 +116,34 @@ def rows_estimate(
     )
 
 
+def _few(rows: PanelRows, design: Design) -> list[str]:
+    clusters = len(rows.cluster_labels)
+    if clusters >= FEW:
+        return []
+    what = "단위가" if design.cluster is None else f"군집({design.cluster})이"
+    return [
+        f"{what} {clusters}개뿐이라 표준오차와 p값이 너무 작기 쉬움: evalkit.inference 의 방법으로 다시 볼 것"
+    ]
+
+
+def _treatment_sides(rows: PanelRows, terms: list[str]) -> Sides:
+    """Clusters behind the treatment indicator: with it on, and with it off in a period in which it is on for others."""
+    least, most = np.zeros(len(terms), dtype=np.int64), np.zeros(len(terms), dtype=np.int64)
+    if TREATMENT in terms and TREATMENT in rows.variables:
+        on, clusters = rows.variables[TREATMENT], len(rows.cluster_labels)
+        code = rows.cluster[rows.unit]
+        others = [
+            clusters_in([code[rows.period == t]], [1.0 - on[rows.period == t]], clusters)
+            for t in np.unique(rows.period[on > 0])
+        ]
+        met = [count for count in others if count]
+        own = clusters_in([code], [on], clusters)
+        for name in (TREATMENT, f"mean_{TREATMENT}"):
+            if name in terms and met:
+                least[terms.index(name)], most[terms.index(name)] = min(own, *met), min(own, max(met))
+    return Sides(least, most)
+
+
 def influence_of(scores: Floats, rows: PanelRows) -> Floats:
     """N times the sum of row scores (n, k) by unit  # (N, k)"""
     out = np.empty((rows.n_units, scores.shape[1]))
@@ -106,9 +157,12 @@ def panel_rows(panel: Panel, design: Design, names: Sequence[str], *, treatment:
 
     Raises
     ------
-    DesignError : a variable is missing or not a number, nothing is observed, one unit or one cluster
+    DesignError : a variable is missing, not a number, named twice or the outcome itself; nothing is observed or treated;
+        one unit or one cluster
     DataError : infinite values, negative weights
+    RefusalError : ``at_risk``
     """
+    _check_names(design, names)
     if design.link != "levels":
         raise DesignError(
             "패널 회귀는 수준(levels)의 결과만 다룸", remedy="link 를 levels 로 두거나 포아송 회귀를 쓸 것"
@@ -132,6 +186,16 @@ def panel_rows(panel: Panel, design: Design, names: Sequence[str], *, treatment:
     if not used.any():
         raise DesignError(
             f"결과 {design.outcome} 와(과) 설명변수가 함께 관측된 칸이 없음", remedy="변수와 기간을 확인할 것"
+        )
+    if treatment and not wide[TREATMENT][used].any():
+        raise DesignError(
+            "지원받은 관측값이 하나도 없음",
+            where=(f"결과 {design.outcome}", f"도입 {design.adoption}"),
+            remedy="도입 시점이 자료의 기간 안에 있는지, 지원받은 단위의 값이 비지 않았는지 확인할 것",
+        )
+    if np.ptp(outcome[used]) == 0:
+        raise DesignError(
+            f"결과 {design.outcome} 의 값이 모두 {outcome[used][0]:g} 로 같음", remedy="결과 변수를 확인할 것"
         )
     keep = used.any(axis=1)
     codes, labels = panel.clusters(design.cluster)
@@ -171,6 +235,22 @@ def regression_rows(
     return rows, names
 
 
+def _check_names(design: Design, names: Sequence[str]) -> None:
+    twice = [name for place, name in enumerate(names) if name in names[:place]]
+    if twice:
+        raise DesignError(f"설명변수 {twice[0]} 을(를) 두 번 적음", remedy="한 번만 적을 것")
+    if design.outcome in names:
+        raise DesignError(
+            f"결과 {design.outcome} 이(가) 설명변수에도 있음: 스스로를 남김없이 설명함",
+            remedy="설명변수와 공변량에서 뺄 것",
+        )
+    if design.at_risk is not None:
+        raise RefusalError(
+            f"패널 회귀는 기준 기간이 없어 at_risk={design.at_risk} 를 쓸 수 없음",
+            remedy="위험에 놓인 단위만 골라 panel.select 로 넘기거나 group_time_effects 를 쓸 것",
+        )
+
+
 def wide_variable(panel: Panel, name: str) -> Floats:
     """A varying or fixed numeric variable  # (N, T)"""
     if name in panel.varying:
@@ -188,15 +268,13 @@ def wide_variable(panel: Panel, name: str) -> Floats:
 
 
 def adoption_dates(panel: Panel, design: Design) -> Floats:
-    """First treated periods, +inf = never  # (N,)"""
-    raw = panel.constant(design.adoption)
-    if raw.dtype.kind not in "iufb":
-        raise DesignError(
-            f"도입 시점 변수 {design.adoption} 이(가) 숫자가 아님",
-            remedy="처음 지원받은 기간을 숫자로, 지원받지 않은 단위는 빈 값으로 적을 것",
-        )
-    values = raw.astype(np.float64)
-    return np.where(np.isnan(values), np.inf, values)
+    """First treated periods, +inf = never  # (N,)
+
+    Raises
+    ------
+    DesignError : a code is not a whole positive period
+    """
+    return adoption_codes(panel, design.adoption)
 
 
 def _weight(panel: Panel, name: str | None) -> Floats:

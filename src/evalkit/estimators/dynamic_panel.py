@@ -33,6 +33,7 @@ from evalkit.errors import DesignError
 from evalkit.estimate import Estimate
 from evalkit.estimators._panel_rows import (
     TREATMENT,
+    PanelRows,
     adoption_dates,
     regression_rows,
     rows_estimate,
@@ -106,7 +107,8 @@ def dynamic_panel_effects(
     rows, names = regression_rows(panel, design, regressors)
     kept = np.isin(panel.units, rows.units)
     x = [_wide(panel, design, name)[kept] for name in names]
-    problem, used = _differenced(panel.values(design.outcome)[kept], x, lags, instrument_lags, collapse)
+    y, x, unit = _scaled(panel.values(design.outcome)[kept], x, names, lags)
+    problem, used = _differenced(y, x, lags, instrument_lags, collapse)
     terms = [*(f"lag_{i}" for i in range(1, lags + 1)), *names]
     moments = gmm.unit_moments(problem, rows.n_units)
     theta, weight = _points(problem, moments, steps, design.outcome)
@@ -115,22 +117,22 @@ def dynamic_panel_effects(
     influence = gmm.influence(moments, theta, weight)
     robust = sandwich(influence, rows.cluster, clusters)
     covariance = gmm.corrected_covariance(moments) if steps == 2 else robust
-    if replicates is None:
-        replicates = clusters <= CLUSTERS_FOR_REPLICATES
-    deleted = gmm.without_clusters(moments, steps, rows.cluster, clusters)[:, :wanted] if replicates else None
+    left = _without(moments, steps, rows, replicates)
+    detail = _detail(problem, moments, theta, weight, covariance, steps, instrument_lags, collapse, used)
+    detail["notes"] += _few_clusters(clusters, rows.n_units, problem.z.shape[1])
     return rows_estimate(
         rows,
         design,
         terms,
-        theta[:wanted],
-        covariance[:wanted, :wanted],
-        np.ascontiguousarray(influence[:, :wanted]),
-        deleted,
+        theta[:wanted] * unit,
+        covariance[:wanted, :wanted] * unit[:, None] * unit,
+        influence[:, :wanted] * unit,
+        None if left is None else left[:, :wanted] * unit,
         treated=int(rows.treated.sum()) if regressors is None else rows.n_units,
         dof=np.inf,
         method=f"dynamic_panel/difference-{steps}",
         inference="GMM, Windmeijer" if steps == 2 else "GMM, cluster",
-        detail=_detail(problem, moments, theta, weight, covariance, steps, instrument_lags, collapse, used),
+        detail=detail,
     )
 
 
@@ -161,6 +163,48 @@ def _wide(panel: Panel, design: Design, name: str) -> Floats:
     if name == TREATMENT:
         return (panel.periods[None, :] >= adoption_dates(panel, design)[:, None]).astype(np.float64)
     return wide_variable(panel, name)
+
+
+def _without(moments: GmmMoments, steps: int, rows: PanelRows, asked: bool | None) -> Floats | None:
+    """Coefficients without each cluster, if asked for  # (C, K)"""
+    clusters = len(rows.cluster_labels)
+    if not (clusters <= CLUSTERS_FOR_REPLICATES if asked is None else asked):
+        return None
+    return gmm.without_clusters(moments, steps, rows.cluster, clusters)
+
+
+def _few_clusters(clusters: int, units: int, instruments: int) -> list[str]:
+    if clusters == units or clusters > instruments:
+        return []
+    return [
+        f"도구변수 {instruments}개에 군집이 {clusters}개뿐이라 표준오차와 p값이 너무 작음:"
+        " collapse=True 로 도구변수를 줄이거나 더 잘게 나뉜 군집을 쓸 것"
+    ]
+
+
+def _scaled(
+    y: Floats, x: list[Floats], names: list[str], lags: int
+) -> tuple[Floats, list[Floats], NDArray[np.float64]]:
+    """Outcome and regressors with changes of size 1, whatever their units of measure; and the unit of each term.
+
+    Raises
+    ------
+    DesignError : a regressor that does not change over time, which differences take away
+    """
+    sizes = []
+    for values in (y, *x):
+        change = np.diff(values, axis=1)
+        seen = change[np.isfinite(change)]
+        sizes.append(float(np.sqrt(np.square(seen).mean())) if len(seen) else 1.0)
+    for name, size in zip(names, sizes[1:], strict=True):
+        if not size > 0:
+            raise DesignError(
+                f"설명변수 {name} 이(가) 시간에 따라 변하지 않아 차분하면 사라짐",
+                remedy=f"{name} 을(를) 뺄 것",
+            )
+    own, *others = (size if size > 0 else 1.0 for size in sizes)
+    unit = np.array([1.0] * lags + [own / size for size in others])
+    return y / own, [v / size for v, size in zip(x, others, strict=True)], unit
 
 
 def _differenced(

@@ -89,6 +89,9 @@ def hausman_taylor_effects(
             remedy="설계에서 가중치를 뺄 것",
         )
     names = [*exogenous, *endogenous]
+    twice = [name for name in exogenous if name in endogenous]
+    if twice:
+        raise DesignError(f"변수 {twice[0]} 이(가) 외생과 내생에 함께 있음", remedy="한 곳에서 뺄 것")
     rows = panel_rows(panel, design, names, treatment=False)
     roles = _Roles(rows, list(exogenous), list(endogenous))
     fit = _solve(rows, roles)
@@ -138,9 +141,6 @@ class _Roles:
             name: ("z" if name in rows.fixed else "x") + ("1" if name in exogenous else "2")
             for name in self.names
         }
-        twice = [name for name in exogenous if name in endogenous]
-        if twice:
-            raise DesignError(f"변수 {twice[0]} 이(가) 외생과 내생에 함께 있음", remedy="한 곳에서 뺄 것")
         if not self.of("z2") and not self.of("z1"):
             raise DesignError(
                 "시간에 따라 변하지 않는 설명변수가 없음", remedy='panel_regression 의 model="fixed" 를 쓸 것'

@@ -16,7 +16,7 @@ sss), vcovSCC (HC0), vcovDC. Where it differs: the factor of "robust" and "drisc
 does not (the test pins both); other variance components (Amemiya, Wallace–Hussain, Nerlove), HC3 and PCSE
 are not offered; ``influence`` takes the variance components as known, ``replicates`` estimates them anew.
 
-``detail``: model; n_obs, n_units, n_missing; df_resid; r2 (within, between, overall where the model has them);
+``detail``: model; n_obs, n_units, n_missing; df_resid; exact (nothing is left of the outcome: no standard errors); r2 (within, between, overall where the model has them);
 variance_idiosyncratic, variance_effects, theta_min, theta_max (random); mean_terms, mean_wald, mean_wald_df, mean_wald_p
 (correlated random: joint test of the unit means); f_pooled, f_pooled_p (fixed: are the effects there at all);
 absorbed (regressors that the effects absorb); lags (Driscoll–Kraay); notes
@@ -125,13 +125,12 @@ def panel_regression(
     array([2.])
     """
     _check(panel, design, model, covariance)
-    rows, names = regression_rows(panel, design, regressors)
-    names, absorbed = _identified(rows, names, model, explicit=regressors is not None)
+    rows, asked = regression_rows(panel, design, regressors)
+    names, absorbed = _identified(rows, asked, model, explicit=regressors is not None)
     matrix, terms = _matrix(rows, names, model, drift)
     fitted = fitted_model(rows, matrix, terms, model, covariance, small_sample, lags)
     least, problem, components = _transformed(rows, matrix, terms, model)
-    wanted = len(rows.cluster_labels) <= CLUSTERS_FOR_REPLICATES if replicates is None else replicates
-    deleted = _replicates(rows, matrix, problem, least, len(terms), components) if wanted else None
+    deleted = _replicates(rows, matrix, problem, least, len(terms), components, replicates)
     factor = cluster_factor(rows, fitted, model, covariance, small_sample)
     detail = _detail(rows, fitted, model, covariance, lags, absorbed, components)
     detail |= _mean_test(factor, fitted, terms) if model == "correlated_random" else {}
@@ -233,6 +232,12 @@ def _transformed(
         whole = _differences(rows, matrix)
     elif model in ("random", "correlated_random"):
         components = panel_models.swamy_arora(whole, rows.n_units)
+        if not components.idiosyncratic > 1e-24 * float(rows.y @ rows.y) / len(rows.y):
+            raise DesignError(
+                f"설명변수 {', '.join(terms)} 와(과) 단위 효과가 결과를 남김없이 설명하여 확률효과를 쓸 수 없음",
+                where=(f"모형 {model}",),
+                remedy='model="fixed" 를 쓰거나, 결과에서 계산한 변수가 설명변수에 있는지 확인할 것',
+            )
         whole = panel_models.within(whole, rows.n_units, components.share)
     fit = panel_models.least_squares(whole)
     lost = [term for term, kept in zip(terms, fit.kept[: len(terms)], strict=True) if not kept]
@@ -258,10 +263,18 @@ def _differences(rows: PanelRows, matrix: Floats) -> Rows:
 
 
 def _replicates(
-    rows: PanelRows, matrix: Floats, problem: Rows, least: LeastSquares, k: int, components: Components | None
-) -> Floats:
-    """The slopes without each cluster; with random effects the variance components are estimated anew  # (C, k)"""
+    rows: PanelRows,
+    matrix: Floats,
+    problem: Rows,
+    least: LeastSquares,
+    k: int,
+    components: Components | None,
+    asked: bool | None,
+) -> Floats | None:
+    """The slopes without each cluster, if asked for; with random effects the variance components anew  # (C, k)"""
     clusters = len(rows.cluster_labels)
+    if not (clusters <= CLUSTERS_FOR_REPLICATES if asked is None else asked):
+        return None
     if components is None:
         return panel_models.replicates(problem, least, np.arange(k), rows.cluster, clusters)
     whole = Rows(matrix, rows.y, rows.weight, rows.unit)
@@ -283,6 +296,7 @@ def _detail(
         "n_units": rows.n_units,
         "n_missing": rows.n_missing,
         "df_resid": float(fitted.df_resid),
+        "exact": bool(fitted.resid_ss <= 1e-24 * fitted.total_ss),
         "r2": {name: float(getattr(fitted, f"rsquared_{name}")) for name in ("within", "between", "overall")},
         "absorbed": absorbed,
         "notes": [f"단위 효과에 흡수되어 뺀 공변량: {', '.join(absorbed)}"] if absorbed else [],
