@@ -25,6 +25,8 @@ INFLATION = 1e9
 NULL = 1e-10
 # sums of scores below this share of the scores themselves are rounding errors: nothing varies between clusters
 CANCELLED = 1e-12
+# a standard error below this share of the largest value that an estimate is made of is a rounding error
+ROUNDED = 1e-13
 
 
 def cluster_sums(rows: Floats, cluster: Codes, clusters: int) -> Floats:
@@ -46,6 +48,14 @@ def sandwich(influence: Floats, cluster: Codes, clusters: int) -> Floats:
         size = np.einsum("nk,nk->k", influence, influence) / len(influence) ** 2
         gone = np.diag(out) <= CANCELLED**2 * size
         out[gone, :] = out[:, gone] = 0.0
+    return out
+
+
+def without_rounding(covariance: Floats, scale: Floats | float) -> Floats:
+    """The covariance (k, k), 0 for estimates whose standard error is only the rounding of values as large as `scale`."""
+    nothing = np.diag(covariance) <= (ROUNDED * np.broadcast_to(scale, len(covariance))) ** 2
+    out: Floats = covariance.copy()
+    out[nothing, :] = out[:, nothing] = 0.0
     return out
 
 

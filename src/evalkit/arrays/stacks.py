@@ -63,6 +63,12 @@ class Sums:
         held = mass > 1e-12 * whole.mass
         return Sums(np.where(held, mass, 0.0), np.where(held[..., None], whole.sums - self.sums, 0.0))
 
+    @property
+    def clusters_by_side(self) -> tuple[int, NDArray[np.int64]]:
+        """Clusters with treated units in any stack, and with comparison units in each  # (A,)"""
+        held = self.mass > 0
+        return int(held[:, 1].any(axis=0).sum()), held[:, 0].sum(axis=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Pooled:
