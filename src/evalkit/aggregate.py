@@ -320,7 +320,12 @@ def _covariance(est: Estimate, influence: Floats | None, weights: Floats) -> Flo
             np.nan
         )  # an unknown variance stays unknown
         return covariance
-    return sandwich(influence, est.cluster, est.n_clusters)
+    covariance = sandwich(influence, est.cluster, est.n_clusters)
+    # cells whose variance the data cannot give (one cluster alone on a side) do not give one together either
+    blind = np.isnan(np.diag(est.covariance)) & np.isfinite(est.values)
+    lost = np.array([used.any() and bool(blind[used].all()) for used in weights != 0])
+    covariance[lost, :] = covariance[:, lost] = np.nan
+    return covariance
 
 
 def _replicates(
