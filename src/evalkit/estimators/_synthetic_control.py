@@ -64,6 +64,9 @@ class Settings:
             raise UsageError(f"신뢰수준 {self.level!r} 은(는) 0과 1 사이가 아님", remedy="0.95 처럼 적을 것")
 
 
+INSTEAD = 'inference="conformal" 이나 "jackknife_plus" 를 쓰거나'
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One comparison: the sample, the treated path and what stands beside donors and treated."""
@@ -225,7 +228,7 @@ def _inference(
 ) -> dict[str, Any]:
     sample, target, alpha = case.sample, case.target, 1 - settings.level
     if settings.inference == "placebo":
-        roles, enumerated = placebo_roles(sample, settings.replications, settings.seed)
+        roles, enumerated = placebo_roles(sample, settings.replications, settings.seed, INSTEAD)
         around = None if case.beside is None else case.beside[sample.donors]
         pretended = placebo_gaps(matcher, target, roles, around)
         ratio = rmspe_ratio(gaps[None], case.columns, target.post)

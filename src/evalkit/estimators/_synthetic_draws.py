@@ -58,10 +58,13 @@ def treated_clusters(sample: SyntheticSample) -> Codes:
     return np.array([len(np.unique(sample.cluster[c.treated])) for c in sample.cohorts], dtype=np.int64)
 
 
-def placebo_roles(sample: SyntheticSample, replications: int, seed: int) -> tuple[Roles, bool]:
+def placebo_roles(
+    sample: SyntheticSample, replications: int, seed: int, instead: str = 'inference="jackknife" 를 쓰거나'
+) -> tuple[Roles, bool]:
     """Cohort that each donor pretends to be, −1 = stays a donor (B, J); and whether these are all there are.
 
     Whole clusters change roles. With one cohort and no more than ``replications`` choices, every choice stands once.
+    ``instead`` is the way out that the method offers, for the sentence of a refusal.
 
     Raises
     ------
@@ -75,18 +78,18 @@ def placebo_roles(sample: SyntheticSample, replications: int, seed: int) -> tupl
     if np.isin(sample.cluster[treated], groups).any():
         raise RefusalError(
             "한 군집에 지원 단위와 비교 단위가 섞여 있어 플라시보 추론을 할 수 없음",
-            remedy='inference="jackknife" 를 쓰거나 군집을 단위로 둘 것',
+            remedy=f"{instead} 군집을 단위로 둘 것",
         )
     if len(np.unique(np.concatenate([sizes, treated_sizes]))) > 1:
         raise RefusalError(
             f"군집의 크기가 서로 달라(비교 {sizes.min()}–{sizes.max()}개, 지원 {treated_sizes.min()}–"
             f"{treated_sizes.max()}개) 지원 군집의 자리를 비교 군집으로 바꾸어 볼 수 없음",
-            remedy='inference="jackknife" 를 쓰거나 군집 단위로 묶은 자료로 추정할 것',
+            remedy=f"{instead} 군집 단위로 묶은 자료로 추정할 것",
         )
     if len(groups) <= wanted.sum():
         raise RefusalError(
             f"비교 군집 {len(groups)}개가 지원 군집 {wanted.sum()}개보다 많지 않아 플라시보 추론을 할 수 없음",
-            remedy='inference="jackknife" 나 "bootstrap" 을 쓸 것',
+            remedy=f"{instead} 비교 단위를 늘릴 것",
         )
     roles = _assign(len(groups), wanted, replications, seed)
     enumerated = len(wanted) == 1 and comb(len(groups), int(wanted[0])) <= replications
@@ -139,6 +142,12 @@ def bootstrap_terms(
             "지원 단위가 한 군집에만 있어 붓스트랩으로 오차를 잴 수 없음",
             where=(f"코호트 {sample.cohorts[int(np.argmax(alone))].adoption}",),
             remedy='inference="placebo" 를 쓸 것',
+        )
+    if len(np.unique(sample.cluster[sample.donors])) < 2:
+        raise RefusalError(
+            "비교 단위가 한 군집에만 있어 붓스트랩으로 오차를 잴 수 없음",
+            where=(f"군집 {sample.cluster_labels[sample.cluster[sample.donors[0]]]}",),
+            remedy="군집을 더 잘게 나누거나 비교 단위를 늘릴 것",
         )
     rng, clusters = generator(seed), len(sample.cluster_labels)
     discarded = 0

@@ -59,6 +59,7 @@ from evalkit.estimators._synthetic_control import (
 )
 from evalkit.estimators._synthetic_draws import generator
 from evalkit.estimators._synthetic_match import (
+    RATIOS,
     Matcher,
     cross_validated,
     outcome_loss,
@@ -225,7 +226,8 @@ def augmented_synthetic_control_effects(
         residualised=covariates == "residualised",
     )
     f0, f1 = _features(case, matcher)
-    errors = np.full(len(penalties(f0)), np.nan)
+    grid, errors = penalties(f0), np.full(RATIOS + 1, np.nan)
+    _require_paths(case, design, grid)
     if ridge is None:
         if len(case.columns) < 3:
             raise DesignError(
@@ -237,10 +239,21 @@ def augmented_synthetic_control_effects(
     extra = {
         "ridge": float(ridge),
         "ridge_errors": errors,
-        "ridge_grid": penalties(f0),
+        "ridge_grid": grid,
     }
     method = "augmented_synthetic_control/" + ("fixed_effects" if fixed_effects else "levels")
     return estimate(case, matcher, design, settings, method, extra)
+
+
+def _require_paths(case: Case, design: Design, grid: Floats) -> None:
+    """Donors that differ before adoption."""
+    if not grid[0] > (1e-12 * np.abs(case.sample.outcome).max()) ** 2:
+        first, *_, last = case.sample.periods[case.columns]
+        raise DesignError(
+            "비교 단위의 지원 전 경로가 모두 같아 능형 보정을 할 것이 없음",
+            where=(f"결과 {design.outcome}", f"기간 {first}…{last}"),
+            remedy="결과 변수를 확인하거나 synthetic_control_effects 를 쓸 것",
+        )
 
 
 def _with_covariates(panel: Panel, design: Design, case: Case) -> Case:

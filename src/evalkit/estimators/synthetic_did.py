@@ -49,6 +49,7 @@ from evalkit.arrays.cluster import jackknife_covariance
 from evalkit.design import Design
 from evalkit.errors import RefusalError, UsageError
 from evalkit.estimate import Estimate
+from evalkit.estimators._one_sided import FEW
 from evalkit.estimators._synthetic_draws import (
     Recipe,
     bootstrap_terms,
@@ -77,6 +78,7 @@ from evalkit.panel import Panel
 
 Floats = NDArray[np.float64]
 Inference = Literal["auto", "placebo", "jackknife", "bootstrap", "none"]
+FEW_PLACEBOS = 20  # draws below which no rank can be as small as 1 in 20
 
 CARDS = (
     MethodCard(
@@ -136,8 +138,7 @@ def synthetic_did_effects(
     RefusalError : a standard error that does not exist (one treated unit for jackknife or bootstrap, no more donors
         than treated for placebo, clusters of unequal size for placebo)
     """
-    _known(variant, solver, inference)
-    checked_replications(replications)
+    _known(variant, solver, inference, replications)
     sample = draw(panel, design)
     labels, cells = term_cells(sample, terms)
     y0 = sample.outcome[sample.donors]
@@ -153,7 +154,8 @@ def synthetic_did_effects(
     found = _inference(sample, recipe, cells, values, replicates, inference, replications, seed)
     covariance, dof, name, drawn = found
     detail = _detail(sample, recipe, effects)
-    detail["notes"] = [*sample.notes, *drawn.pop("notes", []), *_warnings(sample, detail, design)]
+    told = [*drawn.pop("notes", []), *_few_clusters(sample, name)]
+    detail["notes"] = [*sample.notes, *told, *_warnings(sample, detail, design)]
     seen = (treated_clusters(sample) >= 2).all()
     return Estimate(
         terms=labels,
@@ -174,7 +176,8 @@ def synthetic_did_effects(
     )
 
 
-def _known(variant: str, solver: str, inference: str) -> None:
+def _known(variant: str, solver: str, inference: str, replications: int) -> None:
+    checked_replications(replications)
     for name, value, known in (
         ("variant", variant, ("sdid", "sc", "did")),
         ("solver", solver, ("exact", "frank_wolfe")),
@@ -219,7 +222,12 @@ def _inference(
                 "seed": seed,
                 "enumerated": enumerated,
             }
-            return _spread(placebos), np.inf, "placebo", extra
+            if len(placebos) < FEW_PLACEBOS:
+                notes.append(
+                    f"플라시보가 {len(placebos)}개뿐이라 표준오차가 거칠고 정규근사의 p값은 믿을 수 없다: 순위로 본 p값은"
+                    f" {1 / (1 + len(placebos)):.2g} 보다 작을 수 없다(detail 의 placebo_p)."
+                )
+            return _spread(placebos), np.inf, "placebo", {**extra, "notes": notes}
     if inference in ("jackknife", "auto"):
         try:
             _jackknife_exists(sample, replicates)
@@ -250,7 +258,7 @@ def _jackknife_exists(sample: SyntheticSample, replicates: Floats) -> None:
         raise RefusalError(
             "지원 단위가 한 군집에만 있어 그 군집을 빼면 남는 것이 없으므로 잭나이프 표준오차가 없음",
             where=tuple(f"코호트 {c.adoption}" for c, one in zip(sample.cohorts, alone, strict=True) if one),
-            remedy='inference="placebo" 를 쓸 것',
+            remedy='inference="placebo" 를 쓰거나, 군집을 더 잘게 나눌 것',
         )
     lost = np.isnan(replicates).any(axis=1)
     if lost.any():
@@ -283,6 +291,18 @@ def _detail(sample: SyntheticSample, recipe: Recipe, effects: Floats) -> dict[st
         "slopes": dict(sample.slopes),
         "dropped": dict(sample.dropped),
     }
+
+
+def _few_clusters(sample: SyntheticSample, inference: str) -> list[str]:
+    """Leaving out or drawing again from a handful of clusters sees too little of what they could have been."""
+    treated = np.concatenate([cohort.treated for cohort in sample.cohorts])
+    sides = (len(np.unique(sample.cluster[rows])) for rows in (treated, sample.donors))
+    fewest = min(sides)
+    if inference not in ("jackknife", "bootstrap") or fewest >= FEW:
+        return []
+    return [
+        f"한쪽의 군집이 {fewest}개뿐이라 {inference} 의 표준오차와 p값이 너무 작기 쉽다: 플라시보의 순위와 함께 볼 것."
+    ]
 
 
 def _warnings(sample: SyntheticSample, detail: dict[str, Any], design: Design) -> list[str]:
