@@ -306,7 +306,7 @@ def test_no_comparison() -> None:
     panel = world().with_fixed(adoption=np.full(30, 3.0))
     with pytest.raises(DesignError, match="추정할 효과가 없음"):
         extended_two_way_effects(panel, Design("y"))
-    with pytest.raises(DesignError, match="처치된 단위가 하나도"):
+    with pytest.raises(DesignError, match="지원받은 단위가 하나도"):
         extended_two_way_effects(world().with_fixed(adoption=np.full(30, np.inf)), Design("y"))
 
 

@@ -139,7 +139,7 @@ def test_no_stack_at_all() -> None:
         stacked_effects(world(), Design("y"), window=(-7, 7))
     with pytest.raises(DesignError, match="비교 단위가 없음"):
         stacked_effects(world().with_fixed(adoption=np.full(40, 4.0)), Design("y"), window=(-2, 1))
-    with pytest.raises(DesignError, match="처치된 단위가 하나도"):
+    with pytest.raises(DesignError, match="지원받은 단위가 하나도"):
         stacked_effects(world().with_fixed(adoption=np.full(40, NEVER)), Design("y"), window=(-2, 1))
     with pytest.raises(DesignError, match="창 전체가 자료의 기간 안에"):  # already treated at the start
         stacked_effects(

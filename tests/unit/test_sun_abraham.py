@@ -167,7 +167,7 @@ def test_bad_windows_and_references() -> None:
 def test_nothing_to_compare() -> None:
     with pytest.raises(DesignError):
         sun_abraham_effects(world().with_fixed(adoption=np.full(30, 3.0)), Design("y"))
-    with pytest.raises(DesignError, match="처치된 단위가 하나도"):
+    with pytest.raises(DesignError, match="지원받은 단위가 하나도"):
         sun_abraham_effects(world().with_fixed(adoption=np.full(30, NEVER)), Design("y"))
     with pytest.raises(DesignError, match="깨끗한 기간이 없음"):
         sun_abraham_effects(world().with_fixed(adoption=np.full(30, 1.0)), Design("y"))

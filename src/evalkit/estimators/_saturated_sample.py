@@ -190,9 +190,7 @@ def _clean_periods(
     """Periods with a comparison unit, and who the comparison is."""
     used = codes[units]
     if not np.isfinite(used).any():
-        raise DesignError(
-            "처치된 단위가 하나도 없음", remedy=f"도입 시점 변수 {design.adoption} 을(를) 확인할 것"
-        )
+        raise _nobody_treated(design, codes)
     control, last = "never", float(used.max())
     if never_only and np.isfinite(last):
         control = f"{last:g}"
@@ -215,6 +213,21 @@ def _clean_periods(
             remedy="지원받지 않은 단위를 더하거나 더 이른 기간의 자료를 넣을 것",
         )
     return kept, control
+
+
+def _nobody_treated(design: Design, codes: Floats) -> DesignError:
+    """Why no unit that is used is treated."""
+    if np.isfinite(codes).any():
+        what = "결과" if design.weight is None else f"결과나 가중치({design.weight})"
+        return DesignError(
+            f"지원받은 단위 {int(np.isfinite(codes).sum())}개에 쓸 수 있는 {what}가 하나도 없음",
+            where=(f"결과 {design.outcome}",),
+            remedy="빈 값과 0 인 가중치를 확인할 것",
+        )
+    return DesignError(
+        "지원받은 단위가 하나도 없음",
+        remedy=f"도입 시점 변수 {design.adoption} 과(와) 자료의 기간을 확인할 것",
+    )
 
 
 def _build(
@@ -257,8 +270,10 @@ def _build(
         counts = np.asarray(group_matrix(cohort, j) @ seen.astype(np.float64)).round().astype(np.int64)
     clean = (panel.periods[None, :] < cohorts[:, None] - design.anticipation) & (counts > 0)
     if not (np.isfinite(cohorts)[:, None] & ~clean & (counts > 0)).any():
+        alone = dropped["all_treated_cells"] > 0
+        why = "지원받은 뒤의 기간에 비교할 단위가 하나도" if alone else "지원받은 뒤의 관측값이"
         raise DesignError(
-            "지원받은 뒤의 관측값이 없어 추정할 효과가 없음",
+            f"{why} 없어 추정할 효과가 없음",
             where=(f"결과 {design.outcome}",),
             remedy="지원 후의 기간과 비교할 단위가 함께 있는 자료를 넣을 것",
         )
@@ -312,6 +327,12 @@ def baseline_covariates(panel: Panel, design: Design) -> tuple[Floats, list[str]
                 f"공변량 {name} 에 무한대 값이 있음",
                 where=(f"단위 {panel.units[int(np.flatnonzero(np.isinf(column))[0])]}",),
                 remedy="변환을 바꾸거나 빈 값으로 둘 것",
+            )
+        if np.isnan(column).all():
+            raise DataError(
+                f"공변량 {name} 이(가) 모든 단위에서 비어 있음",
+                where=(f"기간 {panel.periods[at]}",) if values.ndim == 2 else (),
+                remedy=f"공변량에서 {name} 을(를) 빼거나 값을 채울 것",
             )
         columns.append(column)
     z = np.column_stack(columns) if columns else np.zeros((len(panel.units), 0))

@@ -50,6 +50,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evalkit.arrays.cluster import without_rounding
 from evalkit.arrays.saturated import Link
 from evalkit.arrays.saturated_effects import Cells
 from evalkit.design import Design
@@ -57,6 +58,7 @@ from evalkit.errors import DataError, DesignError, nearest
 from evalkit.estimate import Estimate
 from evalkit.estimators._extended_fit import REASONS, Fitted, Request, Scale, saturated_fit
 from evalkit.estimators._extended_unit_fit import unit_fit
+from evalkit.estimators._one_sided import Sides, doubts, sides_of_terms, without_error
 from evalkit.estimators._saturated_sample import Trimmed, baseline_covariates, trim
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
@@ -282,11 +284,19 @@ def _estimate(
     failed = _failures(trimmed, design, fitted, cells)
     lost = np.array([bool(reason) for reason in fitted.reasons])
     cohorts = trimmed.cohorts[cells.cohort].astype(np.int64)
-    covariance, values = fitted.covariance.copy(), np.where(lost, np.nan, fitted.values)
+    values = np.where(lost, np.nan, fitted.values)
+    covariance = without_rounding(fitted.covariance, _largest(trimmed, design, options["scale"]))
     covariance[lost] = covariance[:, lost] = np.nan
     if lost.any():
         fitted.influence[:, lost] = np.nan
     replicates = None if fitted.replicates is None else np.where(lost, np.nan, fitted.replicates)
+    terms = pd.MultiIndex.from_arrays(
+        [cohorts, trimmed.panel.periods[cells.period]], names=["cohort", "period"]
+    )
+    sides = _sides(trimmed, design, cells)
+    if sides is not None:
+        covariance = without_error(covariance, sides.alone)
+    notes = [*notes, *_told(failed), *doubts(sides, terms, values, covariance, design.cluster)]
     free = trimmed.counts * trimmed.clean
     detail = {
         **fitted.detail,
@@ -304,9 +314,7 @@ def _estimate(
         "notes": [*fitted.detail.get("notes", []), *trimmed.notes, *notes],
     }
     return Estimate(
-        terms=pd.MultiIndex.from_arrays(
-            [cohorts, trimmed.panel.periods[cells.period]], names=["cohort", "period"]
-        ),
+        terms=terms,
         values=values,
         covariance=covariance,
         influence=fitted.influence,
@@ -322,6 +330,29 @@ def _estimate(
         design=design.to_dict(),
         detail=detail,
     )
+
+
+def _largest(trimmed: Trimmed, design: Design, scale: Scale) -> float:
+    """The largest value that effects on a scale are made of."""
+    if scale == "relative":
+        return 1.0
+    y = trimmed.panel.values(design.outcome)
+    return float(np.abs(y if trimmed.seen is None else y[trimmed.seen]).max())
+
+
+def _told(failed: list[dict[str, Any]]) -> list[str]:
+    """Cells without an estimate, by reason."""
+    reasons = dict.fromkeys(item["reason"] for item in failed)
+    named = {r: [f"{f['cohort']}·{f['period']}" for f in failed if f["reason"] == r] for r in reasons}
+    return [f"추정하지 못한 칸 {len(at)}개({', '.join(at)}): {reason}." for reason, at in named.items()]
+
+
+def _sides(trimmed: Trimmed, design: Design, cells: Cells) -> Sides | None:
+    """Clusters behind each cell: those of its cohort, and those of the clean cells of its period."""
+    codes, labels = trimmed.panel.clusters(design.cluster)
+    tables = np.zeros((*trimmed.counts.shape, len(cells.cohort)), dtype=bool)
+    tables[cells.cohort, cells.period, np.arange(len(cells.cohort))] = True
+    return sides_of_terms(trimmed.cohort, codes, len(labels), trimmed.seen, tables, trimmed.clean)
 
 
 def _references(trimmed: Trimmed) -> list[list[int]]:

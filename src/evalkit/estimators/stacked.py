@@ -40,11 +40,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evalkit.arrays.cluster import sandwich
+from evalkit.arrays.cluster import sandwich, without_rounding
 from evalkit.arrays.stacks import Shares, Stack, Weighting, pool, stack_influence, stack_sums
 from evalkit.design import Design
 from evalkit.errors import DesignError, RefusalError, nearest
 from evalkit.estimate import Estimate
+from evalkit.estimators._one_sided import Sides, doubts, without_error
 from evalkit.estimators._saturated_sample import cell_weights, refuse_infinite
 from evalkit.estimators.cohort_sample import adoption_codes
 from evalkit.method_card import MethodCard
@@ -178,12 +179,18 @@ def _estimate(
     counts = _counts(stacks, n, told)
     k = counts["n_regressors"] + counts["n_period_effects"]
     factor = clusters / (clusters - 1) * (counts["n_obs"] - 1) / max(counts["n_obs"] - k, 1)
+    covariance = factor * sandwich(influence, cluster.astype(np.int64), clusters)
+    own, others = sums.clusters_by_side  # every term rests on every stack
+    sides = Sides(*(np.full(len(terms), min(own, n)) for n in (others.min(), others.max())))
+    largest = float(max(np.abs(stack.change).max() for stack in stacks))
+    covariance = without_error(without_rounding(covariance, largest), sides.alone)
+    told["notes"] += doubts(sides, terms, pooled.effect[0], covariance, design.cluster)
     stack_shares = [float(share) for share in pooled.share[:, 0]]
     facts = [{**fact, "share": share} for fact, share in zip(told["stacks"], stack_shares, strict=True)]
     return Estimate(
         terms=terms,
         values=pooled.effect[0],
-        covariance=factor * sandwich(influence, cluster.astype(np.int64), clusters),
+        covariance=covariance,
         influence=influence,
         cluster=cluster.astype(np.int64),
         cluster_labels=sample.labels[codes],
@@ -293,7 +300,7 @@ def _stacks(
     cohorts = np.unique(sample.adoption[np.isfinite(sample.adoption)])
     if not len(cohorts):
         raise DesignError(
-            "처치된 단위가 하나도 없음", remedy=f"도입 시점 변수 {design.adoption} 을(를) 확인할 것"
+            "지원받은 단위가 하나도 없음", remedy=f"도입 시점 변수 {design.adoption} 을(를) 확인할 것"
         )
     stacks, facts, left_out = [], [], []
     for g in cohorts:

@@ -41,11 +41,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evalkit.arrays.cluster import sandwich
+from evalkit.arrays.cluster import sandwich, without_rounding
 from evalkit.arrays.two_way import Regression, moments
 from evalkit.design import Design
 from evalkit.errors import DesignError, RefusalError, nearest
 from evalkit.estimate import Estimate
+from evalkit.estimators._one_sided import Sides, doubts, sides_of_terms, without_error
 from evalkit.estimators._saturated_sample import Trimmed, trim
 from evalkit.estimators._shares import (
     averaged_detail,
@@ -293,17 +294,15 @@ def _estimate(
         influence += share_influence(
             sample, grid.tables, grid.cohort, member, mass, clean, np.nan_to_num(means)
         )
-    lost = np.isnan(means)
-    influence[:, lost] = np.nan
-    clusters = len(sample.cluster_labels)
-    raw = sandwich(fit.influence, sample.cluster, clusters)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        factor = np.nanmax(np.diag(fit.covariance) / np.diag(raw))  # CV1, the same for every cell
-    covariance = factor * sandwich(influence, sample.cluster, clusters)
+    influence[:, np.isnan(means)] = np.nan
+    covariance = _covariance(sample, fit, influence)
+    sides = _sides(sample, grid, member)
+    if sides is not None:
+        covariance = without_error(covariance, sides.alone)
     replicates = None
     if fit.replicates is not None:
         replicates = averaged_replicates(np.where(known, fit.replicates, np.nan), total - held, member)
-        replicates[:, lost] = np.nan
+        replicates[:, np.isnan(means)] = np.nan
     if sampled or not known.all():
         detail = without_moments(fit.detail)
     else:
@@ -311,6 +310,7 @@ def _estimate(
     detail = {
         **detail,
         **extra,
+        "notes": [*extra["notes"], *doubts(sides, terms, means, covariance, design.cluster)],
         "failed": [{"cohort": int(g), "event_time": int(e)} for g, e in grid.cells[~known]],
         "cells": grid.cells,
         "cohort_effects": values,
@@ -325,7 +325,7 @@ def _estimate(
         cluster=sample.cluster,
         cluster_labels=sample.cluster_labels,
         replicates=replicates,
-        dof=np.full(len(terms), float(clusters - 1)),
+        dof=np.full(len(terms), float(len(sample.cluster_labels) - 1)),
         n_treated=_reach(sample, grid, member),
         n_comparison=np.full(len(terms), np.isinf(sample.adoption).sum(), dtype=np.int64),
         method=f"sun_abraham/{by}",
@@ -334,6 +334,24 @@ def _estimate(
         design=design.to_dict(),
         detail=detail,
     )
+
+
+def _covariance(sample: Sample, fit: Fit, influence: Floats) -> Floats:
+    """CV1 of the means: its factor is that of the cells."""
+    clusters = len(sample.cluster_labels)
+    raw = np.diag(sandwich(fit.influence, sample.cluster, clusters))
+    shown = raw > 0  # where no score is left, 1 will do
+    factor = (np.diag(fit.covariance)[shown] / raw[shown]).max() if shown.any() else 1.0
+    largest = float(np.nanmax(np.abs(sample.outcome)))
+    return without_rounding(factor * sandwich(influence, sample.cluster, clusters), largest)
+
+
+def _sides(sample: Sample, grid: Grid, member: Mask) -> Sides | None:
+    """Clusters behind each mean; only units never treated tell the period effects."""
+    tables = (grid.tables @ member.T.astype(np.float64)) > 0
+    clean = np.repeat(np.isinf(grid.cohorts)[:, None], tables.shape[1], axis=1)
+    clusters = len(sample.cluster_labels)
+    return sides_of_terms(grid.cohort, sample.cluster, clusters, sample.used, tables, clean)
 
 
 def _label(term: tuple[Any, ...]) -> str:
