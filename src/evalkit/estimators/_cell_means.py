@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evalkit.arrays.cluster import sandwich
+from evalkit.arrays.cluster import sandwich, without_rounding
 from evalkit.design import Design
 from evalkit.errors import DesignError, RefusalError, nearest
 from evalkit.estimate import Estimate
+from evalkit.estimators._one_sided import LIMIT, Sides, doubts, without_error
 from evalkit.estimators.cohort_sample import CohortSample, build_sample
 from evalkit.estimators.group_time_cells import Cell, cells_of
 from evalkit.panel import Panel
@@ -86,6 +87,23 @@ class Frame:
             others.append(max((int(size[self.compared(cell)].sum()) for cell in chosen), default=0))
         return np.array(treated, dtype=np.int64), np.array(others, dtype=np.int64)
 
+    def sides(self, sets: Sequence[Sequence[tuple[int, NDArray[np.bool_]]]] | None = None) -> Sides | None:
+        """Clusters on the smaller side of each set of cells, given as (cohort, comparison cohorts); None = the groups."""
+        cohorts, clusters = len(self.mass), len(self.labels)
+        if cohorts * clusters > LIMIT:
+            return None
+        if sets is None:
+            pairs = [(cell.cohort, self.compared(cell)) for cell in self.cells]
+            sets = [[pairs[i] for i in np.flatnonzero(row)] for row in self.member]
+        of = np.repeat(np.arange(cohorts), np.diff(self.sample.starts))
+        key = (of * clusters + self.sample.cluster)[self.weight > 0]
+        here = np.bincount(key, minlength=cohorts * clusters).reshape(cohorts, clusters) > 0
+        own = np.array([here[[g for g, _ in cells]].any(axis=0).sum() for cells in sets], dtype=np.int64)
+        others = [[int(here[mask].any(axis=0).sum()) for _, mask in cells] for cells in sets]
+        return Sides(
+            np.minimum(own, [min(row) for row in others]), np.minimum(own, [max(row) for row in others])
+        )
+
 
 def check_design(design: Design, panel: Panel, what: str, *, covariates: bool = False) -> None:
     """Refuse what a method without covariates cannot honour, in the design's own words."""
@@ -148,6 +166,7 @@ def frame_of(panel: Panel, design: Design, by: str, replicates: bool | None, *, 
         kept.append(cell)
         groups.append({"overall": (), "event_time": (period - cohort,), "cell": (cohort, period)}[by])
     if not any(sample.periods[cell.period] >= sample.cohorts[cell.cohort] for cell in kept):
+        _require_weight(design, mass)
         where = lost[0] if lost else (int(sample.cohorts[sample.targets[0]]), int(sample.periods[-1]))
         raise DesignError(
             "추정할 수 있는 효과가 하나도 없음: 비교할 단위가 없음",
@@ -170,6 +189,14 @@ def frame_of(panel: Panel, design: Design, by: str, replicates: bool | None, *, 
         labels=labels,
         lost=tuple(lost),
     )
+
+
+def _require_weight(design: Design, mass: Floats) -> None:
+    if design.weight is not None and not (mass > 0).all():
+        raise DesignError(
+            f"추정할 수 있는 효과가 하나도 없음: 가중치 {design.weight} 이(가) 0 인 단위뿐인 코호트가 있음",
+            remedy="가중치 변수를 확인하거나 가중치 없이 추정할 것",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,20 +323,37 @@ def assembled(
     counts: tuple[NDArray[np.int64], NDArray[np.int64]],
     method: str,
     detail: dict[str, Any],
+    *,
+    scale: Floats | float = 1.0,
+    sides: Sides | None = None,
 ) -> Estimate:
-    """An Estimate from influence rows (k, n) in the sample's order; units outside the sample have influence 0."""
+    """An Estimate from influence rows (k, n) in the sample's order; units outside the sample have influence 0.
+
+    ``scale`` is the largest value that each term is made of (k,); ``sides`` the clusters behind each term, None = those
+    of its group of cells (names slowest).
+    """
     order = frame.sample.order
     full = np.zeros((len(values), frame.n_units))
     full[:, order] = psi
     full[np.isnan(values)] = np.nan
     notes = [*frame.sample.notes, *detail.pop("notes", [])]
+    if frame.sample.dropped.get("incomplete"):
+        notes.append(f"관측이 빠진 기간이 있는 단위 {frame.sample.dropped['incomplete']}개를 제외하였다.")
     if frame.lost:
         told = ", ".join(f"코호트 {g} 기간 {t}" for g, t in frame.lost)
         notes.append(f"비교할 단위가 없어 쓰지 않은 칸: {told}.")
+    covariance = without_rounding(sandwich(full.T, frame.codes, len(frame.labels)), scale)
+    if sides is None:
+        behind = frame.sides()
+        at = np.tile(np.arange(len(frame.groups)), len(values) // len(frame.groups))
+        sides = None if behind is None else behind.chosen(at)
+    if sides is not None:
+        covariance = without_error(covariance, sides.alone)
+    notes += doubts(sides, terms, values, covariance, design.cluster)
     return Estimate(
         terms=terms,
         values=values,
-        covariance=sandwich(full.T, frame.codes, len(frame.labels)),
+        covariance=covariance,
         influence=full.T,
         cluster=frame.codes,
         cluster_labels=frame.labels,

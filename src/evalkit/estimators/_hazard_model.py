@@ -13,6 +13,7 @@ from evalkit.arrays.cluster import sandwich
 from evalkit.arrays.grouped_binary import Grouped, Link, hazard
 from evalkit.design import Design
 from evalkit.estimate import Estimate
+from evalkit.estimators._one_sided import Sides, doubts, without_error
 from evalkit.estimators._spells import Spells
 from evalkit.panel import Panel
 
@@ -198,10 +199,16 @@ def assembled(
     psi[np.isnan(values)] = np.nan
     size = np.bincount(data.stratum[data.stratum >= 0], minlength=len(data.strata_cohort))
     treated = np.isfinite(data.cohorts[data.strata_cohort])
+    terms = pd.MultiIndex.from_tuples(labels, names=names)
+    behind = np.full(len(values), _clusters_behind(data))
+    sides = Sides(behind, behind)
+    covariance = without_error(sandwich(psi.T, data.codes, len(data.labels)), sides.alone)
+    detail = _detail(model)
+    detail["notes"] += doubts(sides, terms, values, covariance, design.cluster)
     return Estimate(
-        terms=pd.MultiIndex.from_tuples(labels, names=names),
+        terms=terms,
         values=values,
-        covariance=sandwich(psi.T, data.codes, len(data.labels)),
+        covariance=covariance,
         influence=psi.T,
         cluster=data.codes,
         cluster_labels=data.labels,
@@ -213,8 +220,18 @@ def assembled(
         inference="IF",
         units=panel.units,
         design=design.to_dict(),
-        detail=_detail(model),
+        detail=detail,
     )
+
+
+def _clusters_behind(data: Spells) -> int:
+    """Clusters on the smaller side: at risk under treatment, and at risk without it while others are treated."""
+    used = data.stratum >= 0
+    begin = np.searchsorted(data.periods, np.where(used, data.cohort_of, np.inf))  # T for never treated
+    treated = used & (begin < np.minimum(data.length, len(data.periods)))
+    first = begin[treated].min()
+    untreated = used & (np.minimum(begin, data.length) > first)
+    return min(len(np.unique(data.codes[side])) for side in (treated, untreated))
 
 
 def _detail(model: HazardModel) -> dict[str, Any]:
@@ -222,6 +239,14 @@ def _detail(model: HazardModel) -> dict[str, Any]:
     shape = (len(data.strata_cohort), len(data.periods))
     pairs = [both_hazards(model, fit) for fit in model.whole]
     notes = list(data.notes)
+    if (np.diff(data.periods) > 1).any():
+        holes = ", ".join(
+            f"{a}–{b}" for a, b in zip(data.periods, data.periods[1:], strict=False) if b - a > 1
+        )
+        notes.append(
+            f"자료의 기간이 잇달지 않아({holes}) 그 사이의 사건은 다음 기간에 난 것으로 셌다: 위험률은 한 기간이 아니라"
+            " 관측과 관측 사이의 것이다."
+        )
     cut = [int((~np.isnan(_fixed(fit))).sum()) for fit in model.whole]
     for cause, number in zip(model.causes, cut, strict=True):
         if number:

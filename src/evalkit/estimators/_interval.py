@@ -41,7 +41,7 @@ def interval_table(estimate: Estimate, lower: str, upper: str, level: float) -> 
     rest = [name for name in estimate.terms.names if name != "term"]
     keys = [tuple(label[estimate.terms.names.index(name)] for name in rest) for label in estimate.terms]
     at = {(name, key): i for i, (name, key) in enumerate(zip(names, keys, strict=True))}
-    errors = estimate.std_errors
+    errors = np.where(estimate.std_errors > 0, estimate.std_errors, np.nan)  # as in `Estimate.table`
     rows, labels = [], []
     for (name, key), i in at.items():
         if name != lower or (upper, key) not in at:

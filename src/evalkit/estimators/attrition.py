@@ -42,7 +42,6 @@ from evalkit.panel import Panel
 Floats = NDArray[np.float64]
 WHAT = "탈락을 다루는 효과"
 NAMES = ("survival", "zeros", "ipw")
-COMPLETE = "always_there"
 HEAVY = 20.0  # 1 / P above which a note is made
 
 CARDS = (
@@ -90,8 +89,8 @@ def attrition_effects(
     outcome = panel.values(design.outcome)
     first = _first_seen(panel, design)
     there = np.where(first[:, None], 0.0, np.nan) * np.ones(panel.shape)
-    complete = panel.with_varying(**{COMPLETE: there})
-    frame = frame_of(complete, replace(design, outcome=COMPLETE, covariates=()), by, replicates, leads=False)
+    complete = panel.with_varying(**{design.outcome: there})
+    frame = frame_of(complete, replace(design, covariates=()), by, replicates, leads=False)
     y = frame.take(outcome)
     seen = (~np.isnan(y)).astype(np.float64)
     alive, zeros = cell_means(frame, seen), cell_means(frame, np.nan_to_num(y))
@@ -122,6 +121,7 @@ def attrition_effects(
         (np.tile(treated, 3), np.tile(others, 3)),
         "attrition",
         _detail(frame, seen, pieces, int((~first).sum()), len(x)),
+        scale=np.repeat([1.0, *[float(np.nanmax(np.abs(y)))] * 2], groups),
     )
 
 
@@ -150,9 +150,16 @@ def _covariates(panel: Panel, design: Design, frame: Frame) -> list[Floats]:
     out = []
     for name, values in covariate_layers(panel, design.covariates)[0]:
         taken = frame.take(values) if values.ndim == 2 else values[frame.sample.order]
-        if np.isinf(taken).any() or (values.ndim == 1 and np.isnan(taken).any()):
+        wrong = np.isinf(taken) | (np.isnan(taken) & (values.ndim == 1))
+        if wrong.any():
+            at = np.argwhere(wrong)[0]
+            where = [f"단위 {panel.units[frame.sample.order[at[-1]]]}"]
+            if taken.ndim == 2:
+                where.append(f"기간 {frame.sample.periods[at[0]]}")
             raise DataError(
-                f"공변량 {name} 에 빈 값이나 무한대가 있음", remedy="값을 채우거나 단위를 제외할 것"
+                f"공변량 {name} 에 빈 값이나 무한대가 있음 (같은 문제 {int(wrong.sum())}칸)",
+                where=where,
+                remedy="값을 채우거나 단위를 제외할 것",
             )
         out.append(taken)
     return out

@@ -130,6 +130,7 @@ def changes_in_changes(
         (np.tile(treated, len(names)), np.tile(compared, len(names))),
         "changes_in_changes" + ("/bounds" if bounds else ""),
         _detail(frame, cells, ties, bounds),
+        scale=float(np.abs(y).max()),
     )
     return _with_intervals(estimate) if bounds else estimate
 
@@ -249,7 +250,7 @@ def _detail(frame: Frame, cells: list[Changes], ties: Floats, bounds: bool) -> d
 def _with_intervals(estimate: Estimate) -> Estimate:
     """Imbens–Manski intervals of every pair of bounds in ``detail``."""
     half = len(estimate) // 2
-    rows, errors = [], estimate.std_errors
+    rows, errors = [], np.where(estimate.std_errors > 0, estimate.std_errors, np.nan)
     for i in range(half):
         low, high = float(estimate.values[i]), float(estimate.values[half + i])
         c = imbens_manski_critical(high - low, float(errors[[i, half + i]].max()), 0.95)

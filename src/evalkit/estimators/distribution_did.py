@@ -115,6 +115,7 @@ def distribution_effects(
         (np.tile(treated, 2 * m + 1), np.tile(others, 2 * m + 1)),
         "distribution_regression",
         _detail(frame, grid, raw, rearrange),
+        scale=np.repeat(np.append(np.ones(2 * m), grid[-1] - grid[0]), len(frame.groups)),
     )
 
 

@@ -196,6 +196,7 @@ def _estimate(panel: Panel, design: Design, model: Model, replicates: bool | Non
         (np.array([size[c.cohort] for c in curves]), np.array([size[c.others].sum() for c in curves])),
         f"duration/{model}" + ("/pre_test" if pre else ""),
         detail,
+        sides=frame.sides([[(c.cohort, c.others)] for c in curves]),
     )
 
 

@@ -174,17 +174,19 @@ def incidence_effects(
         left = cumulative_incidence(model, rest, model.each, derive=False)[0]
         for fit in model.each:
             left[~sound_terms(fit, slice(0, len(model.times)))] = np.nan
+    there = {int(t - g) for g in data.cohorts[np.isfinite(data.cohorts)] for t in data.periods}
     labels = [(cause, e) for cause in model.causes for e in range(model.horizons)]
+    at = np.array([i for i, (_, e) in enumerate(labels) if e in there])
     return assembled(
         panel,
         design,
         model,
         ["cause", "horizon"],
-        labels,
-        values[0],
-        slopes,
-        through,
-        left,
+        [labels[i] for i in at],
+        values[0, at],
+        slopes[at],
+        through[at],
+        None if left is None else left[:, at],
         f"incidence/{link}",
     )
 
@@ -245,6 +247,11 @@ def _check(design: Design, panel: Panel, link: str, effects: str) -> None:
         raise DesignError(
             "위험률 회귀는 covariates, at_risk, link 를 쓰지 않음",
             remedy="위험집단은 첫 기간에 고정됨: 공변량은 start 와 bins, 또는 하위 집단으로 다룰 것",
+        )
+    if design.weight is not None and design.weight in panel.varying:
+        raise DesignError(
+            f"위험률 회귀의 가중치 {design.weight} 이(가) 기간에 따라 바뀜",
+            remedy="기준 시점의 값을 고정 변수로 만들어 쓸 것",
         )
     if design.cluster is not None and len(panel.clusters(design.cluster)[1]) < 2:
         raise DesignError(

@@ -47,7 +47,6 @@ Floats = NDArray[np.float64]
 Direction = Literal["auto", "more", "fewer"]
 WHAT = "Lee 경계"
 FEW = 0.5  # share of always observed below which the bounds tell of too few
-COMPLETE = "always_there"  # name of the variable that keeps every unit in the frame
 
 CARDS = (
     MethodCard(
@@ -135,6 +134,7 @@ def lee_bounds(
         (np.tile(treated, 2), np.tile(others, 2)),
         "lee_bounds/" + ("change" if change else "level"),
         _detail(frame, pieces, lost, shares, monotone),
+        scale=float(np.nanmax(np.abs(y))),
     )
     table = interval_table(estimate, "lower", "upper", 0.95)
     return replace(estimate, detail={**estimate.detail, "interval": table.to_numpy()})
@@ -158,8 +158,8 @@ def _population(panel: Panel, design: Design, by: By, replicates: bool | None) -
             where=(f"단위 {panel.units[i]}", f"기간 {panel.periods[t]}"),
             remedy="관측되지 않은 값은 빈 값으로 둘 것",
         )
-    complete = panel.with_varying(**{COMPLETE: np.zeros(panel.shape)})
-    frame = frame_of(complete, replace(design, outcome=COMPLETE), by, replicates, leads=False)
+    complete = panel.with_varying(**{design.outcome: np.zeros(panel.shape)})
+    frame = frame_of(complete, design, by, replicates, leads=False)
     y = frame.take(outcome)
     if np.isnan(y).all():
         raise DesignError(f"결과 변수 {design.outcome} 의 관측값이 없음", remedy="변수와 기간을 확인할 것")

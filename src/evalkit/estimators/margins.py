@@ -53,6 +53,7 @@ NAMES = (
     "counterfactual_mean",
     "counterfactual_share",
 )
+SHARES = ("extensive", "counterfactual_share")  # the others are in the outcome's unit
 WHAT = "참여·규모 분해"
 
 CARDS = (
@@ -132,6 +133,7 @@ def margin_effects(
         (np.tile(treated, len(NAMES)), np.tile(others, len(NAMES))),
         "margins/" + monotone,
         _detail(frame, y, moments, monotone, top),
+        scale=np.repeat(np.where(np.isin(NAMES, SHARES), 1.0, np.abs(y).max()), len(frame.groups)),
     )
     return _with_interval(estimate)
 
@@ -224,6 +226,7 @@ def _slopes(moments: Floats, slope: Floats, monotone: Monotone) -> Floats:
             out[4, 0], out[4, 1], out[4, 2] = 1 / p1, -1 / p1, -(m1 - m0) / p1**2
             out[5, 0], out[5, 2] = 1 / p1, -m1 / p1**2
     out[6, 1], out[7, 3] = 1, 1
+    out[~np.isfinite(out)] = np.nan  # only in terms that have no value
     return out
 
 
@@ -318,6 +321,12 @@ def _detail(frame: Frame, y: Floats, moments: Floats, monotone: Monotone, top: f
         way = "줄어" if monotone == "up" else "늘어"
         notes.append(
             f"양수 비율이 지원으로 {way} 단조성 가정 monotone={monotone} 과 어긋나는 묶음이 {int(against.sum())}개 있다."
+        )
+    never = int((~(moments[2] > 0) | ~(moments[3] > 0)).sum())
+    if never:
+        notes.append(
+            f"지원 단위의 관측값이나 반사실에서 양수 비율이 0 이하인 묶음이 {never}개 있어 그 조건부 평균으로 나눈 항을"
+            " 비웠다."
         )
     if largest["by_size"] is not None:
         notes.append(
