@@ -476,7 +476,7 @@ def pytest_arguments(arguments: Sequence[str]) -> list[str]:
     return [*arguments] if chosen else ["-m", "not slow", *arguments]
 
 
-RENDERED = ("tests/notebooks", "tests/data", "tests/recovery")
+BESIDE = ("tests/notebooks", "tests/data", "tests/recovery", "tests/properties")
 
 
 def word_test(arguments: Sequence[str]) -> int:
@@ -494,12 +494,12 @@ def word_test(arguments: Sequence[str]) -> int:
 
 
 def by_halves(measured: Sequence[str], plain: Sequence[str], env: Mapping[str, str]) -> int:
-    """Two cores, two halves: what renders whole reports runs beside the rest, which alone is measured for coverage.
+    """Two cores, two halves: rendered reports and random panels run beside the rest, which alone is measured for coverage.
 
     (Rendering happens in processes of its own, which coverage does not see.) The second half's output is shown when the
     first has ended, so that the two do not mix.
     """
-    rendered = [name for name in RENDERED if (ROOT / name).is_dir()]
+    rendered = [name for name in BESIDE if (ROOT / name).is_dir()]
     with tempfile.TemporaryFile() as output:
         beside = None
         if rendered:
