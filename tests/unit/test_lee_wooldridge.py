@@ -207,7 +207,7 @@ def test_bad_values() -> None:
     fails(panel.with_varying(y=np.full((4, 3), np.nan)), "관측값이 없음")
     fails(panel.with_fixed(w=np.array([1, -1, 1, 1.0])), "음수", DataError, design=Design("y", weight="w"))
     infinite = panel.with_fixed(x=np.array([1, np.inf, 1, 1.0]))
-    fails(infinite, "공변량에 무한대", DataError, design=Design("y", covariates=("x",)))
+    fails(infinite, "u1.*공변량 x 에 무한대", DataError, design=Design("y", covariates=("x",)))
     fails(panel, "수준 척도", RefusalError, design=Design("y", link="ratios"))
 
 

@@ -16,7 +16,13 @@ from evalkit.arrays.two_stage_moments import Stages
 from evalkit.design import Design
 from evalkit.errors import DataError, DesignError, RefusalError
 from evalkit.estimators._one_sided import Sides, sides_of_terms
-from evalkit.estimators.cohort_sample import adoption_codes, covariate_layers, weight_layers
+from evalkit.estimators.cohort_sample import (
+    adoption_codes,
+    covariate_layers,
+    gap_notes,
+    not_outcome,
+    weight_layers,
+)
 from evalkit.panel import Panel
 
 Floats = NDArray[np.float64]
@@ -139,11 +145,12 @@ def draw(panel: Panel, design: Design, *, within: str | None, what: str) -> Clea
             where=(f"결과 {design.outcome}", f"at_risk={design.at_risk}"),
             remedy="위험에 놓인 단위만 골라 panel.select 로 넘기거나 group_time_effects 를 쓸 것",
         )
+    not_outcome(design)
     codes = adoption_codes(panel, design.adoption)
     codes = np.where(codes > panel.periods[-1] + design.anticipation, np.inf, codes)
     outcome = panel.values(design.outcome)
     covariates, names, notes = _covariates(panel, design)
-    seen = _finite([outcome, *covariates], [design.outcome, *names])
+    seen = _finite([outcome, *covariates], [design.outcome, *names], panel)
     weights, missing = _weights(panel, design.weight, seen)
     dates, cohort = np.unique(codes, return_inverse=True)
     stratum = None
@@ -168,7 +175,7 @@ def draw(panel: Panel, design: Design, *, within: str | None, what: str) -> Clea
         units=panel.units,
         periods=panel.periods,
         n_missing=missing,
-        notes=notes,
+        notes=[*notes, *gap_notes(panel.periods)],
     )
     _require(sample, design)
     return sample
@@ -184,16 +191,22 @@ def _covariates(panel: Panel, design: Design) -> tuple[list[Floats], list[str], 
             arrays.append(values)
             names.append(name)
             continue
+        if np.isinf(values).any():
+            raise DataError(
+                f"공변량 {name} 에 무한대 값이 있음",
+                where=(f"단위 {panel.units[int(np.flatnonzero(np.isinf(values))[0])]}",),
+                remedy="0으로 나눈 값이나 log(0)을 먼저 고칠 것",
+            )
         with np.errstate(invalid="ignore"):
             spread = np.nanstd(values) if np.isfinite(values).any() else np.nan
-        if not spread > 1e-9 * max(1.0, abs(float(np.nanmean(values)))) and not np.isinf(values).any():
+        if not spread > 1e-9 * max(1.0, abs(float(np.nanmean(values)))):
             raise DesignError(
                 f"공변량 {name} 이(가) 모든 단위에서 같은 값임",
                 where=(f"결과 {design.outcome}",),
                 remedy=f"공변량에서 {name} 을(를) 뺄 것",
             )
         fixed.append(name)
-        scaled = values if np.isinf(values).any() else (values - np.nanmean(values)) / spread
+        scaled = (values - np.nanmean(values)) / spread
         for t, period in enumerate(panel.periods[1:], start=1):
             column = np.zeros(panel.shape)
             column[np.isnan(scaled)] = np.nan
@@ -208,16 +221,17 @@ def _covariates(panel: Panel, design: Design) -> tuple[list[Floats], list[str], 
     return arrays, names, notes
 
 
-def _finite(arrays: list[Floats], names: list[str]) -> Bools | None:
+def _finite(arrays: list[Floats], names: list[str], panel: Panel) -> Bools | None:
     """Cells where every variable is observed; None = all."""
     seen: Bools | None = None
     for array, name in zip(arrays, names, strict=True):
         if np.isfinite(array.sum()):  # one cheap pass; a sum that overflows falls through to the exact check
             continue
         if np.isinf(array).any():
+            i, t = np.argwhere(np.isinf(array))[0]
             raise DataError(
                 f"변수 {name} 에 무한대 값이 있음",
-                where=(f"변수 {name}",),
+                where=(f"단위 {panel.units[i]}", f"{panel.periods[t]}"),
                 remedy="0으로 나눈 값이나 log(0)을 먼저 고칠 것",
             )
         here = ~np.isnan(array)
@@ -253,7 +267,8 @@ def _require(sample: CleanSample, design: Design) -> None:
         )
     if len(sample.labels) < 2:
         raise DesignError(
-            f"군집 {design.cluster} 이(가) 하나뿐이라 표준오차를 구할 수 없음",
+            f"{'단위가' if design.cluster is None else f'군집 {design.cluster} 이(가)'} 하나뿐이라"
+            " 표준오차를 구할 수 없음",
             where=place,
             remedy="더 잘게 나뉜 군집 변수를 쓸 것",
         )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from evalkit.design import Design
 from evalkit.errors import DataError, DesignError
-from evalkit.estimators.cohort_sample import standardise
+from evalkit.estimators.cohort_sample import gap_notes, not_outcome, standardise
 from evalkit.estimators.group_time_cells import Cell
 from evalkit.sample import Sample
 
@@ -100,6 +100,7 @@ def draw_rows(sample: Sample, design: Design) -> CrossSectionRows:
     DesignError : no clean period, no comparison, a covariate that cannot be used
     DataError : negative weights, infinite values
     """
+    not_outcome(design)
     codes = cohort_codes(sample, design.adoption)
     y = _finite(sample, design.outcome, "결과 변수")
     layers = _covariates(sample, design.covariates)
@@ -149,7 +150,7 @@ def draw_rows(sample: Sample, design: Design) -> CrossSectionRows:
         share=share,
         columns=names,
         dropped=dropped,
-        notes=tuple(notes),
+        notes=(*notes, *gap_notes(labels)),
     )
 
 

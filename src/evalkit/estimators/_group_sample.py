@@ -20,6 +20,7 @@ from evalkit.estimators.cohort_sample import (
     adoption_codes,
     covariate_layers,
     covariate_stack,
+    gap_notes,
     outcome_layers,
     seen_rows,
     standardise,
@@ -140,9 +141,9 @@ def build_groups(panel: Panel, design: Design, keys: Floats, missing: Missing) -
     codes, labels = panel.clusters(design.cluster)
     if len(labels) < 2:
         raise DesignError(
-            f"군집이 {len(labels)}개뿐이라 표준오차를 구할 수 없음",
-            where=(f"군집 {design.cluster}",),
-            remedy="더 잘게 나뉜 군집 변수를 쓸 것",
+            f"{'단위가' if design.cluster is None else '군집이'} {len(labels)}개뿐이라 표준오차를 구할 수 없음",
+            where=() if design.cluster is None else (f"군집 {design.cluster}",),
+            remedy="단위를 더할 것" if design.cluster is None else "더 잘게 나뉜 군집 변수를 쓸 것",
         )
     seen = seen_rows(panel, design, weights, layers)
     columns = np.flatnonzero(seen.any(axis=0))
@@ -191,7 +192,7 @@ def build_groups(panel: Panel, design: Design, keys: Floats, missing: Missing) -
             "unobserved": int(empty.sum()),
             "incomplete": int((~gone & ~enough & ~empty).sum()),
         },
-        notes=_notes(int((~gone & ~enough).sum())),
+        notes=(*_notes(int((~gone & ~enough).sum())), *gap_notes(panel.periods[columns])),
     )
 
 

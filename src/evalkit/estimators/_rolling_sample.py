@@ -53,6 +53,12 @@ def rolling_sample(panel: Panel, design: Design, *, collapse: bool) -> RollingSa
             f"단위별 변환은 수준 척도에서만 정의됨 (link={design.link})",
             remedy='link="levels" 로 두거나, 비율의 평행추세는 포아송 회귀로 추정할 것',
         )
+    if design.at_risk is not None:
+        raise RefusalError(
+            f"단위별 변환에는 기준 기간이 없어 at_risk={design.at_risk} 를 쓸 수 없음",
+            where=(f"결과 {design.outcome}",),
+            remedy="위험에 놓인 단위만 골라 panel.select 로 넘기거나 group_time_effects 를 쓸 것",
+        )
     adoption = adoption_codes(panel, design.adoption)
     outcome = panel.values(design.outcome)
     if np.isinf(outcome).any():
@@ -118,7 +124,12 @@ def _unit_variables(panel: Panel, design: Design) -> tuple[tuple[str, ...], Floa
         np.column_stack([values for _, values in layers]) if layers else np.zeros((len(panel.units), 0))
     )
     if np.isinf(covariates).any():
-        raise DataError("공변량에 무한대가 있음", remedy="변환을 바꾸거나 빈 값으로 둘 것")
+        i, k = np.argwhere(np.isinf(covariates))[0]
+        raise DataError(
+            f"공변량 {layers[k][0]} 에 무한대가 있음",
+            where=(f"단위 {panel.units[i]}",),
+            remedy="변환을 바꾸거나 빈 값으로 둘 것",
+        )
     return tuple(name for name, _ in layers), covariates, weights[:, 0]
 
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from evalkit.arrays.two_way import group_matrix
 from evalkit.design import Design
-from evalkit.errors import DataError, DesignError
+from evalkit.errors import DataError, DesignError, RefusalError
+from evalkit.estimators.cohort_sample import adoption_codes, not_outcome, weight_layers
 from evalkit.panel import Panel
 
 Floats = NDArray[np.float64]
@@ -123,12 +124,19 @@ def draw(panel: Panel, design: Design, *, treatment: str | None = None, within: 
             "이원고정효과는 수준(levels)의 평행추세만 다룸",
             remedy="link 를 levels 로 두거나 다른 방법을 쓸 것",
         )
+    if design.at_risk is not None:
+        raise RefusalError(
+            f"단위·기간 효과의 회귀에는 기준 기간이 없어 at_risk={design.at_risk} 를 쓸 수 없음",
+            where=(f"결과 {design.outcome}",),
+            remedy="위험에 놓인 단위만 골라 panel.select 로 넘기거나 group_time_effects 를 쓸 것",
+        )
+    not_outcome(design)
     varying = [name for name in design.covariates if name in panel.varying]
     notes = _absorbed(panel, [name for name in design.covariates if name not in panel.varying])
     names = [design.outcome, *([treatment] if treatment else []), *varying]
     arrays = [panel.values(name) for name in names]
     adoption = _adoption(panel, design, needed=treatment is None)
-    used = _finite(arrays, names)
+    used = _finite(arrays, names, panel)
     if design.anticipation and treatment is None:
         gap = adoption[:, None] - panel.periods[None, :]
         early = (gap > 0) & (gap <= design.anticipation)
@@ -193,18 +201,24 @@ def _adoption(panel: Panel, design: Design, *, needed: bool) -> Floats:
             remedy="처치 시작 기간을 숫자로, 처치되지 않은 단위는 빈 값으로 둘 것",
         ) from problem
     never = np.isnan(values)
-    return np.where(never, np.inf, values) if never.any() else values
+    values = np.where(never, np.inf, values) if never.any() else values
+    wrong = (values <= 0) | (np.isfinite(values) & (values != np.floor(values)))
+    # the same sentence as everywhere where a code is no period
+    return adoption_codes(panel, design.adoption) if wrong.any() else values
 
 
-def _finite(arrays: list[Floats], names: list[str]) -> NDArray[np.bool_] | None:
+def _finite(arrays: list[Floats], names: list[str], panel: Panel) -> NDArray[np.bool_] | None:
     """Cells where every variable is observed; None = all."""
     used: NDArray[np.bool_] | None = None
     for array, name in zip(arrays, names, strict=True):
         if np.isfinite(array.sum()):  # one cheap pass; a sum that overflows falls through to the exact check
             continue
         if np.isinf(array).any():
+            i, t = np.argwhere(np.isinf(array))[0]
             raise DataError(
-                f"변수 {name} 에 무한대 값이 있음", remedy="0으로 나눈 값이나 log(0)을 먼저 고칠 것"
+                f"변수 {name} 에 무한대 값이 있음",
+                where=(f"단위 {panel.units[i]}", f"{panel.periods[t]}"),
+                remedy="0으로 나눈 값이나 log(0)을 먼저 고칠 것",
             )
         seen = ~np.isnan(array)
         used = seen if used is None else used & seen
@@ -217,15 +231,7 @@ def _weights(
     """Weights as (N, 1) or (N, T), and the cells used once missing and zero weights are left out."""
     if name is None:
         return None, used
-    given = (
-        panel.values(name)
-        if name in panel.varying
-        else np.asarray(panel.constant(name), dtype=np.float64)[:, None]
-    )
-    if np.isinf(given).any() or (given < 0).any():
-        raise DataError(
-            f"가중치 {name} 에 음수나 무한대 값이 있음", remedy="가중치를 0 이상의 값으로 고칠 것"
-        )
+    given = weight_layers(panel, name)
     good = given > 0
     if good.all() and given.shape[1] == 1:
         return given, used
@@ -265,6 +271,6 @@ def _require(
         )
     if len(labels) < 2:
         raise DesignError(
-            f"군집 {cluster} 이(가) 하나뿐이라 표준오차를 구할 수 없음",
+            f"{'단위가' if cluster is None else f'군집 {cluster} 이(가)'} 하나뿐이라 표준오차를 구할 수 없음",
             remedy="더 잘게 나뉜 군집 변수를 쓸 것",
         )

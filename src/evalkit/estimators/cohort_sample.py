@@ -85,6 +85,33 @@ def adoption_codes(panel: Panel, name: str) -> Floats:
     return np.asarray(codes)
 
 
+def not_outcome(design: Design) -> None:
+    """Refuse the outcome among covariates that enter as they are, period by period: it explains itself.
+
+    Raises
+    ------
+    DesignError : the outcome is a covariate
+    """
+    if design.outcome in design.covariates:
+        raise DesignError(
+            f"결과 {design.outcome} 이(가) 공변량에도 있음: 스스로를 남김없이 설명함",
+            remedy="공변량에서 뺄 것(지원 전 수준으로 맞추려면 group_time_effects 를 쓸 것)",
+        )
+
+
+def gap_notes(periods: NDArray[np.int64]) -> tuple[str, ...]:
+    """A sentence on periods that are missing between others, where steps are not all alike."""
+    steps = np.diff(periods)
+    if not len(steps) or (steps == steps.min()).all():
+        return ()
+    wide = np.flatnonzero(steps > steps.min())
+    places = ", ".join(f"{periods[i]}–{periods[i + 1]}" for i in wide[:5])
+    return (
+        f"기간 사이가 빈 곳이 있음({places}{', …' if len(wide) > 5 else ''}): 기준 기간이 비면 그 앞의 기간과 견주고,"
+        " 평균에는 있는 기간만 들어감",
+    )
+
+
 def covariate_layers(panel: Panel, names: tuple[str, ...]) -> tuple[list[tuple[str, Floats]], bool]:
     """Covariates as (name, (N,) or (N, T)); strings become dummies without the first level; whether any varies."""
     layers: list[tuple[str, Floats]] = []
