@@ -15,7 +15,7 @@ from evalkit.design import Design
 from evalkit.estimate import Estimate
 from evalkit.estimators.dose_response import dose_response
 from evalkit.estimators.imputation import imputation_effects
-from evalkit.estimators.phase_paths import phase_path_effects
+from evalkit.estimators.phase_paths import naive_phase_regression, phase_path_effects
 from evalkit.estimators.repeated_cross_sections import repeated_cross_section_effects
 from evalkit.estimators.spillovers import spillover_effects
 from evalkit.estimators.tier_effects import tier_contrasts, tier_effects
@@ -68,6 +68,12 @@ def rings(data: Panel, question: Design, method: Any = "two_stage") -> Estimate:
     return found.select([0])
 
 
+def dummies(data: Panel, question: Design) -> Estimate:
+    if np.isinf(data.constant("later")).all():
+        data = data.with_fixed(later=np.where(np.arange(N) % 4 == 0, 2020.0, INF))
+    return naive_phase_regression(data, question, second="later", for_contrast=True).select([0])
+
+
 def overall(data: Panel, question: Design) -> Estimate:
     return tier_effects(data, question, tier="tier", level="overall")
 
@@ -84,6 +90,7 @@ METHODS: dict[str, Callable[[Panel, Design], Estimate]] = {
     "repeated cross-sections": cross_sections,
     "rings": rings,
     "rings, one regression": lambda p, d: rings(p, d, "static"),
+    "two dummies": dummies,
     "paths": lambda p, d: phase_path_effects(p, d, second="later", level="overall", estimands=("E1",)),
 }
 each = pytest.mark.parametrize("call", METHODS.values(), ids=METHODS.keys())

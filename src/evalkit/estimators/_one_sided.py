@@ -15,6 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evalkit.design import Design
+from evalkit.estimators._two_way_sample import Sample
+
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -121,6 +124,28 @@ def without_error(covariance: Floats, lost: Bools) -> Floats:
     out[lost, :] = np.nan
     out[:, lost] = np.nan
     return out
+
+
+def judged(
+    sample: Sample,
+    cohort: Codes,
+    tables: Bools,
+    clean: Bools,
+    terms: pd.MultiIndex,
+    values: Floats,
+    covariance: Floats,
+    design: Design,
+) -> tuple[Floats, list[str]]:
+    """The covariance of a regression without what one cluster alone on a side cannot give, and sentences on it.
+
+    Terms beyond those of ``tables``, such as covariates, are left as they are.
+    """
+    clusters = len(sample.cluster_labels)
+    found = sides_of_terms(cohort, sample.cluster, clusters, sample.used, tables, clean)
+    more = np.zeros(len(values) - tables.shape[2], dtype=np.int64)
+    sides = Sides(np.append(found.least, more), np.append(found.most, more))
+    covariance = without_error(covariance, sides.alone)
+    return covariance, doubts(sides, terms, values, covariance, design.cluster)
 
 
 def doubts(

@@ -17,7 +17,7 @@ from evalkit.design import Design
 from evalkit.errors import DesignError
 from evalkit.estimate import Estimate
 from evalkit.estimators._exposure import OUT, Exposure, Terms, patterns, terms_of
-from evalkit.estimators._one_sided import doubts, sides_of_terms, without_error
+from evalkit.estimators._one_sided import judged
 from evalkit.estimators._two_way_fit import solve
 from evalkit.estimators._two_way_sample import Sample, draw
 from evalkit.panel import Panel
@@ -54,7 +54,7 @@ def one_regression(panel: Panel, design: Design, exposure: Exposure) -> Estimate
     cells = np.einsum("jt,jtk->k", seen, terms.tables)
     index = _index(terms, "none")
     clean, hit = shared.states == 0, terms.tables != 0
-    covariance, told = _judged(sample, cohort, hit, clean, index, fit.values, fit.covariance, design)
+    covariance, told = judged(sample, cohort, hit, clean, index, fit.values, fit.covariance, design)
     notes = [*exposure.notes, *fit.detail["notes"], *told]
     detail = {
         **fit.detail,
@@ -142,7 +142,7 @@ def two_stages(
     index = _index(terms, "phase" if phases else "event_time" if by_event_time else "none")
     hit = (terms.tables != 0) & ~drawn.lost[:, None, None]
     plain = sandwich(fit.influence, sample.cluster, clusters)
-    covariance, told = _judged(sample, drawn.cohort, hit, clean, index, fit.values, plain, design)
+    covariance, told = judged(sample, drawn.cohort, hit, clean, index, fit.values, plain, design)
     detail["notes"] += told
     return Estimate(
         terms=index,
@@ -161,23 +161,6 @@ def two_stages(
         design=design.to_dict(),
         detail=detail,
     )
-
-
-def _judged(
-    sample: Sample,
-    cohort: Codes,
-    hit: NDArray[np.bool_],
-    clean: NDArray[np.bool_],
-    index: pd.MultiIndex,
-    values: Floats,
-    covariance: Floats,
-    design: Design,
-) -> tuple[Floats, list[str]]:
-    """The covariance without what one cluster alone on a side cannot give, and sentences on it."""
-    clusters = len(sample.cluster_labels)
-    sides = sides_of_terms(cohort, sample.cluster, clusters, sample.used, hit, clean)
-    covariance = without_error(covariance, sides.alone)
-    return covariance, doubts(sides, index, values, covariance, design.cluster)
 
 
 def _uncovered(sample: Sample, cells: NDArray[np.bool_], collinear: list[str]) -> DesignError:

@@ -56,6 +56,7 @@ from evalkit.estimators._group_sample import (
     starting_periods,
     wants_replicates,
 )
+from evalkit.estimators._one_sided import judged
 from evalkit.estimators._phase_cells import (
     ESTIMANDS,
     Estimand,
@@ -307,20 +308,19 @@ def naive_phase_regression(
     names = ["first", "second", *sample.covariates]
     fit = solve(sample, regression, names)
     if np.isnan(fit.values[:2]).any():
-        raise DesignError(
-            "단계 더미가 단위 효과와 기간 효과에 흡수되어 추정할 것이 남지 않음",
-            where=(f"첫 지원 {design.adoption}", f"둘째 지원 {second}"),
-            remedy="두 지원 전의 기간과 지원받지 않은 단위가 함께 있는지 확인할 것",
-        )
+        raise _nothing_told(design, second)
+    index, hit = pd.MultiIndex.from_arrays([names], names=["term"]), tables != 0
+    clean = ~hit.any(axis=2)
+    covariance, told = judged(sample, kind, hit, clean, index, fit.values, fit.covariance, design)
     finite = np.isfinite(pairs).sum(axis=0)
     treated = np.append(finite, np.full(len(names) - 2, finite.max()))
     own: dict[str, Any] = {"label": NAIVE, "reason": WHY_NAIVE, "declared": acknowledge or "for_contrast"}
-    own["notes"] = [*paths.notes, *fit.detail["notes"], f"{NAIVE}. {WHY_NAIVE}"]
+    own["notes"] = [*paths.notes, *fit.detail["notes"], *told, f"{NAIVE}. {WHY_NAIVE}"]
     own["composition"] = _path_counts(paths.first, paths.second)
     return Estimate(
-        terms=pd.MultiIndex.from_arrays([names], names=["term"]),
+        terms=index,
         values=fit.values,
-        covariance=fit.covariance,
+        covariance=covariance,
         influence=fit.influence,
         cluster=sample.cluster,
         cluster_labels=sample.cluster_labels,
@@ -333,6 +333,14 @@ def naive_phase_regression(
         units=sample.units,
         design=design.to_dict(),
         detail={**fit.detail, **own},
+    )
+
+
+def _nothing_told(design: Design, second: str) -> DesignError:
+    return DesignError(
+        "단계 더미가 단위 효과와 기간 효과에 흡수되어 추정할 것이 남지 않음",
+        where=(f"첫 지원 {design.adoption}", f"둘째 지원 {second}"),
+        remedy="두 지원 전의 기간과 지원받지 않은 단위가 함께 있는지 확인할 것",
     )
 
 
