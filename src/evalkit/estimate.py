@@ -24,6 +24,8 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from evalkit.errors import DataError
 
+# a standard error below this share of its estimate is a rounding error (an exact fit): no data give such a ratio
+EXACT = 1e-12
 # relative size under which a variance is a rounding error
 ROUNDING = 64 * np.finfo(np.float64).eps
 COLUMNS = ("estimate", "std_error", "conf_low", "conf_high", "p_value")
@@ -139,6 +141,8 @@ class Estimate:
         if not 0 < level < 1:
             raise DataError(f"신뢰수준 {level!r} 은(는) 0과 1 사이가 아님", remedy="0.95 처럼 적을 것")
         errors = self.std_errors
+        with np.errstate(invalid="ignore"):
+            errors = np.where(errors > EXACT * np.abs(self.values), errors, np.nan)
         finite = np.isfinite(self.dof)
         safe = np.where(finite, self.dof, 1.0)
         tail = 1 - (1 - level) / 2

@@ -1,5 +1,7 @@
 """Estimate: intervals made when asked, linear combinations, keeping."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -101,6 +103,13 @@ def test_a_zero_error_has_no_interval() -> None:
     row = replace(make(), covariance=np.zeros((3, 3))).table().iloc[0]
     assert row["estimate"] == 0.1
     assert row[["std_error", "conf_low", "conf_high", "p_value"]].isna().all()
+
+
+def test_an_error_of_the_size_of_rounding_has_no_interval() -> None:
+    est = replace(make(), values=np.array([0.1, 1.0, 0.9]), covariance=np.diag([1e-4, 1e-34, 1e-4]))
+    table = est.table()
+    assert table.iloc[1].drop("estimate").isna().all()
+    assert table.iloc[[0, 2]].notna().all(axis=None)
 
 
 def test_saving_keeps_everything(tmp_path) -> None:
