@@ -14,7 +14,7 @@ from evalkit.arrays.cluster import sandwich
 from evalkit.design import Design
 from evalkit.estimate import Estimate
 from evalkit.estimators.dose_response import dose_response
-from evalkit.estimators.imputation import imputation_effects
+from evalkit.estimators.imputation import imputation_effects, imputation_pretrends
 from evalkit.estimators.phase_paths import naive_phase_regression, phase_path_effects
 from evalkit.estimators.repeated_cross_sections import repeated_cross_section_effects
 from evalkit.estimators.spillovers import spillover_effects
@@ -198,3 +198,27 @@ def test_a_combination_does_not_turn_rounding_into_an_error() -> None:
     assert table["estimate"].item() == pytest.approx(0.3)
     assert np.isnan(table["std_error"].item())
     assert np.isnan(table["p_value"].item())
+
+
+def test_one_cluster_alone_has_no_pretrend_error() -> None:
+    """Neither the leads of one treated unit, or against one other, nor a joint test of them."""
+    for first in (np.where(np.arange(N) == 4, 2019.0, INF), np.where(np.arange(N) == 5, INF, 2019.0)):
+        est = imputation_pretrends(panel(first), Design("y"), leads=2)
+        shown, lost = missing(est)
+        assert lost[shown].all()
+        assert np.isnan(est.detail["joint_p_value"])
+        assert any("하나뿐" in note for note in est.detail["notes"])
+
+
+def test_two_units_fit_exactly_and_say_nothing() -> None:
+    two = panel().select(units=[0, 1])
+    table = imputation_pretrends(two, Design("y"), leads=1).table()
+    assert table.drop(columns="estimate").isna().all(axis=None)
+
+
+def test_a_ratio_that_no_data_give_is_rounding() -> None:
+    """An exact fit leaves errors of the size of rounding: no p-value of 0 comes of them."""
+    step = panel().with_varying(y=(np.arange(2016, 2016 + T)[None, :] >= FIRST[:, None]) * 1.0)
+    for call in (METHODS["two dummies"], METHODS["doses"]):
+        _, lost = missing(call(step, Design("y")))
+        assert lost.all()

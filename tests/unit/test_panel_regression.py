@@ -287,3 +287,24 @@ def test_difference_gmm_does_not_depend_on_the_unit_of_measure() -> None:
     np.testing.assert_allclose(won.replicates, plain.replicates * unit, rtol=1e-7)
     with pytest.raises(DesignError, match=r"size.*차분하면 사라짐"):
         dynamic_panel_effects(panel(), replace(DESIGN, covariates=("size",)), collapse=True)
+
+
+def notes_of(adoption: Any, **asked: Any) -> str:
+    return " / ".join(
+        panel_regression(panel(adoption=adoption), replace(DESIGN, **asked), model="two_way").detail["notes"]
+    )
+
+
+def test_comparisons_with_treated_units_are_told() -> None:
+    place = np.arange(N)
+    plain = np.where(place < 10, 2018.0, np.nan)
+    assert "비교 대상" not in notes_of(plain)
+    assert "모든 기간에 지원받은 단위 4개" in notes_of(np.where(place < 4, 2010.0, plain))
+    assert "2019, 2020 에는 모든 단위가 지원받아" in notes_of(np.where(place < 10, 2017.0, 2019.0))
+
+
+def test_what_is_not_read_is_told() -> None:
+    adoption = np.where(np.arange(N) < 10, 2018.0, np.nan)
+    assert "anticipation=1 은 쓰이지 않음" in notes_of(adoption, anticipation=1)
+    found = panel_regression(panel(), replace(DESIGN, covariates=("z",)), regressors=("x",))
+    assert any("공변량 z 은(는) 설명변수로 적지 않아" in note for note in found.detail["notes"])

@@ -59,6 +59,20 @@ def test_ignoring_the_ring_misses_by_the_mean_effect_on_near_controls() -> None:
     assert "관측된 칸이 없는 항: ring near" in naive.detail["notes"]
 
 
+def test_one_regression_tells_of_comparisons_with_treated_units() -> None:
+    y = np.random.default_rng(1).normal(size=(8, 5))
+    near = np.zeros((8, 5))
+    near[4, 3:] = 1
+    late = panel_of(y, near, [0, 0, 2, 2, *[NEVER] * 4], first=1).with_fixed(
+        adoption=[1.0, 1.0, 3.0, 3.0, *[NEVER] * 4]
+    )
+    notes = spillover_effects(late, DESIGN, rings=("near",), method="static").detail["notes"]
+    assert any("모든 기간에 지원이나 고리 안에 있던 단위 2개" in note for note in notes)
+    everyone = panel_of(y, near, [3.0, 3, 3, 3, 4, 4, 4, 4], first=1)
+    notes = spillover_effects(everyone, DESIGN, rings=("near",), method="static").detail["notes"]
+    assert any("4, 5 에는 지원도 고리도 없는 단위가 없음" in note for note in notes)
+
+
 def test_a_treated_cell_is_treated_whatever_its_ring() -> None:
     panel = small()
     near = panel.values("near").copy()

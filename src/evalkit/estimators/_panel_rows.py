@@ -95,6 +95,8 @@ def rows_estimate(
         *detail["notes"],
         *doubts(sides, index, values, covariance, design.cluster),
         *_few(rows, design),
+        *_forbidden(rows, terms, design),
+        *_unread(design, terms, detail),
         *(["설명변수가 결과를 남김없이 설명하여 오차를 알 수 없다: 표준오차를 비웠다"] if exact else []),
     ]
     return Estimate(
@@ -124,6 +126,37 @@ def _few(rows: PanelRows, design: Design) -> list[str]:
     return [
         f"{what} {clusters}개뿐이라 표준오차와 p값이 너무 작기 쉬움: evalkit.inference 의 방법으로 다시 볼 것"
     ]
+
+
+def _unread(design: Design, terms: list[str], detail: dict[str, Any]) -> list[str]:
+    left = [name for name in design.covariates if name not in (*terms, *detail.get("absorbed", ()))]
+    return [f"설계의 공변량 {', '.join(left)} 은(는) 설명변수로 적지 않아 쓰이지 않음"] if left else []
+
+
+def _forbidden(rows: PanelRows, terms: list[str], design: Design) -> list[str]:
+    """Sentences on comparisons with treated units, and on what of the design is not read."""
+    if TREATMENT not in terms or TREATMENT not in rows.variables:
+        return []
+    on = rows.variables[TREATMENT] > 0
+    off = np.bincount(rows.unit[~on], minlength=rows.n_units)
+    always = int((off == 0).sum())
+    clean = np.bincount(rows.period[~on], minlength=len(rows.periods))
+    bare = [str(rows.periods[t]) for t in np.unique(rows.period[on]) if not clean[t]]
+    notes = []
+    if always:
+        notes.append(
+            f"관측된 모든 기간에 지원받은 단위 {always}개가 비교 대상처럼 쓰임: 효과가 해마다 다르면 계수가 틀어짐"
+        )
+    if bare:
+        notes.append(
+            f"{', '.join(bare)} 에는 모든 단위가 지원받아, 먼저 지원받은 단위가 비교 대상이 됨:"
+            " 효과가 해마다 다르면 계수가 틀어짐"
+        )
+    if design.anticipation:
+        notes.append(
+            f"anticipation={design.anticipation} 은 쓰이지 않음: 지원 전의 효과는 지원 전 기간에 섞임"
+        )
+    return notes
 
 
 def _treatment_sides(rows: PanelRows, terms: list[str]) -> Sides:

@@ -85,6 +85,11 @@ def rolling_sample(panel: Panel, design: Design, *, collapse: bool) -> RollingSa
         )
     unobserved = (weight <= 0) | np.isnan(outcome).all(axis=1)
     weight = np.where(unobserved, 0.0, weight)
+    known = outcome[(weight > 0)[:, None] & ~np.isnan(outcome)]
+    if len(known) > 1 and np.ptp(known) == 0:
+        raise DesignError(
+            f"결과 {design.outcome} 의 값이 모두 {known[0]:g} 로 같음", remedy="결과 변수를 확인할 것"
+        )
     if not (weight > 0).any():
         raise DesignError(
             f"결과 변수 {design.outcome} 의 쓸 수 있는 관측값이 없음", remedy="변수와 기간을 확인할 것"

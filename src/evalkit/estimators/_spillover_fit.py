@@ -55,7 +55,7 @@ def one_regression(panel: Panel, design: Design, exposure: Exposure) -> Estimate
     index = _index(terms, "none")
     clean, hit = shared.states == 0, terms.tables != 0
     covariance, told = judged(sample, cohort, hit, clean, index, fit.values, fit.covariance, design)
-    notes = [*exposure.notes, *fit.detail["notes"], *told]
+    notes = [*exposure.notes, *fit.detail["notes"], *told, *_compared_with_treated(sample, seen, shared)]
     detail = {
         **fit.detail,
         "cells": cells,
@@ -79,6 +79,23 @@ def one_regression(panel: Panel, design: Design, exposure: Exposure) -> Estimate
         design=design.to_dict(),
         detail=detail,
     )
+
+
+def _compared_with_treated(sample: Sample, seen: Floats, shared: Exposure) -> list[str]:
+    """Sentences on comparisons with cells that are treated or near themselves."""
+    here, clean = seen > 0, (seen > 0) & (shared.states == 0)
+    always = int(seen.max(axis=1)[here.any(axis=1) & ~clean.any(axis=1)].sum())
+    bare = [str(sample.periods[t]) for t in np.flatnonzero(here.any(axis=0) & ~clean.any(axis=0))]
+    notes = []
+    if always:
+        notes.append(
+            f"관측된 모든 기간에 지원이나 고리 안에 있던 단위 {always}개가 비교 대상처럼 쓰임: 효과가 해마다 다르면 틀어짐"
+        )
+    if bare:
+        notes.append(
+            f"{', '.join(bare)} 에는 지원도 고리도 없는 단위가 없음: 효과가 해마다 다르면 계수가 틀어짐"
+        )
+    return notes
 
 
 # -- two stages ------------------------------------------------------------------------------------------

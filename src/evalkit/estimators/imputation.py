@@ -63,7 +63,7 @@ from evalkit.estimators._clean_cover import Unimputable, facts, known_word, sett
 from evalkit.estimators._clean_sample import CleanSample, draw
 from evalkit.estimators._event_time import cohorts_of
 from evalkit.estimators._imputation_terms import By, Terms, effective_sizes, remarks, terms_of
-from evalkit.estimators._one_sided import doubts
+from evalkit.estimators._one_sided import doubts, judged
 from evalkit.estimators._two_way_fit import Fit
 from evalkit.estimators._two_way_fit import solve as solve_two_way
 from evalkit.estimators._two_way_sample import Sample
@@ -310,12 +310,18 @@ def imputation_pretrends(
     if isinstance(leads, bool) or not isinstance(leads, int) or leads < 1:
         raise UsageError(f"leads 값 {leads!r} 은(는) 1 이상의 정수가 아님", remedy="3 처럼 적을 것")
     sample, fit, times, seen, notes = _leads(panel, design, leads, within)
+    index = pd.MultiIndex.from_arrays([times], names=["event_time"])
+    cohorts, cohort, _ = cohorts_of(sample)
+    hit = (sample.periods[None, :, None] - cohorts[:, None, None]) == times
+    covariance, told = judged(
+        sample, cohort, hit, ~hit.any(axis=2), index, fit.values, fit.covariance, design
+    )
     clusters = len(sample.cluster_labels)
     never = int((~np.isfinite(sample.adoption)).sum())
     return Estimate(
-        terms=pd.MultiIndex.from_arrays([times], names=["event_time"]),
+        terms=index,
         values=fit.values,
-        covariance=fit.covariance,
+        covariance=covariance,
         influence=fit.influence,
         cluster=sample.cluster,
         cluster_labels=sample.cluster_labels,
@@ -329,9 +335,9 @@ def imputation_pretrends(
         design=design.to_dict(),
         detail={
             **fit.detail,
-            **_joint(fit.values, fit.covariance, clusters),
+            **_joint(fit.values, covariance, clusters),
             "honest_input": False,
-            "notes": [*notes, *fit.detail["notes"], NOT_HONEST],
+            "notes": [*notes, *fit.detail["notes"], *told, NOT_HONEST],
         },
     )
 
@@ -371,9 +377,9 @@ def _leads(
 
 
 def _joint(values: Floats, covariance: Floats, clusters: int) -> dict[str, Any]:
-    """F test that every value is 0; NaN with no more clusters than leads."""
+    """F test that every value is 0; NaN with no more clusters than leads, or where an error is not known."""
     k, dof = len(values), clusters - 1
-    if np.linalg.matrix_rank(covariance, hermitian=True) < k:
+    if np.isnan(covariance).any() or np.linalg.matrix_rank(covariance, hermitian=True) < k:
         return {"joint_statistic": float("nan"), "joint_dof": [k, dof], "joint_p_value": float("nan")}
     statistic = float(values @ np.linalg.solve(covariance, values)) / k
     return {
