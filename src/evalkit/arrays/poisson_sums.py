@@ -52,7 +52,7 @@ class Problem:
         """L."""
         return int(self.tables.shape[2]) + len(self.dense)
 
-    def keep(self, rows: NDArray[np.bool_]) -> Problem:
+    def keep(self, rows: NDArray[np.bool_] | Codes) -> Problem:
         """The problem of some rows."""
         return replace(
             self,

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.arrays.cluster import sandwich
-from evalkit.arrays.normal_equations import independent
-from evalkit.arrays.poisson import PoissonFit, assemble, fit, scores_of
+from evalkit.arrays.poisson import PoissonFit, fit
+from evalkit.arrays.poisson_chord import ClusterMoments, moments_by_cluster
 from evalkit.arrays.poisson_deletion import usable, without_each
 from evalkit.arrays.poisson_rows import UnitScores, compress, unit_scores
-from evalkit.arrays.poisson_sums import Problem, evaluate
+from evalkit.arrays.poisson_sums import Problem
 from evalkit.arrays.separation import TINY
 from evalkit.arrays.two_way import group_matrix
 from evalkit.errors import DesignError
@@ -111,11 +111,11 @@ def solve(
     if score.by_period is not None:
         detail |= {"by_period": score.by_period, "cell_meat": score.cell_meat}
         detail["n_cells"] = int((group_matrix(clean.cluster, count) @ used.astype(float) > 0).sum())
-    _keep_moments(detail, small if asked else clean, fitted, count)
+    moments = _keep_moments(detail, small if asked else clean, fitted, count)
     found = None
     if asked:
         need = np.arange(required)
-        found = without_each(small, fitted, count, np.arange(size), need, strict=strict)
+        found = without_each(small, fitted, count, np.arange(size), need, strict=strict, moments=moments)
     cells = np.zeros(problem.counts.shape, dtype=bool)
     cells[rows] = lost | apart
     values = np.where(kept, fitted.beta, np.nan)
@@ -212,33 +212,20 @@ def _notes(detail: dict[str, Any], unit: str) -> list[str]:
     return notes
 
 
-def _keep_moments(detail: dict[str, Any], problem: Problem, fitted: PoissonFit, clusters: int) -> None:
+def _keep_moments(
+    detail: dict[str, Any], problem: Problem, fitted: PoissonFit, clusters: int
+) -> ClusterMoments | None:
     """Put the moments by cluster, with the fitted means as weights, into ``detail`` for CR2, where they are small."""
     strata, periods = fitted.delta.shape
     wide = strata * periods
     size = wide + problem.n_regressors
     sums = clusters * max(size**2, len(problem.profile) * periods**2)
     if sums > MOMENT_LIMIT or clusters > 1_000 or int(problem.cluster.max()) + 1 != clusters:
-        return
-    by_cluster = evaluate(problem, fitted.delta, fitted.beta, clusters=clusters)
-    gram, score = np.zeros((clusters, size, size)), np.zeros((clusters, size))
-    for c in range(clusters):
-        blocks, border, inner, _ = assemble(problem, by_cluster, c)
-        for r in range(strata):
-            own_block = slice(r * periods, (r + 1) * periods)
-            gram[c, own_block, own_block] = blocks[r]
-        gram[c, :wide, wide:] = border.reshape(wide, -1)
-        gram[c, wide:, :wide] = gram[c, :wide, wide:].T
-        gram[c, wide:, wide:] = inner
-        period, own = scores_of(problem, by_cluster, c)
-        score[c] = np.concatenate([period.ravel(), own])
-    whole = gram.sum(axis=0)
-    own_kept = np.concatenate([np.ones(wide, dtype=bool), fitted.system.kept])
-    whole[~own_kept, :] = whole[:, ~own_kept] = 0.0
-    kept = independent(whole)
-    at = np.flatnonzero(kept)
+        return None
+    moments = moments_by_cluster(problem, fitted, clusters)
+    at = moments.at
     place = np.full(size, -1)
     place[at] = np.arange(len(at))
-    detail["gram"] = gram[:, at[:, None], at[None, :]]
-    detail["score"] = score[:, at]
+    detail |= {"gram": moments.gram, "score": moments.score}
     detail["positions"] = place[wide:][fitted.system.kept]
+    return moments
