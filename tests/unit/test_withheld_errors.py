@@ -18,11 +18,17 @@ from evalkit.estimators.changes_in_changes import changes_in_changes
 from evalkit.estimators.distribution_did import distribution_effects
 from evalkit.estimators.duration_did import duration_effects, duration_pre_test
 from evalkit.estimators.extended_two_way import extended_two_way_effects
+from evalkit.estimators.fractional_shares import fractional_shares
+from evalkit.estimators.goodman_bacon import goodman_bacon_decomposition
 from evalkit.estimators.hazard import hazard_effects, incidence_effects
 from evalkit.estimators.lee_bounds import bound_interval, lee_bounds
+from evalkit.estimators.local_projection import local_projection_effects
 from evalkit.estimators.margins import margin_effects
+from evalkit.estimators.percent_effects import percent_effects
+from evalkit.estimators.poisson import poisson_effects, poisson_event_study
 from evalkit.estimators.stacked import stacked_effects
 from evalkit.estimators.sun_abraham import sun_abraham_effects
+from evalkit.estimators.switching import switching_average, switching_effects
 from evalkit.estimators.synthetic_control import (
     augmented_synthetic_control_effects,
     synthetic_control_effects,
@@ -50,6 +56,15 @@ METHODS: dict[str, tuple[str, Call]] = {
     "duration": ("exit", duration_effects),
     "duration_pre": ("exit", duration_pre_test),
     "changes": ("y", changes_in_changes),
+    "poisson": ("count", poisson_effects),
+    "poisson_treatment": ("count", lambda p, d: poisson_effects(p, d, treatment="on")),
+    "poisson_events": ("count", lambda p, d: poisson_event_study(p, d, window=(-2, 1))),
+    "percent": ("count", lambda p, d: percent_effects(p, d, by="overall")),
+    "shares": ("part", lambda p, d: fractional_shares(p, d, denominator="whole")),
+    "projection": ("y", local_projection_effects),
+    "switching": ("y", lambda p, d: switching_effects(p, d, treatment="on")),
+    "switching_average": ("y", lambda p, d: switching_average(p, d, treatment="on")),
+    "bacon": ("y", goodman_bacon_decomposition),
 }
 each = pytest.mark.parametrize("name", METHODS)
 
@@ -72,6 +87,9 @@ def world(first: Any = (5.0, INF), seed: int = 5, **fixed: Any) -> Panel:
         "share": 1 / (1 + np.exp(-y)),
         "exit": exit_.astype(float),
         "left": np.where(exit_, np.nan, y),
+        "on": treated,
+        "whole": np.full((N, T), 30.0),
+        "part": rng.binomial(30, 0.3 + 0.2 * treated).astype(float),
     }
     known = {"adoption": adoption, "many": place // 2 % 12, "one": np.where(np.isfinite(adoption), 99, place)}
     return Panel(place, periods, varying, {**known, **fixed})
@@ -99,7 +117,7 @@ def test_one_unit_on_a_side_has_no_standard_error(name: str, treated: bool) -> N
     try:
         est = call(alone(treated), Design(outcome))
     except EvalkitError:
-        assert name in ("hazard", "incidence", "duration", "duration_pre", "extended_poisson")
+        assert name in ("hazard", "incidence", "duration", "duration_pre", "poisson_events")
         return
     there, lost = shown(est)
     assert there.any()
@@ -173,13 +191,13 @@ def test_an_outcome_of_one_value_gives_no_warning(level: float) -> None:
     panel = world((4.0, 6.0, INF))
     panel = panel.with_varying(**{name: np.full((N, T), level) for name in ("y", "count", "share")})
     for name, (outcome, call) in METHODS.items():
-        if outcome in ("exit", "left") or (name == "extended_poisson" and level == 0):
+        if outcome in ("exit", "left", "part"):
             continue
         try:
-            _, lost = shown(call(panel, Design(outcome)))
+            there, lost = shown(call(panel, Design(outcome)))
         except EvalkitError:
             continue
-        assert lost.all(), name
+        assert lost[there].all(), name
     with pytest.raises(DesignError, match="경로가 모두 같아"):
         augmented_synthetic_control_effects(world((5.0, INF, INF)).with_varying(y=panel.values("y")), Design("y"))  # fmt: skip
 
@@ -255,6 +273,22 @@ def test_weights_of_zero_are_named() -> None:
     for name in ("extended", "sun_abraham"):
         outcome, call = METHODS[name]
         fails(DesignError, r"지원받은 단위 30개에 쓸 수 있는 결과나 가중치\(w\)", call, panel, Design(outcome, weight="w"))  # fmt: skip
+
+    for call in (METHODS["percent"][1], METHODS["shares"][1]):
+        fails(DesignError, "가중치 w 이", call, panel, Design("part", weight="w"))
+    nobody = panel.with_fixed(w=np.zeros(N))
+    fails(DesignError, "가중치 w 이", goodman_bacon_decomposition, nobody, Design("y", weight="w"))
+
+
+@pytest.mark.parametrize("name", ["percent", "shares"])
+def test_one_cluster_is_refused(name: str) -> None:
+    outcome, call = METHODS[name]
+    fails(DesignError, "군집 same", call, world(same=np.zeros(N)), Design(outcome, cluster="same"))
+
+
+def test_counts_of_zero_before_treatment_are_refused() -> None:
+    nothing = world().with_varying(count=np.zeros((N, T)))
+    fails(DesignError, "모두 0 이라", METHODS["extended_poisson"][1], nothing, Design("count"))
 
 
 def test_everyone_treated_at_once_lacks_comparison_units() -> None:

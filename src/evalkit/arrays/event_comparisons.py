@@ -293,6 +293,27 @@ def units_behind(rows: Rows, events: Events, terms: int, used: NDArray[np.bool_]
     return out
 
 
+def clusters_by_side(
+    rows: Rows, events: Events, terms: int, used: NDArray[np.bool_], clusters: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Clusters on the smaller side of each term, with the fewest and the most comparison clusters of its events  # (K,)"""
+
+    def count(found: NDArray[np.bool_]) -> int:
+        return int(np.count_nonzero(np.bincount(rows.cluster[found], minlength=clusters)))
+
+    least, most = np.zeros(terms, dtype=np.int64), np.zeros(terms, dtype=np.int64)
+    for k in range(terms):
+        mine = np.flatnonzero((events.term == k) & used)
+        if not len(mine):
+            continue
+        own = count(_members(rows, events, mine, events.treated))
+        # events with the same comparison units are counted once
+        first = np.unique(events.others[mine], axis=0, return_index=True)[1]
+        others = [count(_members(rows, events, mine[[i]], events.others)) for i in first]
+        least[k], most[k] = min(own, *others), min(own, max(others))
+    return least, most
+
+
 def clusters_behind(
     rows: Rows, events: Events, terms: int, used: NDArray[np.bool_], clusters: int
 ) -> NDArray[np.int64]:

@@ -89,20 +89,39 @@ class Frame:
 
     def sides(self, sets: Sequence[Sequence[tuple[int, NDArray[np.bool_]]]] | None = None) -> Sides | None:
         """Clusters on the smaller side of each set of cells, given as (cohort, comparison cohorts); None = the groups."""
-        cohorts, clusters = len(self.mass), len(self.labels)
-        if cohorts * clusters > LIMIT:
-            return None
         if sets is None:
             pairs = [(cell.cohort, self.compared(cell)) for cell in self.cells]
             sets = [[pairs[i] for i in np.flatnonzero(row)] for row in self.member]
-        of = np.repeat(np.arange(cohorts), np.diff(self.sample.starts))
-        key = (of * clusters + self.sample.cluster)[self.weight > 0]
-        here = np.bincount(key, minlength=cohorts * clusters).reshape(cohorts, clusters) > 0
-        own = np.array([here[[g for g, _ in cells]].any(axis=0).sum() for cells in sets], dtype=np.int64)
-        others = [[int(here[mask].any(axis=0).sum()) for _, mask in cells] for cells in sets]
-        return Sides(
-            np.minimum(own, [min(row) for row in others]), np.minimum(own, [max(row) for row in others])
+        return sides_of_cells(self.sample, len(self.labels), sets)
+
+
+def require_clusters(design: Design, clusters: int) -> None:
+    """Two clusters at least."""
+    if clusters < 2:
+        raise DesignError(
+            f"군집 {design.cluster or '(단위)'} 이(가) 하나뿐이라 표준오차를 구할 수 없음",
+            remedy="더 잘게 나뉜 군집 변수를 쓸 것",
         )
+
+
+def require_weights(sample: CohortSample, design: Design) -> None:
+    """Every cohort with some weight."""
+    _require_weight(design, np.add.reduceat(sample.w.sum(axis=0), sample.starts[:-1]))
+
+
+def sides_of_cells(
+    sample: CohortSample, clusters: int, sets: Sequence[Sequence[tuple[int, NDArray[np.bool_]]]]
+) -> Sides | None:
+    """Clusters on the smaller side of each set of cells, a cell being (cohort, comparison cohorts)."""
+    cohorts = len(sample.cohorts)
+    if cohorts * clusters > LIMIT:
+        return None
+    of = np.repeat(np.arange(cohorts), np.diff(sample.starts))
+    key = (of * clusters + sample.cluster)[(sample.w > 0).any(axis=0)]
+    here = np.bincount(key, minlength=cohorts * clusters).reshape(cohorts, clusters) > 0
+    own = np.array([here[[g for g, _ in cells]].any(axis=0).sum() for cells in sets], dtype=np.int64)
+    others = [[int(here[mask].any(axis=0).sum()) for _, mask in cells] for cells in sets]
+    return Sides(np.minimum(own, [min(row) for row in others]), np.minimum(own, [max(row) for row in others]))
 
 
 def check_design(design: Design, panel: Panel, what: str, *, covariates: bool = False) -> None:
@@ -122,11 +141,8 @@ def check_design(design: Design, panel: Panel, what: str, *, covariates: bool = 
             f"{what}은(는) at_risk={design.at_risk} 를 쓰지 않음",
             remedy="기준 시점에 있던 단위만 남긴 패널을 넣거나 at_risk 를 뺄 것",
         )
-    if design.cluster is not None and len(panel.clusters(design.cluster)[1]) < 2:
-        raise DesignError(
-            f"군집 {design.cluster} 이(가) 하나뿐이라 표준오차를 구할 수 없음",
-            remedy="더 잘게 나뉜 군집 변수를 쓸 것",
-        )
+    if design.cluster is not None:
+        require_clusters(design, len(panel.clusters(design.cluster)[1]))
     if design.weight is not None and design.weight in panel.varying:
         raise DesignError(
             f"{what}의 가중치 {design.weight} 이(가) 기간에 따라 바뀜",

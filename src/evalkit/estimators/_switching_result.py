@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc
 
 from evalkit.arrays.cluster import sandwich
-from evalkit.arrays.event_comparisons import units_behind
+from evalkit.arrays.event_comparisons import clusters_by_side, units_behind
 from evalkit.design import Design
 from evalkit.errors import DesignError
 from evalkit.estimate import Estimate
 from evalkit.estimators._event_sheet import unsorted
+from evalkit.estimators._one_sided import Sides, doubts, without_error
 from evalkit.estimators._switching_fit import Found, Options, Work
 from evalkit.estimators._switching_paths import path_table
 from evalkit.panel import Panel
@@ -68,13 +69,17 @@ def tell(
     events = work.plan.events
     if average:
         events = replace(events, term=np.zeros(len(events), dtype=np.int64))
-    behind = units_behind(work.rows, events, len(found.values), found.alive)[:, keep]
+    counted = (work.rows, events, len(found.values), found.alive)
+    behind = units_behind(*counted)[:, keep]
+    sides = Sides(*(s[keep] for s in clusters_by_side(*counted, clusters)))
     given = unsorted(found.psi_given[keep] * n, work.rows_at, n)
+    covariance = without_error(sandwich(given, work.sheet.cluster, clusters), sides.alone)
+    notes += doubts(sides, terms, found.values[keep], covariance, design.cluster)
     slopes = found.slopes
     estimate = Estimate(
         terms=terms,
         values=found.values[keep],
-        covariance=sandwich(given, work.sheet.cluster, clusters),
+        covariance=covariance,
         influence=unsorted(found.psi[keep] * n, work.rows_at, n),
         cluster=work.sheet.cluster,
         cluster_labels=work.sheet.labels,

@@ -224,6 +224,16 @@ def _require_range(trimmed: Trimmed, design: Design, link: Link) -> None:
             where=(f"단위 {trimmed.panel.units[i]}", f"{trimmed.panel.periods[t]}"),
             remedy=f"{limits}의 값을 쓰거나 link 를 linear 로 둘 것",
         )
+    clean = (
+        trimmed.clean[trimmed.cohort]
+        if trimmed.seen is None
+        else trimmed.clean[trimmed.cohort] & trimmed.seen
+    )
+    if not (y[clean] > 0).any():
+        raise DesignError(
+            f"지원 전이거나 지원받지 않은 칸의 결과 {design.outcome} 이(가) 모두 0 이라 지원이 없었을 때의 평균을 정할 수 없음",
+            remedy="더 넓은 결과나 긴 기간을 쓰거나 link 를 linear 로 둘 것",
+        )
 
 
 def _require_effects(trimmed: Trimmed, unit_effects: bool, link: Link) -> None:

@@ -44,6 +44,8 @@ from evalkit.arrays.two_way import group_matrix
 from evalkit.design import Design
 from evalkit.errors import DataError, DesignError, EvalkitError, nearest
 from evalkit.estimate import Estimate
+from evalkit.estimators._cell_means import require_clusters, require_weights
+from evalkit.estimators._one_sided import Sides, doubts, sides_of_terms, without_error
 from evalkit.estimators.cohort_sample import CohortSample, build_sample
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
@@ -124,6 +126,8 @@ def fractional_shares(
     panel = _checked(panel, design, denominator, by)
     sample = build_sample(panel, design, unbalanced=False)
     codes, labels = panel.clusters(design.cluster)
+    require_clusters(design, len(labels))
+    require_weights(sample, design)
     if replicates is None:
         replicates = design.cluster is not None and len(labels) <= CLUSTERS_FOR_REPLICATES
     n, d, w = _arrays(panel, design, sample, denominator)
@@ -140,8 +144,11 @@ def fractional_shares(
     left = None
     if replicates:
         left = _replicates(whole, (n, d, w), cohort, sample.cluster, len(labels), fitted, sets, design.link)
+    tables = np.tile(np.stack(sets, axis=2), len(TERMS))
+    sides = sides_of_terms(cohort, sample.cluster, len(labels), None, tables, fitted)
+    told, clusters, method = (names, levels), (codes, labels), f"fractional_shares/{by}"
     return _assemble(
-        panel, design, sample, (codes, labels), (names, levels), values, influence, left, whole, fits, by
+        panel, design, sample, clusters, told, values, influence, left, whole, fits, method, sides
     )
 
 
@@ -320,7 +327,8 @@ def _assemble(
     left: Floats | None,
     whole: _Totals,
     fits: tuple[CellFit, CellFit, CellFit],
-    by: By,
+    method: str,
+    sides: Sides | None,
 ) -> Estimate:
     names, levels = told
     labels = [(term, *label) for term in TERMS for label in levels]
@@ -328,10 +336,19 @@ def _assemble(
     treated = int(sizes[sample.targets].sum())
     lost = ~np.isfinite(values)
     influence[:, lost] = np.nan
+    terms = pd.MultiIndex.from_tuples(labels, names=["term", *names])
+    covariance = sandwich(influence, clusters[0], len(clusters[1]))
+    if sides is not None:
+        covariance = without_error(covariance, sides.alone)
+    notes = [*sample.notes, *doubts(sides, terms, values, covariance, design.cluster)]
+    if lost.any():
+        notes.append(f"비교할 칸이 이어지지 않아 값을 구하지 못한 항이 {int(lost.sum())}개 있다.")
+    if sample.dropped.get("incomplete"):
+        notes.append(f"관측이 빠진 기간이 있는 단위 {sample.dropped['incomplete']}개를 제외하였다.")
     return Estimate(
-        terms=pd.MultiIndex.from_tuples(labels, names=["term", *names]),
+        terms=terms,
         values=np.where(lost, np.nan, values),
-        covariance=sandwich(influence, clusters[0], len(clusters[1])),
+        covariance=covariance,
         influence=influence,
         cluster=clusters[0],
         cluster_labels=clusters[1],
@@ -339,7 +356,7 @@ def _assemble(
         dof=np.full(len(values), np.inf),
         n_treated=np.full(len(values), treated),
         n_comparison=np.full(len(values), int(sizes.sum()) - treated),
-        method=f"fractional_shares/{by}",
+        method=method,
         inference="IF",
         units=panel.units,
         design=replace(design).to_dict(),
@@ -353,6 +370,6 @@ def _assemble(
             "numerator_without": fits[1].mean,
             "denominator_without": fits[2].mean,
             "dropped": sample.dropped,
-            "notes": list(sample.notes),
+            "notes": notes,
         },
     )

@@ -37,6 +37,7 @@ from evalkit.arrays.event_comparisons import (
     Rows,
     Sums,
     averages,
+    clusters_by_side,
     event_sums,
     event_weights,
     influence,
@@ -45,6 +46,7 @@ from evalkit.design import Design
 from evalkit.errors import DesignError, RefusalError
 from evalkit.estimate import Estimate
 from evalkit.estimators._event_sheet import Sheet, keeps_clusters, read_sheet, sort_rows, unsorted
+from evalkit.estimators._one_sided import Sides, doubts, without_error
 from evalkit.estimators.cohort_sample import adoption_codes
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
@@ -120,20 +122,21 @@ def goodman_bacon_decomposition(panel: Panel, design: Design) -> Estimate:
     small = keeps_clusters(sheet, len(cohorts), len(panel.periods))
     sums = event_sums(rows, events, clusters if small else 1)
     values = _gaps(sums.whole(), events)[0]
-    n = len(panel.units)
-    psi = unsorted(_influence(rows, events, sums.whole()) * n, order, n)
-    sizes = np.diff(rows.starts)
+    psi = unsorted(_influence(rows, events, sums.whole()) * len(panel.units), order, len(panel.units))
+    index = pd.MultiIndex.from_tuples(terms, names=["type", "cohort", "comparison"])
+    sides = Sides(*clusters_by_side(rows, events, len(events), np.full(len(events), True), clusters))
+    covariance = without_error(sandwich(psi, sheet.cluster, clusters), sides.alone)
     return Estimate(
-        terms=pd.MultiIndex.from_tuples(terms, names=["type", "cohort", "comparison"]),
+        terms=index,
         values=values,
-        covariance=sandwich(psi, sheet.cluster, clusters),
+        covariance=covariance,
         influence=psi,
         cluster=sheet.cluster,
         cluster_labels=sheet.labels,
         replicates=_gaps(sums.without(), events) if small else None,
         dof=np.full(len(values), np.inf),
-        n_treated=sizes[events.treated[:, 0]],
-        n_comparison=sizes[events.others[:, 0]],
+        n_treated=np.diff(rows.starts)[events.treated[:, 0]],
+        n_comparison=np.diff(rows.starts)[events.others[:, 0]],
         method="goodman_bacon/decomposition",
         inference="IF",
         units=panel.units,
@@ -146,7 +149,7 @@ def goodman_bacon_decomposition(panel: Panel, design: Design) -> Estimate:
                 sum(s for s, t in zip(share, terms, strict=True) if t[0] in (LATER, ALWAYS))
             ),
             "dropped": sheet.dropped,
-            "notes": list(sheet.notes),
+            "notes": [*sheet.notes, *doubts(sides, index, values, covariance, design.cluster)],
         },
     )
 
@@ -170,6 +173,11 @@ def _require(panel: Panel, design: Design, sheet: Sheet, cohorts: Floats) -> Non
             f"빈 칸이 {int(holes.sum())}개 있어 분해할 수 없음 (균형 패널만)",
             where=(f"단위 {panel.units[i]}", f"{panel.periods[t]}"),
             remedy="모든 기간이 관측된 단위만 남기거나 two_way_weights 로 진단할 것",
+        )
+    if not len(cohorts):
+        raise DesignError(
+            f"가중치 {design.weight} 이(가) 모든 단위에서 0 이거나 비어 있음",
+            remedy="가중치 변수를 확인하거나 가중치 없이 분해할 것",
         )
     if len(cohorts) < 2:
         raise DesignError(

@@ -45,6 +45,7 @@ from numpy.typing import NDArray
 
 from evalkit.arrays.cluster import sandwich
 from evalkit.arrays.event_comparisons import (
+    clusters_by_side,
     units_behind,
 )
 from evalkit.design import Design
@@ -65,6 +66,7 @@ from evalkit.estimators._local_projection_fit import (
     fit_plain,
     small_sample,
 )
+from evalkit.estimators._one_sided import Sides, doubts, without_error
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
 
@@ -222,6 +224,11 @@ def _estimate(
     else:
         terms = pd.MultiIndex.from_arrays([["pooled"]], names=["term"])
     alive = np.asarray((fit.units > 0).all(axis=0))
+    sides = Sides(
+        *(s[keep] for s in clusters_by_side(layout.rows, layout.events, len(wanted), alive, clusters))
+    )
+    covariance = without_error(covariance, sides.alone)
+    notes += doubts(sides, terms, fit.values[keep], covariance, design.cluster)
     behind = units_behind(layout.rows, layout.events, len(wanted), alive)[:, keep]
     return Estimate(
         terms=terms,

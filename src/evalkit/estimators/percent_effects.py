@@ -31,6 +31,8 @@ from evalkit.arrays.doubly_robust import Method
 from evalkit.design import Design
 from evalkit.errors import DesignError, RefusalError, nearest
 from evalkit.estimate import Estimate
+from evalkit.estimators._cell_means import require_clusters, require_weights, sides_of_cells
+from evalkit.estimators._one_sided import Sides, doubts, without_error
 from evalkit.estimators.cohort_sample import CohortSample, build_sample
 from evalkit.estimators.group_time_cells import Cell, Results, cells_of
 from evalkit.estimators.group_time_panel import panel_effects, unsorted
@@ -118,6 +120,8 @@ def percent_effects(
     _check(panel, design, by, method)
     sample = build_sample(panel, design, unbalanced=False)
     codes, labels = panel.clusters(design.cluster)
+    require_clusters(design, len(labels))
+    require_weights(sample, design)
     if replicates is None:
         replicates = design.cluster is not None and len(labels) <= CLUSTERS_FOR_REPLICATES
     cells = cells_of(sample, design)
@@ -134,9 +138,17 @@ def percent_effects(
             where=(f"결과 {design.outcome}",),
             remedy="0 이상인 결과를 쓰거나 수준의 효과(group_time_effects)를 그대로 적을 것",
         )
+    sides = sides_of_cells(sample, len(labels), [[_compared(sample, cells[j]) for j in s] for s in sets])
     return _assemble(
-        panel, design, sample, cells, results, (codes, labels), names, levels, values, psi, left, by
+        panel, design, sample, cells, results, (codes, labels), names, levels, values, psi, left, by, sides
     )
+
+
+def _compared(sample: CohortSample, cell: Cell) -> tuple[int, NDArray[np.bool_]]:
+    """The cohort of a cell and which cohorts it is compared with."""
+    others = np.arange(len(sample.cohorts)) >= cell.first_comparison
+    others[cell.cohort] = False
+    return cell.cohort, others
 
 
 def _check(panel: Panel, design: Design, by: str, method: str) -> None:
@@ -281,6 +293,7 @@ def _assemble(
     psi: Floats,
     left: Floats | None,
     by: By,
+    sides: Sides | None,
 ) -> Estimate:
     m = len(levels)
     labels = [(term, *label) for term in TERMS for label in levels]
@@ -293,10 +306,20 @@ def _assemble(
     notes = list(sample.notes)
     if low:
         notes.append(f"반사실 평균이 0 이하인 {len(low)}개 항은 %로 적지 않았다.")
+    lost = [(c, why) for c, why in zip(cells, results.failures, strict=True) if why]
+    if lost:
+        told = ", ".join(f"{sample.cohorts[c.cohort]:g}·{sample.periods[c.period]}" for c, _ in lost)
+        notes.append(f"추정하지 못해 평균에서 뺀 칸 {len(lost)}개({told}): detail 의 failed 를 볼 것.")
+    terms = pd.MultiIndex.from_tuples(labels, names=["term", *names])
+    covariance = sandwich(influence, clusters[0], len(clusters[1]))
+    if sides is not None:
+        sides = sides.chosen(np.tile(np.arange(m), 3))
+        covariance = without_error(covariance, sides.alone)
+    notes += doubts(sides, terms, values.ravel(), covariance, design.cluster)
     return Estimate(
-        terms=pd.MultiIndex.from_tuples(labels, names=["term", *names]),
+        terms=terms,
         values=values.ravel(),
-        covariance=sandwich(influence, clusters[0], len(clusters[1])),
+        covariance=covariance,
         influence=influence,
         cluster=clusters[0],
         cluster_labels=clusters[1],
@@ -320,8 +343,7 @@ def _assemble(
                     "period": int(sample.periods[c.period]),
                     "reason": why,
                 }
-                for c, why in zip(cells, results.failures, strict=True)
-                if why
+                for c, why in lost
             ],
             "undefined": [list(label) for label in low],
             "notes": notes,

@@ -43,6 +43,7 @@ from evalkit.design import Design
 from evalkit.errors import DesignError
 from evalkit.estimate import Estimate
 from evalkit.estimators._event_time import cohorts_of, event_clock
+from evalkit.estimators._one_sided import FEW, Sides, doubts, without_error
 from evalkit.estimators._poisson_factors import solve_factors
 from evalkit.estimators._poisson_fit import Solved, solve
 from evalkit.estimators._poisson_sample import draw_counts, problem_of
@@ -153,6 +154,8 @@ def poisson_effects(
     terms = pd.MultiIndex.from_arrays([names], names=["term"])
     behind = treated[solved.rows]
     counts = np.repeat(np.array([behind.sum(), (~behind).sum()])[:, None], len(names), axis=1)
+    if treatment is not None:  # whoever is ever treated stands on one side
+        sample = replace(sample, adoption=np.where(treated, float(sample.periods[-1]), np.inf))
     return _estimate(sample, design, solved, names, terms, counts, "poisson/effects")
 
 
@@ -246,6 +249,20 @@ def _absorbed(label: str, solved: Solved) -> DesignError:
     )
 
 
+def _sides(sample: Sample, solved: Solved, effects: int, terms: int) -> Sides | None:
+    """Clusters behind the effects: those treated within the data, and those untreated while others are treated."""
+    first, last = sample.adoption[solved.rows], sample.periods[-1]
+    treated = first <= last
+    if not treated.any():
+        return None
+    untreated = first > max(first.min(), sample.periods[0])
+    cluster = sample.cluster[solved.rows]
+    fewest = min(len(np.unique(cluster[side])) for side in (treated, untreated))
+    behind = np.full(terms, FEW)
+    behind[:effects] = fewest
+    return Sides(behind, behind)
+
+
 def _listed(sample: Sample, solved: Solved) -> dict[str, Any]:
     """Labels of what separation took away."""
     cell_unit, cell_period = (at[:LISTED] for at in np.nonzero(solved.cells))
@@ -270,6 +287,10 @@ def _estimate(
     extra: dict[str, Any] | None = None,
 ) -> Estimate:
     k = len(terms)
+    sides = _sides(sample, solved, k if extra is not None else 1, k)
+    covariance = solved.covariance[:k, :k]
+    if sides is not None:
+        covariance = without_error(covariance, sides.alone)
     detail = {**solved.detail, **_listed(sample, solved), **(extra or {})}
     detail |= {"labels": names[:k], "values": solved.values[:k], "scale": "log"}
     if "positions" in detail:
@@ -277,11 +298,12 @@ def _estimate(
     for key, at in (("by_period", np.s_[:, :k]), ("cell_meat", np.s_[:k, :k])):
         if key in detail:
             detail[key] = detail[key][at]
+    detail["notes"] += doubts(sides, terms, solved.values[:k], covariance, design.cluster)
     whole = k == len(names)
     return Estimate(
         terms=terms,
         values=solved.values[:k],
-        covariance=solved.covariance[:k, :k],
+        covariance=covariance,
         influence=solved.influence if whole else np.ascontiguousarray(solved.influence[:, :k]),
         cluster=solved.cluster,
         cluster_labels=sample.cluster_labels[solved.clusters],
