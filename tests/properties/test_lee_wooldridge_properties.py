@@ -71,6 +71,25 @@ def test_replicates_are_refits(panel: Panel) -> None:
         contract.replicates_are_refits(call, panel, DESIGN)
 
 
+def test_a_replicate_asks_for_as_many_units_on_each_side_as_the_fit() -> None:
+    """Interacted: without one region a cohort has too few units seen for a slope of its own, so there is no such cell."""
+    rng = np.random.default_rng(25)
+    n, periods = 36, 8
+    place, years = np.arange(n) // 6, np.arange(2015, 2015 + periods)
+    y = rng.normal(size=(n, periods)) * 2 + 5 * rng.normal(size=(n, 1)) + 0.3 * years
+    lost = rng.random((n, periods)) < 0.1
+    lost[:, [0, 1, 4]] = False
+    y[lost] = np.nan
+    adoption = np.select([place == 0, place == 1], [2018.0, 2019.0], np.inf)
+    fixed = {"adoption": adoption, "region": np.arange(n) % 6, "x": rng.normal(size=n), "w": np.ones(n)}
+    panel = Panel(np.arange(n), years, {"y": y}, fixed)
+    call = call_of(by="cell", adjustment="interacted")
+    contract.replicates_are_refits(call, panel, DESIGN)
+    found = call(panel, DESIGN).replicates
+    assert found is not None
+    assert np.isnan(found).any()
+
+
 @fast
 @given(panels())
 def test_replicates_of_clusters_are_refits(panel: Panel) -> None:

@@ -280,8 +280,12 @@ def _deleted(
             mean = gram[:, 1, 2 + k :] / gram[:, 1, 1][:, None]
         out += np.einsum("ck,ck->c", mean, coefficients[:, 2 + k :])
     few = 2 + sample.covariates.shape[1] * (1 + interacted)
-    count = np.bincount(codes, minlength=clusters)
-    out[len(at) - count <= few] = np.nan
+    inside = term.members[at]
+    gone = [np.bincount(codes[side], minlength=clusters) for side in (inside, ~inside)]
+    treated, others = int(inside.sum()) - gone[0], int((~inside).sum()) - gone[1]
+    out[treated + others <= few] = np.nan
+    if interacted:  # the fit asks for as many on each side
+        out[np.minimum(treated, others) <= sample.covariates.shape[1] + 1] = np.nan
     return out
 
 
