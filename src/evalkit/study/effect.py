@@ -223,7 +223,8 @@ def _post_times(event: Estimate, horizon: int) -> tuple[int, ...]:
 
 def _two_way(sample: AnalysisSample, event: Estimate) -> Estimate | None:
     times = np.asarray(event.terms.get_level_values("event_time"), dtype=int)
-    design = replace(sample.design, covariates=())
+    # a regression without a base period has neither covariates frozen in it nor units at risk in it
+    design = replace(sample.design, covariates=(), at_risk=None)
     try:
         return two_way_event_study(sample.panel, design, window=(int(times.min()), int(times.max())))
     except DesignError:
