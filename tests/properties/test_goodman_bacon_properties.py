@@ -1,4 +1,4 @@
-"""Identity 2: the weighted two-group comparisons are the two-way coefficient; and the contract."""
+"""The weighted two-group comparisons are the two-way coefficient; and the contract."""
 
 from __future__ import annotations
 

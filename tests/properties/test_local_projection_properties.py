@@ -109,7 +109,7 @@ def test_covariance_is_the_influence_with_the_factor_of_each_regression(panel: P
 def test_equal_weights_are_the_event_study_of_group_time_effects(
     panel: Panel, comparison: Any, anticipation: int
 ) -> None:
-    """Identity 4: values, influence and replicates, weights and anticipation included."""
+    """Values, influence and replicates, weights and anticipation included."""
     design = replace(DESIGN, comparison=comparison, anticipation=anticipation)
     theirs = event_study(group_time_effects(panel, design, replicates=True))
     ours = local_projection_effects(panel, design)

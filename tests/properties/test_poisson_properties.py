@@ -93,7 +93,7 @@ def test_equals_every_dummy_written_out(seed: int, holes: bool, cell: bool) -> N
 @few
 @given(seed=seeds)
 def test_unit_effects_are_cohort_effects_are_cell_means(seed: int) -> None:
-    """METHODS identity 9: without covariates, balanced: unit effects = cohort dummies = weighted Poisson on cell means."""
+    """Without covariates, balanced: unit effects = cohort dummies = weighted Poisson on cell means."""
     panel = simulate(seed)
     estimate = poisson_effects(panel, DESIGN).values
     y, w, adoption = panel.values("y"), panel.constant("w"), panel.constant("adoption")
@@ -210,7 +210,7 @@ def test_two_periods_and_two_groups_are_a_ratio_of_ratios(seed: int) -> None:
 @few
 @given(seed=seeds)
 def test_a_deflator_common_to_all_units_does_not_matter(seed: int) -> None:
-    """METHODS 2.2: with one cohort the event study is saturated, and period effects take a common deflator up."""
+    """With one cohort the event study is saturated, and period effects take a common deflator up."""
     panel = simulate(seed)
     adoption = panel.constant("adoption")
     panel = panel.with_fixed(adoption=np.where(adoption == 2019, np.inf, adoption))

@@ -1,6 +1,6 @@
 """Methods for zeros, distributions, attrition and rare events in worlds of their own, and in worlds that break them.
 
-Truths are closed forms or large sums written here. Worlds M12 (zeros), M15 (attrition) and M16 (hazards).
+Truths are closed forms or large sums written here. Worlds with zeros, attrition and hazards.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def term(found: Estimate, label: object, truth: float) -> tuple[float, float, fl
     return float(found.values[i]), float(found.std_errors[i]), truth
 
 
-# -- zeros (M12) -------------------------------------------------------------------------------------------
+# -- zeros -------------------------------------------------------------------------------------------------
 
 
 def sales(name: str, truth: float, drift: float = 0.0) -> Draw:
@@ -117,7 +117,7 @@ def levels(rng: np.random.Generator) -> tuple[float, ...]:
     return term(group_time_effects(pair(y, treated), Design("y", base="varying")), (2, 2), 1.0)
 
 
-# -- attrition (M15) ---------------------------------------------------------------------------------------
+# -- attrition ---------------------------------------------------------------------------------------------
 
 
 def lowest(share: float) -> float:
@@ -169,7 +169,7 @@ def weighted(missing_at_random: bool, name: str = "ipw") -> Draw:
     return draw
 
 
-# -- hazards (M16) -----------------------------------------------------------------------------------------
+# -- hazards -----------------------------------------------------------------------------------------------
 
 RISK = np.array(
     [0.0, 0.12, 0.16, 0.10, 0.20, 0.24]

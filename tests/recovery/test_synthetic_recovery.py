@@ -1,6 +1,6 @@
 """Synthetic comparisons in their worlds: interactive effects, selection on them, and donors out of reach.
 
-The worlds follow the placebo designs of Arkhangelsky et al. (2021, section 3; METHODS M19): units load on common factors and
+The worlds follow the placebo designs of Arkhangelsky et al. (2021, section 3): units load on common factors and
 the treated load differently, so equal weights miss their path while the right mix follows it.
 """
 

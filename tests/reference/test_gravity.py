@@ -1,4 +1,4 @@
-"""gravity_effects against conditional logit (METHODS identity 17), statsmodels with dummies, and pyfixest."""
+"""gravity_effects against the conditional logit of the movers (the same likelihood), statsmodels with dummies, and pyfixest."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def rows(flows: Flows) -> pd.DataFrame:
 
 
 def test_conditional_logit_is_ppml_with_origin_period_effects() -> None:
-    """Identity 17: the movers' choice among destinations, maximised as a multinomial likelihood, effects written out."""
+    """The movers' choice among destinations, maximised as a multinomial likelihood, effects written out."""
     flows = simulate(3)
     frame = rows(flows)
     x = np.column_stack([frame[["D", "R", "x"]], np.eye(10)[frame["d"]][:, 1:]])

@@ -2,7 +2,7 @@
 
 Points 1e-8 and standard errors 1e-6 are the agreed tolerances; the two differ by rounding, so they are held to 1e-9
 relative. The references are on published data, read from ../shared/golden where it is present. On S1, which is
-carried, the cells add up to the stacked regression of fixest (identity 7): stacked_S1.json.
+carried, the cells add up to the stacked regression of fixest: stacked_S1.json.
 """
 
 from __future__ import annotations
