@@ -242,6 +242,22 @@ def test_terms_of_margins_without_a_positive_share_are_told() -> None:
     assert any("항을 비웠다" in note for note in est.detail["notes"])
 
 
+def test_treated_units_that_had_to_survive_are_told() -> None:
+    """Who must be there to be treated is a survivor by construction; "not" treated units are not."""
+    plain, panel = world((5.0, INF)), world((5.0, INF))
+    early = panel.values("exit").copy()
+    early[np.isfinite(panel.constant("adoption")), :4] = 0.0
+    early = np.maximum.accumulate(early, axis=1)
+    panel = panel.with_varying(exit=early, left=np.where(early > 0, np.nan, panel.values("y")))
+    told = "코호트 5: 지원 전에"
+    for name in ("duration", "duration_pre", "attrition"):
+        outcome, call = METHODS[name]
+        assert any(told in note for note in call(panel, Design(outcome)).detail["notes"]), name
+        assert not any(told in note for note in call(plain, Design(outcome)).detail["notes"]), name
+    for call in (hazard_effects, incidence_effects):
+        fails(DesignError, "지원 전 사건이 하나도 없어", call, panel, Design("exit"))
+
+
 def test_a_gap_between_periods_is_told_and_makes_no_horizon() -> None:
     panel = world((4.0, 6.0, INF)).select(periods=[1, 2, 3, 5, 6, 7, 8])
     for call in (hazard_effects, incidence_effects):

@@ -159,6 +159,20 @@ def _told(dropped: dict[str, int]) -> tuple[str, ...]:
     )
 
 
+def survivors_only(cohorts: set[int], what: str) -> list[str]:
+    """A sentence where no unit of a treated cohort has gone before its adoption and comparison units have.
+
+    Whoever has to be there to be treated is a survivor by construction ("immortal time"); its comparison is not.
+    """
+    if not cohorts:
+        return []
+    return [
+        f"코호트 {', '.join(map(str, sorted(cohorts)))}: 지원 전에 {what} 지원 단위가 하나도 없는데 비교 단위에는 있다."
+        " 남아 있던 단위만 지원받은 것이라면 효과가 치우친다: 기준 시점에 남아 있던 단위끼리 견줄 것"
+        "(group_time_effects 와 설계의 at_risk)."
+    ]
+
+
 def check_absorbing(panel: Panel, outcome: str) -> None:
     """A cumulative indicator is 0 before the event and 1 from it on.
 

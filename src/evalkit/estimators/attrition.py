@@ -35,6 +35,7 @@ from evalkit.design import Design
 from evalkit.errors import DataError, DesignError
 from evalkit.estimate import Estimate
 from evalkit.estimators._cell_means import By, Frame, assembled, cell_means, check_design, frame_of, labelled
+from evalkit.estimators._spells import survivors_only
 from evalkit.estimators.cohort_sample import covariate_layers
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
@@ -364,6 +365,11 @@ def _detail(frame: Frame, seen: Floats, pieces: list[_Piece], absent: int, covar
     notes = ["zeros 를 으뜸 추정치로 읽는다: 사라진 단위를 0 으로 세어 고정된 단위 집합의 평균 효과이다."]
     if absent:
         notes.append(f"첫 기간에 관측되지 않은 단위 {absent}개는 모집단에 넣지 않았다.")
+    kept = [
+        bool(seen[c.base, size == c.cohort].all() and not seen[c.base, frame.compared(c)[size]].all())
+        for c in frame.cells
+    ]
+    notes += survivors_only({g for (g, _), all_there in zip(cells, kept, strict=True) if all_there}, "사라진")
     still = sum(len(side.x) < 2 + covariates for p in pieces for side in p.sides)
     if still:
         notes.append(f"한쪽 집단 안에서 값이 바뀌지 않는 공변량을 ipw 의 로짓에서 뺀 집단이 {still}개 있다.")

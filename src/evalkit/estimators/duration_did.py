@@ -35,7 +35,7 @@ from evalkit.design import Design
 from evalkit.errors import DesignError, nearest
 from evalkit.estimate import Estimate
 from evalkit.estimators._cell_means import Frame, assembled, by_cohort_sums, check_design, frame_of, without
-from evalkit.estimators._spells import check_absorbing
+from evalkit.estimators._spells import check_absorbing, survivors_only
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
 
@@ -151,6 +151,9 @@ def _estimate(panel: Panel, design: Design, model: Model, replicates: bool | Non
     elapsed = (frame.sample.periods - frame.sample.periods[0]).astype(np.float64)
     weighted = alive * frame.weight
     sums = np.add.reduceat(weighted, frame.sample.starts[:-1], axis=1).T  # (G, T)
+    gone = sums[:, :1] - sums > 0  # (G, T)
+    alone = [c for c in curves if gone[c.others][:, c.clean].any() and not gone[c.cohort, c.clean].any()]
+    notes += survivors_only({int(frame.sample.cohorts[c.cohort]) for c in alone}, "사건이 난")
     solve = _contrast if pre else _effect
     k, n = len(curves), alive.shape[1]
     values, psi, told, failed = np.empty(k), np.zeros((k, n)), [], []

@@ -219,7 +219,7 @@ def _model(
         all_events = events.sum(axis=0, keepdims=True)
         _require_events(x[:, : len(times)], all_events[0], total[0], times, cause, effects)
         fit = fit_grouped(x, all_events, total, factors, link)
-        _require_fit(fit, times, cause, effects)
+        _require_fit(fit, times, cause, effects, before=_events_before(data, j))
         whole.append(fit)
         if replicates:
             rest, gone = total - risk, all_events - events
@@ -305,12 +305,25 @@ def _require_events(
             )
 
 
-def _require_fit(fit: Grouped, times: list[int], cause: str, effects: Effects) -> None:
+def _events_before(data: Spells, cause: int) -> float:
+    """Events of treated cohorts before their adoption."""
+    cohort = data.cohorts[data.strata_cohort][:, None]
+    early = np.isfinite(cohort) & (data.periods[None, :] < cohort)
+    return float(data.events[cause].sum(axis=0)[early].sum())
+
+
+def _require_fit(fit: Grouped, times: list[int], cause: str, effects: Effects, *, before: float) -> None:
     lost = [e for e, known in zip(times, fit.identified[0, : len(times)], strict=True) if not known]
     if lost:
         which = "효과" if effects == "overall" else f"경과 기간 {', '.join(map(str, lost))} 의 효과"
+        if before <= 0:
+            raise DesignError(
+                f"{which}를 추정할 수 없음: 지원받은 코호트에 지원 전 사건이 하나도 없어 원래의 위험률을 정할 수 없음",
+                where=(f"사건 {cause}",),
+                remedy="남아 있던 단위만 지원받은 것이라면 기준 시점에 남아 있던 단위끼리 group_time_effects(at_risk)로 견줄 것",
+            )
         raise DesignError(
-            f"{which}을(를) 코호트·기간·지속기간 효과와 구별할 수 없음",
+            f"{which}를 코호트·기간·지속기간 효과와 구별할 수 없음",
             where=(f"사건 {cause}",),
             remedy="지원받지 않은 단위나 지원 전 기간을 더하거나 bins 로 지속기간을 묶을 것",
         )
