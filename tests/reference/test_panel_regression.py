@@ -286,3 +286,48 @@ def test_two_by_two_of_houses_seen_once(covariates: tuple[str, ...], covariance:
     at = [t[0] for t in found.terms].index("near_after")
     np.testing.assert_allclose(found.values[at], case["coef"]["nearinc:y81"], rtol=POINTS)
     np.testing.assert_allclose(found.std_errors[at], case["se"]["nearinc:y81"], rtol=ERRORS)
+
+
+# -- live, random panels -----------------------------------------------------------------------------
+
+
+def random_panel(seed: int, holes: bool) -> Panel:
+    """Two regressors, one fixed variable that groups units; no unit seen once."""
+    rng = np.random.default_rng(seed)
+    n, years = 70, np.arange(2001, 2009)
+    a = rng.normal(size=(n, 1))
+    x, z = rng.normal(size=(2, n, 8)) + 0.5 * a
+    y = a + 0.3 * np.sin(years) + 0.8 * x - 0.4 * z + rng.normal(size=(n, 8))
+    if holes:
+        y[:, 2:][rng.random((n, 6)) < 0.2] = np.nan
+    fixed = {"region": rng.permutation(n) % 14, "w": rng.uniform(0.5, 3, n)}
+    return Panel(np.arange(n), years, {"y": y, "x": x, "z": z, "wt": rng.uniform(0.5, 3, (n, 8))}, fixed)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize("weight", [None, "wt"])
+@pytest.mark.parametrize("cluster", [None, "region"])
+@pytest.mark.parametrize(("model", "effects"), [("fixed", "unit"), ("two_way", "unit + period")])
+def test_effects_live_against_pyfixest(
+    model: Any, effects: str, cluster: str | None, weight: str | None, holes: bool, seed: int
+) -> None:
+    """The peer counts the nested unit effects as one parameter where no other effect stands beside them; we as none."""
+    peer = pytest.importorskip("pyfixest")
+    panel = random_panel(seed, holes)
+    frame = panel.to_long().dropna()
+    fit = peer.feols(
+        f"y ~ x + z | {effects}", frame, vcov={"CRV1": cluster or "unit"}, weights=weight, fixef_tol=1e-13
+    )
+    found = panel_regression(
+        panel,
+        Design("y", cluster=cluster, weight=weight),
+        model=model,
+        regressors=("x", "z"),
+        replicates=False,
+    )
+    n = len(frame)
+    scale = np.sqrt((n - 2) / (n - 3)) if model == "fixed" else 1.0
+    np.testing.assert_allclose(found.values, fit.coef(), rtol=1e-8)
+    np.testing.assert_allclose(found.std_errors * scale, fit.se(), rtol=1e-6)

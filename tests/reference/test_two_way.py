@@ -311,3 +311,76 @@ def test_event_study_of_staggered_adoption() -> None:
         [f"time_to_treatment::{e}" for e in estimate.terms.get_level_values(0)],
         nuisance=("x1",),
     )
+
+
+# -- live, random panels -----------------------------------------------------------------------------
+
+
+def random_panel(seed: int, holes: bool) -> Panel:
+    """Three dates and units never treated, effects that grow, a covariate, weights by unit and by cell."""
+    rng = np.random.default_rng(seed)
+    n, years = 90, np.arange(2001, 2010)
+    adoption = rng.choice([2004.0, 2006.0, 2007.0, np.inf], n)
+    x = rng.normal(size=(n, 9)).cumsum(axis=1)
+    since = years - np.where(np.isfinite(adoption), adoption, 3000)[:, None]
+    y = (
+        rng.normal(size=(n, 1))
+        + 0.2 * years
+        + 0.7 * x
+        + (since >= 0) * (1 + 0.2 * since)
+        + rng.normal(size=(n, 9))
+    )
+    if holes:
+        y[rng.random(y.shape) < 0.15] = np.nan
+        y[0], y[0, 0] = np.nan, 1.0  # seen once
+    fixed = {"adoption": adoption, "region": rng.permutation(n) % 15, "w": rng.uniform(0.5, 3, n)}
+    return Panel(np.arange(n), years, {"y": y, "x": x, "wt": rng.uniform(0.5, 3, (n, 9))}, fixed)
+
+
+def frame_of(panel: Panel) -> pd.DataFrame:
+    frame = panel.to_long().dropna()
+    frame["treated"] = (frame["period"] >= frame["adoption"]).astype(float)
+    since = frame["period"] - frame["adoption"]
+    return frame.assign(since=since.replace(-np.inf, -1).clip(-4, 3).astype(int))
+
+
+def as_the_peer(formula: str, panel: Panel, cluster: str | None, weight: str | None) -> Any:
+    peer = pytest.importorskip("pyfixest")
+    fit = peer.feols(
+        formula, frame_of(panel), vcov={"CRV1": cluster or "unit"}, weights=weight, fixef_tol=1e-13
+    )
+    return fit.tidy()
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize(("cluster", "weight"), [(None, None), ("region", "w"), ("region", "wt")])
+def test_effects_live_against_pyfixest(
+    seed: int, holes: bool, cluster: str | None, weight: str | None
+) -> None:
+    panel = random_panel(seed, holes)
+    told = as_the_peer("y ~ treated + x | unit + period", panel, cluster, weight)
+    found = two_way_effects(panel, Design("y", covariates=("x",), cluster=cluster, weight=weight))
+    assert (found.detail["n_dropped_singletons"] > 0) == holes
+    np.testing.assert_allclose(found.values, told["Estimate"].astype(float), rtol=1e-8)
+    np.testing.assert_allclose(found.std_errors, told["Std. Error"].astype(float), rtol=1e-6)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize(("cluster", "weight"), [(None, None), ("region", "w"), ("region", "wt")])
+def test_event_study_live_against_pyfixest(
+    seed: int, holes: bool, cluster: str | None, weight: str | None
+) -> None:
+    panel = random_panel(seed, holes)
+    told = as_the_peer("y ~ i(since, ref=-1) + x | unit + period", panel, cluster, weight)
+    design = Design("y", covariates=("x",), cluster=cluster, weight=weight)
+    found = two_way_event_study(panel, design, window=(-4, 3))
+    at = [name for name in told.index if name != "x"]
+    assert [int(name.rstrip("]").split("::")[-1].split("T.")[-1]) for name in at] == [
+        e for (e,) in found.terms
+    ]
+    np.testing.assert_allclose(found.values, told.loc[at, "Estimate"].astype(float), rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(found.std_errors, told.loc[at, "Std. Error"].astype(float), rtol=1e-6)
