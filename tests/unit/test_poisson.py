@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from evalkit.arrays.poisson import fit
+from evalkit.arrays.poisson_chord import chord, moments_by_cluster
 from evalkit.arrays.poisson_factors import Absorber
+from evalkit.arrays.poisson_sums import Problem
 from evalkit.design import Design
 from evalkit.errors import DataError, DesignError, RefusalError
 from evalkit.estimators.poisson import poisson_effects, poisson_event_study
@@ -230,3 +234,74 @@ def test_the_design_is_not_changed() -> None:
     poisson_effects(panel_of(), design)
     assert design == replace(design)
     assert design.link == "levels"
+
+
+def test_moments_by_cluster_are_those_of_all_regressors_written_out() -> None:
+    """Each cluster's Σ_i X_i' [diag(m_i) − m_i m_i'/A_i] X_i and Σ_i X_i' (a_i − m_i), with every column written out."""
+    rng = np.random.default_rng(3)
+    n, periods, clusters = 40, 4, 5
+    group = rng.integers(0, 4, n)
+    tables = np.zeros((2, periods, 1))
+    tables[1, 2:, 0] = 1.0
+    problem = Problem(
+        counts=rng.poisson(3.0, (n, periods)) + 0.0,
+        exposure=rng.uniform(0.5, 2.0, (n, periods)) * (rng.random((n, periods)) > 0.1),
+        group=group,
+        profile=np.array([0, 1, 0, 1]),
+        stratum=np.array([0, 0, 1, 1]),
+        tables=tables,
+        dense=(rng.normal(size=(n, periods)), rng.normal(size=(n, periods))),
+        cluster=np.arange(n) % clusters,
+    )
+    assert problem.exposure is not None
+    problem = replace(problem, counts=problem.counts * (problem.exposure > 0))
+    whole = fit(problem)
+    found = moments_by_cluster(problem, whole, clusters)
+    x = np.zeros((n, periods, 2 * periods + 3))
+    for i in range(n):
+        x[i, np.arange(periods), problem.stratum[group[i]] * periods + np.arange(periods)] = 1.0
+        x[i, :, -3] = tables[problem.profile[group[i]], :, 0]
+        x[i, :, -2], x[i, :, -1] = problem.dense[0][i], problem.dense[1][i]
+    mean = problem.exposure * np.exp(x @ np.concatenate([whole.delta.ravel(), whole.beta]))
+    total = problem.counts.sum(axis=1)
+    mean *= (total / mean.sum(axis=1))[:, None]
+    x = x[:, :, found.at]
+    assert len(found.at) == 2 * periods - 2 + 3
+    centre = np.einsum("nt,ntp->np", mean, x) / np.sqrt(total)[:, None]
+    for c in range(clusters):
+        own = problem.cluster == c
+        gram = np.einsum("nt,ntp,ntq->pq", mean[own], x[own], x[own]) - centre[own].T @ centre[own]
+        score = np.einsum("nt,ntp->p", (problem.counts - mean)[own], x[own])
+        np.testing.assert_allclose(found.gram[c], gram, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(found.score[c], score, rtol=1e-9, atol=1e-8)
+
+
+def test_a_cluster_that_moves_the_solution_far_is_fitted_on_its_own() -> None:
+    rng = np.random.default_rng(1)
+    n, clusters = 40, 8
+    region = np.arange(n) % clusters
+    panel = panel_with_one_cluster_apart(rng, n, region)
+    design = Design("y", covariates=("x",), cluster="region")
+    found = []
+
+    def spy(*args: Any) -> Any:
+        found.append(chord(*args))
+        return found[-1]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("evalkit.arrays.poisson_deletion.chord", spy)
+        estimate = poisson_effects(panel, design)
+    assert not found[0][1][0]
+    assert found[0][1][1:].any()
+    assert estimate.replicates is not None
+    without = poisson_effects(panel.select(region != 0), design)
+    np.testing.assert_allclose(estimate.replicates[0], without.values, rtol=1e-9, atol=1e-10)
+
+
+def panel_with_one_cluster_apart(rng: np.random.Generator, n: int, region: np.ndarray) -> Panel:
+    """Counts whose slope is −1 in the first cluster, where counts are large, and 1 elsewhere."""
+    x = rng.normal(size=(n, 5))
+    apart = (region == 0)[:, None]
+    y = rng.poisson(np.where(apart, 300 * np.exp(-x), 2 * np.exp(x))) + 0.0
+    adoption = np.where(np.arange(n) % 3, np.inf, 3.0)
+    return Panel(np.arange(n), np.arange(5), {"y": y, "x": x}, {"adoption": adoption, "region": region})

@@ -221,7 +221,7 @@ def _add(
         centre = (weighted @ np.ones(periods)) / root[:, 0] ** 2
         within.append(part - centre[:, None])
         weighted = mean * within[v]
-        sums.cross[:, v].reshape(flat)[...] += indicator @ weighted
+        sums.cross[:, v] += (indicator @ weighted).reshape(clusters, groups, periods)
         for u in range(v + 1):
             each = np.einsum("nt,nt->n", weighted, within[u])
             sums.inner[:, v, u] += np.bincount(cluster, each, minlength=clusters)
