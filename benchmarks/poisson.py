@@ -4,7 +4,8 @@
 
 A staggered panel of ten periods (cohorts 3, 5, 7 and never). "sketch" is the closed form where there is one: Newton on the
 sums of cohorts and periods (also beside panels with missing cells, where it has an easier task). pyfixest is skipped at 500,000 units unless --peers is given (it needs minutes there). Before
-anything is timed, points and errors are compared. Peak memory is what the call adds (tracemalloc), in a run of its own.
+anything is timed, points and errors are compared. "without replicates" is the same estimate without the fits that leave
+out each cluster: what those add is timed in the same run. Peak memory is what the call adds (tracemalloc), in a run of its own.
 """
 
 from __future__ import annotations
@@ -129,10 +130,14 @@ def main() -> None:
         found = peers(panel) if units < 100_000 or args.peers else {}
         agree(panel, found if units < 100_000 else {})
         repeat = args.repeat if units < 100_000 else 1
-        for label, (yardstick, call) in calls(panel).items():
+        every = calls(panel)
+        for label, (yardstick, call) in every.items():
             others: list[tuple[str, Callable[[], object]]] = []
             if yardstick == "effects":
                 others.append(("sketch", lambda panel=panel: sketch(panel)))
+            alone = label.removesuffix(", clusters left out")
+            if alone != label and alone in every:
+                others.append(("without replicates", every[alone][1]))
             if yardstick in found:
                 others.append(("pyfixest", found[yardstick]))
             seconds, *theirs = timed([call, *(other for _, other in others)], repeat)

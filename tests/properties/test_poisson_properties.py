@@ -7,6 +7,7 @@ double precision leaves on panels of this size; influence is held against numeri
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import contract
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from evalkit.arrays.poisson_chord import chord
 from evalkit.design import Design
 from evalkit.errors import DesignError
 from evalkit.estimators.poisson import poisson_effects, poisson_event_study
@@ -154,6 +156,49 @@ def test_replicates_of_a_cluster_that_holds_a_cohort_or_all_counts_of_a_year_are
     assert estimate.replicates is not None
     assert np.isnan(estimate.replicates[2]).all()
     assert np.isfinite(np.delete(estimate.replicates, 2, axis=0)).all()
+
+
+def test_a_cluster_that_holds_what_a_fit_with_covariates_needs() -> None:
+    """As above where a regressor varies by cell: halves of the clusters must not vouch for what only one cluster has."""
+    panel = simulate(5, zeros=0.2)
+    region, adoption = panel.constant("region"), panel.constant("adoption").copy()
+    for own in range(5):
+        alone = np.where((adoption == 2019) & (region != own), np.inf, adoption)
+        full = panel.with_fixed(adoption=alone).with_varying(y=panel.values("y") + 1.0)
+        contract.replicates_are_refits(poisson_event_study, full, WITH_X)
+        y = panel.values("y").copy()
+        y[region != own, 4] = 0.0
+        contract.replicates_are_refits(poisson_effects, panel.with_varying(y=y), WITH_X)
+        x = np.where((region == own)[:, None], panel.values("x"), 0.0)
+        contract.replicates_are_refits(poisson_effects, panel.with_varying(x=x), WITH_X)
+
+
+@few
+@given(seed=seeds, holes=st.booleans(), cell=st.booleans(), within=st.sampled_from([None, "group"]))
+def test_deletions_side_by_side_equal_those_one_by_one(
+    seed: int, holes: bool, cell: bool, within: str | None
+) -> None:
+    """The fast way is taken, and gives what fits of one cluster after the other give."""
+    panel = simulate(seed, holes=holes, cell_weights=cell, zeros=0.2, clusters=9)
+    panel = panel.with_varying(z=np.log(panel.values("risk")))
+    found = []
+
+    def spy(*args: Any) -> Any:
+        found.append(chord(*args))
+        return found[-1]
+
+    def none(problem: Any, whole: Any, moments: Any, wanted: Any, sound: Any) -> Any:
+        return np.full((len(sound), len(wanted)), np.nan), np.zeros(len(sound), dtype=bool)
+
+    design = replace(DESIGN, covariates=("x", "z"))
+    results = []
+    for way in (spy, none):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("evalkit.arrays.poisson_deletion.chord", way)
+            results.append(poisson_effects(panel, design, within=within, exposure="risk").replicates)
+    assert found[0][1].mean() > 0.5
+    assert results[0] is not None
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-9, atol=1e-10)
 
 
 @few
