@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evalkit import aggregate
 from evalkit.design import Design
 from evalkit.errors import DataError, DesignError, RefusalError
 from evalkit.estimate import Estimate
@@ -357,6 +358,60 @@ def test_values_that_are_no_numbers_are_refused_with_their_place() -> None:
     y[2, 1] = -INF
     with pytest.raises(DataError, match=r"u2 > 2.*무한대"):
         group_time_effects(panel.with_varying(y=y), Design(outcome="y"))
+
+
+def test_infinite_covariates_and_negative_weights_name_unit_and_period() -> None:
+    panel = panel_of([3.0, 3.0, INF, INF], x=[0.0, 1.0, INF, 3.0])
+    with pytest.raises(DataError, match=r"u2.*공변량 x"):
+        group_time_effects(panel, Design(outcome="y", covariates=("x",)))
+    wrong = np.ones((4, 4))
+    wrong[1, 2] = -1.0
+    with pytest.raises(DataError, match=r"u1 > 3.*가중치 v"):
+        group_time_effects(panel.with_varying(v=wrong), Design(outcome="y", weight="v"))
+    wrong[1, 2] = INF
+    with pytest.raises(DataError, match=r"u1 > 3.*공변량 v"):
+        group_time_effects(panel.with_varying(v=wrong), Design(outcome="y", covariates=("v",)))
+
+
+def test_one_cluster_is_refused() -> None:
+    panel = panel_of([3.0, 3.0, INF, INF], region=["a"] * 4)
+    with pytest.raises(DesignError, match=r"군집 region 이.*하나뿐"):
+        group_time_effects(panel, Design(outcome="y", cluster="region"))
+
+
+@pytest.mark.parametrize("missing", ["drop", "pairs", "rows"])
+def test_one_unit_or_cluster_on_a_side_has_no_standard_error(missing: Any) -> None:
+    """Its own noise is in the estimate and in no residual."""
+    side = np.arange(12) % 2 == 0
+    one, many = np.where(side, 0, np.arange(12)), np.arange(12) // 2 % 3
+    both = panel_of(
+        [3.0 if s else INF for s in side], one=one, other=np.where(side, np.arange(12), 1), many=many
+    )
+    for panel, cluster, told in (
+        (panel_of([3.0, *[INF] * 5]), None, "단위가 하나뿐인 항이 3개"),
+        (panel_of([INF, *[3.0] * 5]), None, "단위가 하나뿐인 항이 3개"),
+        (both, "one", r"군집(one)이 하나뿐인 항이 3개"),
+        (both, "other", r"군집(other)이 하나뿐인 항이 3개"),
+    ):
+        est = group_time_effects(panel, Design(outcome="y", cluster=cluster), missing=missing)
+        compared = est.values != 0
+        assert np.isfinite(est.values).all()
+        assert np.isnan(est.std_errors[compared]).all()
+        assert any(told in note for note in est.detail["notes"])
+        average = aggregate.overall(est)
+        assert np.isnan(average.table()["std_error"]).all()
+    kept = group_time_effects(both, Design(outcome="y", cluster="many"), missing=missing)
+    assert (kept.std_errors[kept.values != 0] > 0).all()
+    assert any("3개까지 줄어드는 항" in note for note in kept.detail["notes"])
+
+
+def test_a_lone_unit_in_one_cohort_leaves_the_others_their_errors() -> None:
+    est = group_time_effects(panel_of([2.0, 3.0, 3.0, 3.0, *[INF] * 6]), Design(outcome="y"))
+    lone = np.asarray(est.terms.get_level_values("cohort")) == 2
+    compared = est.values != 0
+    assert np.isnan(est.std_errors[lone & compared]).all()
+    assert (est.std_errors[~lone & compared] > 0).all()
+    assert aggregate.overall(est).std_errors[0] > 0
 
 
 # -- weights, replicates, detail -----------------------------------------------------------------------

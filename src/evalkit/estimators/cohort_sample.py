@@ -152,10 +152,10 @@ def weight_layers(panel: Panel, name: str | None) -> Floats:
             f"가중치 {name!r} 이(가) 패널에 없음", remedy=nearest(name, [*panel.varying, *panel.fixed])
         )
     if (weights < 0).any() or np.isinf(weights).any():
-        at = int(np.flatnonzero(((weights < 0) | np.isinf(weights)).any(axis=1))[0])
+        at, t = np.argwhere((weights < 0) | np.isinf(weights))[0]
         raise DataError(
             f"가중치 {name} 에 음수나 무한대가 있음",
-            where=(f"단위 {panel.units[at]}",),
+            where=(f"단위 {panel.units[at]}", *([f"{panel.periods[t]}"] if weights.shape[1] > 1 else [])),
             remedy="0 이상의 유한한 수로 적을 것",
         )
     return weights
@@ -177,7 +177,12 @@ def seen_rows(
     for name, values in [*layers, (design.weight or "", weights)]:
         missing = np.isnan(values)
         if np.isinf(values).any():
-            raise DataError(f"공변량 {name} 에 무한대가 있음", remedy="변환을 바꾸거나 빈 값으로 둘 것")
+            at = np.argwhere(np.isinf(values))[0]
+            raise DataError(
+                f"공변량 {name} 에 무한대가 있음",
+                where=(f"단위 {panel.units[at[0]]}", *(f"{panel.periods[t]}" for t in at[1:])),
+                remedy="변환을 바꾸거나 빈 값으로 둘 것",
+            )
         if missing.any():
             seen &= ~(missing if values.ndim == 2 else missing[:, None])
     return seen

@@ -29,6 +29,8 @@ from evalkit.arrays.doubly_robust import Method
 from evalkit.design import Design
 from evalkit.errors import DesignError, RefusalError, nearest
 from evalkit.estimate import Estimate
+from evalkit.estimators._cell_means import require_clusters
+from evalkit.estimators._one_sided import Sides, doubts, without_error
 from evalkit.estimators.cohort_sample import CohortSample, build_sample
 from evalkit.estimators.group_time_cells import REASONS, Cell, Results, cells_of
 from evalkit.estimators.group_time_pairs import pairs_effects
@@ -90,7 +92,8 @@ def group_time_effects(
     -------
     Estimate
         terms (cohort, period); normal inference from the influence function, cluster sums without G/(G-1) ("IF").
-        A cell that cannot be estimated is NaN. ``detail`` holds ``cohort`` (N,) first treated period, +inf never,
+        A cell that cannot be estimated is NaN; one with a single cluster on a side has an estimate, no standard error
+        and a note. ``detail`` holds ``cohort`` (N,) first treated period, +inf never,
         NaN unused; ``weight`` (N,) weight in cohort shares, 0 unused; ``periods``; ``missing``;
         ``max_propensity`` and ``trimmed`` (k,); ``failed``, a list of cohort, period and reason; ``dropped``, counts
         of units left out (unobserved, already_treated, incomplete); ``covariates``; ``notes``, sentences
@@ -98,7 +101,7 @@ def group_time_effects(
     Raises
     ------
     RefusalError : link "ratios", or "ipw_ht" on rows
-    DesignError : no clean period, no comparison units, or nothing that can be estimated
+    DesignError : one cluster, no clean period, no comparison units, or nothing that can be estimated
     DataError : negative weights or infinite values
 
     Examples
@@ -116,6 +119,7 @@ def group_time_effects(
     else:
         sample = build_sample(panel, design, unbalanced=missing != "drop")
     codes, labels = panel.clusters(design.cluster)
+    require_clusters(design, int((np.bincount(sample.cluster) > 0).sum()))
     if replicates is None:
         replicates = design.cluster is not None and len(labels) <= CLUSTERS_FOR_REPLICATES
     cells = cells_of(sample, design)
@@ -198,6 +202,9 @@ def _assemble(
     psi = unsorted(results.psi, sample.order)
     psi[lost] = np.nan
     covariance = sandwich(psi.T, codes, len(labels))
+    terms = pd.MultiIndex.from_arrays([cohorts, periods], names=["cohort", "period"])
+    sides = Sides(results.clusters, results.clusters)
+    covariance = without_error(covariance, sides.alone)
     if results.replicates is not None:
         results.replicates[:, lost] = np.nan
     failed = [
@@ -215,10 +222,10 @@ def _assemble(
         "failed": failed,
         "dropped": sample.dropped,
         "covariates": list(sample.columns),
-        "notes": list(sample.notes),
+        "notes": [*sample.notes, *doubts(sides, terms, results.values, covariance, design.cluster)],
     }
     return Estimate(
-        terms=pd.MultiIndex.from_arrays([cohorts, periods], names=["cohort", "period"]),
+        terms=terms,
         values=results.values,
         covariance=covariance,
         influence=psi.T,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from evalkit.arrays.propensity import Sample
 from evalkit.arrays.propensity_deletion import cluster_totals
 from evalkit.design import Design
+from evalkit.estimators._one_sided import clusters_in
 from evalkit.estimators.cohort_sample import CohortSample
 
 Floats = NDArray[np.float64]
@@ -37,7 +39,10 @@ class Cell:
 
 @dataclass(slots=True)
 class Results:
-    """What the cells fill in. psi (k, N) is in the sample's order of units until `unsorted`."""
+    """What the cells fill in. psi (k, N) is in the sample's order of units until `unsorted`.
+
+    clusters : behind the smaller side of each cell, 0 where nothing is compared
+    """
 
     values: Floats
     psi: Floats
@@ -47,6 +52,7 @@ class Results:
     trimmed: NDArray[np.int64]
     n_treated: NDArray[np.int64]
     n_comparison: NDArray[np.int64]
+    clusters: NDArray[np.int64]
 
     @classmethod
     def empty(cls, cells: int, units: int, clusters: int | None) -> Results:
@@ -60,6 +66,7 @@ class Results:
             trimmed=np.zeros(cells, dtype=np.int64),
             n_treated=np.zeros(cells, dtype=np.int64),
             n_comparison=np.zeros(cells, dtype=np.int64),
+            clusters=np.zeros(cells, dtype=np.int64),
         )
 
 
@@ -104,6 +111,14 @@ def comparison_slices(sample: CohortSample, cell: Cell) -> list[slice]:
     else:
         pieces = [slice(low, own.start), slice(own.stop, n)]
     return [piece for piece in pieces if piece.stop > piece.start]
+
+
+def clusters_behind(*sides: Sequence[Sample]) -> int:
+    """Clusters with weight on the smallest of some sides."""
+    count = 1 + max((int(piece.cluster.max(initial=-1)) for side in sides for piece in side), default=-1)
+    return min(
+        clusters_in([piece.cluster for piece in side], [piece.w for piece in side], count) for side in sides
+    )
 
 
 def base_cell(results: Results, k: int, treated: Sample) -> None:

@@ -18,7 +18,7 @@ from evalkit.arrays.doubly_robust import Comparison, Method, fit_comparison, wri
 from evalkit.arrays.doubly_robust_deletion import delete_one
 from evalkit.arrays.propensity import Sample
 from evalkit.estimators.cohort_sample import CohortSample
-from evalkit.estimators.group_time_cells import Cell, Results, base_cell, comparison_slices
+from evalkit.estimators.group_time_cells import Cell, Results, base_cell, clusters_behind, comparison_slices
 
 Floats = NDArray[np.float64]
 
@@ -55,6 +55,7 @@ def pairs_effects(
         if cell.base == cell.period:
             base_cell(results, k, pieces[0])
             continue
+        results.clusters[k] = clusters_behind(pieces[:1], pieces[1:])
         outcomes = [sample.y[[cell.base, cell.period]][:, rows] for rows in at]
         comparison = Comparison(pieces[0], pieces[1:], outcomes[0], outcomes[1:])
         fit = fit_comparison(method, comparison)

@@ -9,7 +9,7 @@ from evalkit.arrays.doubly_robust import Comparison, ComparisonFit, Method, fit_
 from evalkit.arrays.doubly_robust_deletion import delete_one
 from evalkit.arrays.propensity import Sample
 from evalkit.estimators.cohort_sample import CohortSample
-from evalkit.estimators.group_time_cells import Cell, Results, base_cell, comparison_slices
+from evalkit.estimators.group_time_cells import Cell, Results, base_cell, clusters_behind, comparison_slices
 
 Floats = NDArray[np.float64]
 
@@ -32,6 +32,7 @@ def panel_effects(sample: CohortSample, cells: list[Cell], method: Method, resul
         outcomes = [sample.y[:, part] for part in (own, *others)]
         comparison = Comparison(pieces[0], pieces[1:], outcomes[0], outcomes[1:])
         wanted = [k for k in members if cells[k].base != cells[k].period]
+        results.clusters[wanted] = clusters_behind(pieces[:1], pieces[1:])
         start = start if cohort == before else None
         fit: ComparisonFit | None = fit_comparison(method, comparison, start) if wanted else None
         before = cohort

@@ -10,7 +10,7 @@ from evalkit.arrays.doubly_robust_rows import RowComparison, RowFit, Rows, fit_r
 from evalkit.arrays.doubly_robust_rows_deletion import delete_one_rows
 from evalkit.arrays.propensity import Sample
 from evalkit.estimators.cohort_sample import CohortSample
-from evalkit.estimators.group_time_cells import Cell, Results, base_cell, comparison_slices
+from evalkit.estimators.group_time_cells import Cell, Results, base_cell, clusters_behind, comparison_slices
 
 Floats = NDArray[np.float64]
 
@@ -46,6 +46,9 @@ def rows_effects(sample: CohortSample, cells: list[Cell], method: Method, result
         if cell.base == cell.period:
             base_cell(results, k, treated[0][0].sample)
             continue
+        results.clusters[k] = clusters_behind(
+            *([rows.sample] for rows, _ in treated), *([rows.sample for rows, _ in side] for side in controls)
+        )
         comparison = RowComparison(
             (treated[0][0], treated[1][0]), ([r for r, _ in controls[0]], [r for r, _ in controls[1]])
         )
