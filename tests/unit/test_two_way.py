@@ -298,6 +298,94 @@ def test_an_event_study_needs_a_treated_unit() -> None:
         two_way_event_study(panel.with_fixed(adoption=np.full(panel.shape[0], np.inf)), BASE)
 
 
+# -- what the data cannot say --------------------------------------------------------------------------
+
+
+def alone(treated: bool, dates: tuple[float, ...] = (2013.0,)) -> Panel:
+    """Treated and untreated units in turn; the region "one" holds a whole side, "unit" is each unit's own."""
+    panel = world()
+    place = np.arange(24)
+    side = place % 2 == 0 if treated else place % 2 == 1
+    own = np.array(dates)[place // 2 % len(dates)]
+    adoption = np.where(place % 2 == 0, own, np.inf)
+    treat = (panel.periods >= adoption[:, None]).astype(float)
+    panel = panel.with_fixed(adoption=adoption, one=np.where(side, "a", place.astype(str)))
+    return panel.with_varying(d=treat)
+
+
+@pytest.mark.parametrize("dates", [(2013.0,), (2013.0, 2014.0)])
+@pytest.mark.parametrize("treated", [True, False])
+def test_one_cluster_on_a_side_has_no_standard_error(treated: bool, dates: tuple[float, ...]) -> None:
+    panel, design = alone(treated, dates), Design("y", cluster="one", covariates=("x",))
+    for found in (
+        two_way_effects(panel, design),
+        two_way_effects(panel, design, treatment="d"),
+        two_way_event_study(panel, design, window=(-2, 1)),
+    ):
+        events = found.terms.names == ["event_time"]
+        terms = np.ones(len(found), dtype=bool) if events else np.arange(len(found)) == 0
+        if not treated and len(dates) > 1:  # the later cohort serves as comparison for a while
+            assert any("일부 칸에서" in note for note in found.detail["notes"])
+            continue
+        assert np.isfinite(found.values).all()
+        assert np.isnan(found.std_errors[terms]).all()
+        assert (found.std_errors[~terms] > 0).all()
+        assert any("군집(one)이 하나뿐인 항" in note for note in found.detail["notes"])
+
+
+@pytest.mark.parametrize("treated", [True, False])
+def test_one_unit_on_a_side_has_no_standard_error(treated: bool) -> None:
+    panel = world()
+    lone, others = (2013.0, np.inf) if treated else (np.inf, 2013.0)
+    panel = panel.with_fixed(adoption=np.where(np.arange(24) == 3, lone, others))
+    for found in (two_way_effects(panel, Design("y")), two_way_event_study(panel, Design("y"))):
+        assert np.isfinite(found.values).all()
+        assert np.isnan(found.table()[["std_error", "p_value"]].to_numpy()).all()
+        assert any("단위가 하나뿐인 항" in note for note in found.detail["notes"])
+
+
+def test_enough_clusters_keep_theirs_and_few_are_doubted() -> None:
+    panel = alone(True).with_fixed(
+        few=np.array(["a", "b", "c"])[np.arange(24) // 2 % 3], many=np.arange(24) // 2
+    )
+    for call in (two_way_effects, two_way_event_study):
+        found = call(panel, Design("y", cluster="many"))
+        assert (found.std_errors > 0).all()
+        assert found.detail["notes"] == []
+        doubted = call(panel, Design("y", cluster="few"))
+        assert (doubted.std_errors > 0).all()
+        assert any("3개까지 줄어드는 항" in note for note in doubted.detail["notes"])
+    within = two_way_effects(
+        panel.with_fixed(many=np.arange(24) // 4), Design("y", cluster="many"), within="many"
+    )
+    assert within.std_errors[0] > 0  # each region has a contrast of its own
+
+
+def test_units_treated_whenever_seen_are_counted_with_their_cohorts() -> None:
+    panel = world()
+    adoption = panel.constant("adoption").copy()
+    adoption[:4] = [2009.0, 2010.0, 2012.0, np.inf]
+    y = panel.values("y").copy()
+    y[2, :3] = np.nan  # seen only after it was treated
+    y[4, 2] = np.nan
+    panel = panel.with_varying(y=y).with_fixed(adoption=adoption)
+    for call in (two_way_effects, two_way_event_study):
+        notes = call(panel, BASE).detail["notes"]
+        assert any("이미 지원받은 단위 3개(코호트 2009, 2010, 2012)" in note for note in notes)
+        assert not any("이미 지원받은" in note for note in call(world(), BASE).detail["notes"])
+
+
+def test_always_treated_units_are_no_treated_side() -> None:
+    """One region alone starts; others were treated all along and change nothing."""
+    panel = world()
+    place = np.arange(24) % 6
+    adoption = np.select([place == 0, place < 3], [2013.0, 2009.0], np.inf)
+    treat = (panel.periods >= adoption[:, None]).astype(float)
+    panel = panel.with_fixed(adoption=adoption).with_varying(d=treat)
+    for treatment in (None, "d"):
+        assert np.isnan(two_way_effects(panel, BASE, treatment=treatment).std_errors[0])
+
+
 # -- refusals -----------------------------------------------------------------------------------------
 
 
@@ -325,14 +413,28 @@ def test_one_period_is_refused() -> None:
 
 
 def test_infinite_outcomes_are_refused() -> None:
-    with pytest.raises(DataError, match="무한대"):
-        two_way_effects(with_outcome(world(), {(0, 0): np.inf}), BASE)
+    with pytest.raises(DataError, match=r"u03 > 2012.*변수 y.*무한대"):
+        two_way_effects(with_outcome(world(), {(3, 2): np.inf}), BASE)
+    x = world().values("x").copy()
+    x[5, 1] = -np.inf
+    with pytest.raises(DataError, match=r"u05 > 2011.*변수 x.*무한대"):
+        two_way_effects(world().with_varying(x=x), replace(BASE, covariates=("x",)))
+
+
+@pytest.mark.filterwarnings("ignore:overflow|invalid value:RuntimeWarning")
+def test_values_too_large_to_square_are_named() -> None:
+    with pytest.raises(DataError, match=r"u03 > 2012.*변수 y 의 값 1e\+200"):
+        two_way_effects(with_outcome(world(), {(3, 2): 1e200}), BASE)
 
 
 def test_negative_weights_are_refused() -> None:
     panel = world()
     with pytest.raises(DataError, match="음수"):
         two_way_effects(panel.with_fixed(w=-panel.constant("w")), replace(BASE, weight="w"))
+    wrong = panel.values("w_t").copy()
+    wrong[7, 4] = -2.0
+    with pytest.raises(DataError, match=r"u07 > 2014.*가중치 w_t.*음수"):
+        two_way_effects(panel.with_varying(w_t=wrong), replace(BASE, weight="w_t"))
 
 
 def test_text_for_an_adoption_period_is_refused() -> None:

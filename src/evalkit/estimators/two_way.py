@@ -46,8 +46,15 @@ from evalkit.design import Design
 from evalkit.errors import DataError, DesignError
 from evalkit.estimate import Estimate
 from evalkit.estimators._event_time import cohorts_of, event_clock
+from evalkit.estimators._one_sided import Sides, doubts, without_error
 from evalkit.estimators._two_way_fit import Fit, solve
 from evalkit.estimators._two_way_sample import Sample, draw
+from evalkit.estimators._two_way_sides import (
+    always_treated,
+    sides_of_cohorts,
+    sides_of_treatment,
+    told_of_always_treated,
+)
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
 
@@ -104,7 +111,8 @@ def two_way_effects(
 
     Returns
     -------
-    Estimate with terms at level "term": the treatment, then the varying covariates
+    Estimate with terms at level "term": the treatment, then the varying covariates. With one cluster on a side the
+    treatment has no standard error, and a note; units treated whenever they are seen are counted in a note
 
     Raises
     ------
@@ -141,7 +149,13 @@ def two_way_effects(
     terms = pd.MultiIndex.from_arrays([names], names=["term"])
     behind = np.array([treated.sum(), (~treated).sum()])
     counts = np.repeat(behind[:, None], len(names), axis=1)
-    return _estimate(sample, design, fit, terms, counts, "two_way/effects")
+    if treatment is None:
+        late = np.bincount(cohort[~always_treated(sample)], minlength=len(cohorts)) > 0
+        on = (tables > 0) & late[:, None, None]
+        sides = sides_of_cohorts(sample, cohort, stratum, on, ~on[:, :, 0], len(names) - 1)
+    else:
+        sides = sides_of_treatment(sample, len(names) - 1)
+    return _estimate(sample, design, fit, terms, counts, sides, "two_way/effects")
 
 
 def two_way_event_study(
@@ -186,7 +200,9 @@ def two_way_event_study(
     behind = sample.reach(cohort, clock, times)
     counts = np.stack([behind, np.full(len(times), never) if never else sample.n_units - behind])
     terms = pd.MultiIndex.from_arrays([times], names=["event_time"])
-    return _estimate(sample, design, fit, terms, counts, "two_way/event_study", {"reference": list(omitted)})
+    sides = sides_of_cohorts(sample, cohort, stratum, tables > 0, ~np.isin(clock, times))
+    extra = {"reference": list(omitted)}
+    return _estimate(sample, design, fit, terms, counts, sides, "two_way/event_study", extra)
 
 
 def _estimate(
@@ -195,15 +211,19 @@ def _estimate(
     fit: Fit,
     terms: pd.MultiIndex,
     counts: NDArray[np.int64],
+    sides: Sides,
     method: str,
     extra: dict[str, Any] | None = None,
 ) -> Estimate:
     if not np.isfinite(fit.detail["ssr"]):
-        raise DataError("추정에 쓴 값이 너무 크거나 무한대임", remedy="결과 변수와 공변량의 단위를 확인할 것")
+        raise _overflow(sample, design)
+    covariance = without_error(fit.covariance, sides.alone)
+    told = doubts(sides, terms, fit.values, covariance, design.cluster)
+    notes = [*fit.detail["notes"], *told_of_always_treated(sample), *told]
     return Estimate(
         terms=terms,
         values=fit.values,
-        covariance=fit.covariance,
+        covariance=covariance,
         influence=fit.influence,
         cluster=sample.cluster,
         cluster_labels=sample.cluster_labels,
@@ -215,5 +235,20 @@ def _estimate(
         inference="CV1",
         units=sample.units,
         design=design.to_dict(),
-        detail={**fit.detail, **(extra or {})},
+        detail={**fit.detail, "notes": notes, **(extra or {})},
+    )
+
+
+def _overflow(sample: Sample, design: Design) -> DataError:
+    """Names the largest of the values that a sum of squares cannot hold."""
+    seen = True if sample.used is None else sample.used
+    sizes = [np.where(seen, np.abs(array), 0.0) for array in (sample.outcome, *sample.dense)]
+    sizes = [np.where(np.isfinite(size), size, 0.0) for size in sizes]
+    largest = int(np.argmax([size.max() for size in sizes]))
+    i, t = np.unravel_index(int(sizes[largest].argmax()), sizes[largest].shape)
+    others = ["처치"] * (len(sample.dense) - len(sample.covariates)) + list(sample.covariates)
+    return DataError(
+        f"변수 {[design.outcome, *others][largest]} 의 값 {sizes[largest][i, t]:.3g} 이(가) 너무 커서 제곱합을 구할 수 없음",
+        where=(f"단위 {sample.units[i]}", f"{sample.periods[t]}"),
+        remedy="결과 변수와 공변량의 단위를 확인할 것",
     )
