@@ -178,7 +178,7 @@ def _few_clusters(clusters: int, units: int, instruments: int) -> list[str]:
         return []
     return [
         f"도구변수 {instruments}개에 군집이 {clusters}개뿐이라 표준오차와 p값이 너무 작음:"
-        " collapse=True 로 도구변수를 줄이거나 더 잘게 나뉜 군집을 쓸 것"
+        " collapse 나 instrument_lags 로 도구변수를 줄이거나 더 잘게 나뉜 군집을 쓸 것"
     ]
 
 
