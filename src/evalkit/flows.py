@@ -174,9 +174,13 @@ class Flows:
         if name is None:
             return np.arange(len(self.destinations), dtype=np.int64), self.destinations
         codes, labels = pd.factorize(self.constant(name), sort=True)
-        if (codes < 0).any():
+        # as in `Panel.clusters`: a text variable holds "" where the table had nothing
+        blank = np.array([isinstance(label, str) and not label.strip() for label in labels], dtype=bool)
+        empty = (codes < 0) | (blank[codes] if len(labels) else False)
+        if empty.any():
             raise DataError(
-                f"군집 변수 {name} 이(가) 빈 도착지가 {int((codes < 0).sum())}곳 있음",
+                f"군집 변수 {name} 이(가) 빈 도착지가 {int(empty.sum())}곳 있음",
+                where=(f"도착지 {self.destinations[int(np.argmax(empty))]}",),
                 remedy="군집을 채우거나 도착지를 제외할 것",
             )
         return codes.astype(np.int64), np.asarray(labels)

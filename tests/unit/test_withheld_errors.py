@@ -20,6 +20,7 @@ from evalkit.estimators.duration_did import duration_effects, duration_pre_test
 from evalkit.estimators.extended_two_way import extended_two_way_effects
 from evalkit.estimators.fractional_shares import fractional_shares
 from evalkit.estimators.goodman_bacon import goodman_bacon_decomposition
+from evalkit.estimators.gravity import gravity_effects
 from evalkit.estimators.hazard import hazard_effects, incidence_effects
 from evalkit.estimators.lee_bounds import bound_interval, lee_bounds
 from evalkit.estimators.local_projection import local_projection_effects
@@ -34,6 +35,7 @@ from evalkit.estimators.synthetic_control import (
     synthetic_control_effects,
 )
 from evalkit.estimators.synthetic_did import synthetic_did_effects
+from evalkit.flows import Flows
 from evalkit.panel import Panel
 
 INF = np.inf
@@ -142,6 +144,26 @@ def test_clusters_enough_on_both_sides_keep_theirs(name: str) -> None:
     there, lost = shown(est)
     assert (there & ~lost).sum() >= 0.8 * there.sum()
     assert not any("하나뿐인 항" in note or "너무 작기" in note for note in est.detail["notes"])
+
+
+@pytest.mark.parametrize("treated", [1, 5, 9])
+@pytest.mark.parametrize("pair", [True, False])
+def test_flows_to_one_destination_on_a_side_have_no_standard_error(treated: int, pair: bool) -> None:
+    adoption = np.where(np.arange(10) < treated, 4.0, INF)
+    counts = np.random.default_rng(1).poisson(6.0, size=(5, 10, 6)).astype(float)
+    flows = Flows(np.arange(5), np.arange(10), np.arange(1, 7), counts, {"adoption": adoption})
+    est = gravity_effects(flows, Design("movers"), pair=pair)
+    alone = min(treated, 10 - treated) == 1
+    _, lost = shown(est)
+    assert lost.all() == alone
+    assert any("단위가 하나뿐인 항" in note for note in est.detail["notes"]) == alone
+
+
+def test_destinations_without_a_cluster_are_refused() -> None:
+    place = {"adoption": np.array([4.0, INF, INF]), "sido": np.array(["강원", "", " "])}
+    flows = Flows(np.arange(2), np.arange(3), np.arange(1, 7), np.ones((2, 3, 6)), place)
+    with pytest.raises(DataError, match="빈 도착지가 2곳"):
+        gravity_effects(flows, Design("movers", cluster="sido"))
 
 
 @pytest.mark.parametrize("name", ["extended", "extended_never", "changes"])

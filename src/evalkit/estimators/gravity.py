@@ -43,6 +43,7 @@ from evalkit.design import Design
 from evalkit.errors import DesignError
 from evalkit.estimate import Estimate
 from evalkit.estimators._flow_regressors import Regressors, regressors
+from evalkit.estimators._one_sided import FEW, Sides, doubts, without_error
 from evalkit.estimators._poisson_factors import Rows, solve_rows
 from evalkit.estimators._poisson_fit import Solved, solve
 from evalkit.flows import Flows
@@ -238,10 +239,14 @@ def _assemble(
         "scale": "log",
         "notes": notes,
     }
+    terms = pd.MultiIndex.from_arrays([found.names], names=["term"])
+    sides = _sides(found, clusters[0], units)
+    covariance = without_error(solved.covariance[:k, :k], sides.alone)
+    notes += doubts(sides, terms, solved.values[:k], covariance, design.cluster)
     return Estimate(
-        terms=pd.MultiIndex.from_arrays([found.names], names=["term"]),
+        terms=terms,
         values=solved.values[:k],
-        covariance=solved.covariance[:k, :k],
+        covariance=covariance,
         influence=influence,
         cluster=np.searchsorted(labels, clusters[0][units]),
         cluster_labels=clusters[1][labels],
@@ -255,6 +260,16 @@ def _assemble(
         design=replace(design, link="ratios").to_dict(),
         detail=detail,
     )
+
+
+def _sides(found: Regressors, codes: Codes, units: Codes) -> Sides:
+    """Clusters of destinations behind the treatment: treated ones, and ones without it while others have it."""
+    on = found.columns[units, :, 0] != 0
+    others = (on.any(axis=0) & ~on).any(axis=1)
+    fewest = min(len(np.unique(codes[units][side])) for side in (on.any(axis=1), others))
+    behind = np.full(len(found.names), FEW)
+    behind[0] = fewest
+    return Sides(behind, behind)
 
 
 def _own_share(flows: Flows, found: Regressors) -> float:
