@@ -112,7 +112,7 @@ def without_each(
     if found_at_once.all():
         return out
     if moments is not None:
-        sound = ~found_at_once & _told_apart(problem, whole, clusters)
+        sound = ~found_at_once & _told_apart(problem, whole.system, clusters)
         more, reached = chord(problem, whole, moments, wanted, sound)
         out[reached] = more[reached]
         found_at_once |= reached
@@ -140,21 +140,20 @@ def without_each(
     return out
 
 
-def _told_apart(problem: Problem, whole: PoissonFit, clusters: int) -> Bools:
+def _told_apart(problem: Problem, whole: System, clusters: int) -> Bools:
     """Clusters without which the positive counts still tell all parameters apart, as far as halves show it  # (C,)"""
-    out = np.zeros(clusters, dtype=bool)
-    for half in (0, 1):
-        rows = np.flatnonzero(problem.cluster % 2 == half)
-        for some in (rows[:SAMPLE], rows) if len(rows) > SAMPLE else (rows,):
-            if len(some) and _full_rank(problem.keep(some), whole.system):
-                out[np.arange(clusters) % 2 != half] = True
-                break
-    return out
-
-
-def _full_rank(problem: Problem, whole: System) -> bool:
-    positive = factor(problem, positive_sums(problem))
-    return bool((positive.ranks == whole.ranks).all() and positive.kept.sum() == whole.kept.sum())
+    half = problem.cluster % 2
+    first = np.concatenate([np.flatnonzero(half == h)[:SAMPLE] for h in (0, 1)])
+    told = [False, False]
+    for rows in (first, np.arange(len(half))) if len(first) < len(half) else (first,):
+        part = replace(problem.keep(rows), cluster=half[rows])
+        positive = positive_sums(part, 2)
+        for h in (0, 1):
+            found = factor(part, positive, h)
+            told[h] |= bool((found.ranks == whole.ranks).all() and found.kept.sum() == whole.kept.sum())
+        if all(told):
+            break
+    return np.where(np.arange(clusters) % 2 == 0, told[1], told[0])
 
 
 @dataclass(frozen=True, slots=True)
