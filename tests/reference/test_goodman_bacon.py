@@ -110,9 +110,10 @@ def test_one_comparison_by_hand() -> None:
 
 @pytest.mark.peer
 @pytest.mark.filterwarnings("ignore")
-def test_live_against_diff_diff() -> None:
+@pytest.mark.parametrize("seed", range(4, 10))
+def test_live_against_diff_diff(seed: int) -> None:
     package = pytest.importorskip("diff_diff")
-    rng = np.random.default_rng(4)
+    rng = np.random.default_rng(seed)
     years = np.arange(2001, 2010)
     adoption = rng.choice([2003.0, 2005.0, 2008.0, np.inf], 80)
     y = rng.normal(size=(80, 9)).cumsum(axis=1) + 0.5 * (years >= adoption[:, None])

@@ -142,9 +142,10 @@ def test_what_cannot_be_diagnosed_is_refused() -> None:
 
 @pytest.mark.peer
 @pytest.mark.filterwarnings("ignore")
-def test_live_against_diff_diff() -> None:
+@pytest.mark.parametrize("seed", range(12, 18))
+def test_live_against_diff_diff(seed: int) -> None:
     package = pytest.importorskip("diff_diff")
-    panel = staggered(12)
+    panel = staggered(seed)
     told = package.twowayfeweights(panel.to_long(), "y", unit="unit", time="period", treatment="d")
     check = two_way_weights(panel, Design("y"))
     assert check.detail["beta"] == pytest.approx(told.beta_fe, rel=1e-9)
