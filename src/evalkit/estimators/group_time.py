@@ -92,11 +92,10 @@ def group_time_effects(
     -------
     Estimate
         terms (cohort, period); normal inference from the influence function, cluster sums without G/(G-1) ("IF").
-        A cell that cannot be estimated is NaN; one with a single cluster on a side has no standard error. ``detail``
-        holds ``cohort`` (N,) first treated period, +inf never, NaN unused; ``weight`` (N,) weight in cohort shares, 0
-        unused; ``periods``; ``missing``; ``max_propensity`` and ``trimmed`` (k,); ``failed``, a list of cohort, period
-        and reason; ``dropped``, counts of units left out (unobserved, already_treated, incomplete); ``covariates``;
-        ``notes``, sentences
+        A cell that cannot be estimated is NaN; one with a single cluster on a side has no standard error. ``detail``:
+        ``cohort`` (N,) first treated period, +inf never, NaN unused; ``weight`` (N,) in cohort shares, 0 unused;
+        ``periods``; ``missing``; ``max_propensity``, ``trimmed`` (k,); ``failed``, list of cohort, period and reason;
+        ``dropped``, counts (unobserved, already_treated, incomplete); ``covariates``; ``notes``, sentences
 
     Raises
     ------

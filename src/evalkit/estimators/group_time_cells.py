@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from evalkit.arrays.propensity import Sample
 from evalkit.arrays.propensity_deletion import cluster_totals
 from evalkit.design import Design
-from evalkit.estimators._one_sided import clusters_in
+from evalkit.estimators._one_sided import FEW, clusters_in
 from evalkit.estimators.cohort_sample import CohortSample
 
 Floats = NDArray[np.float64]
+
+# units looked at before all are, when clusters are counted
+PROBED = 60
 
 # why a comparison has no estimate, in the words of the person who asked
 REASONS = {
@@ -114,11 +117,19 @@ def comparison_slices(sample: CohortSample, cell: Cell) -> list[slice]:
 
 
 def clusters_behind(*sides: Sequence[Sample]) -> int:
-    """Clusters with weight on the smallest of some sides."""
-    count = 1 + max((int(piece.cluster.max(initial=-1)) for side in sides for piece in side), default=-1)
-    return min(
-        clusters_in([piece.cluster for piece in side], [piece.w for piece in side], count) for side in sides
-    )
+    """Clusters with weight on the smallest of some sides; exact below `FEW`, at least that many above."""
+    return min(_clusters_of(side) for side in sides)
+
+
+def _clusters_of(side: Sequence[Sample]) -> int:
+    # units stand in order of cluster: a few of them, far apart, mostly show that there are enough
+    for piece in side:
+        apart = slice(None, None, max(1, len(piece.w) // PROBED))
+        count = len(set(piece.cluster[apart][piece.w[apart] > 0].tolist()))
+        if count >= FEW:
+            return count
+    highest = max((int(piece.cluster.max(initial=-1)) for piece in side), default=-1)
+    return clusters_in([piece.cluster for piece in side], [piece.w for piece in side], highest + 1)
 
 
 def base_cell(results: Results, k: int, treated: Sample) -> None:
