@@ -146,6 +146,19 @@ def test_clusters_enough_on_both_sides_keep_theirs(name: str) -> None:
     assert not any("하나뿐인 항" in note or "너무 작기" in note for note in est.detail["notes"])
 
 
+@pytest.mark.parametrize("call", [extended_two_way_effects, local_projection_effects])
+def test_as_many_slopes_as_comparison_units_leave_no_standard_error(call: Call) -> None:
+    panel = world((5.0, INF, INF)).select(units=np.arange(9))
+    rng = np.random.default_rng(0)
+    panel = panel.with_fixed(**{f"x{i}": rng.normal(size=9) for i in range(5)})
+    est = call(panel, Design("y", covariates=tuple(f"x{i}" for i in range(5))))
+    there, lost = shown(est)
+    assert lost[there].all()
+    assert any("계수 6개보다 많지 않은 항" in note for note in est.detail["notes"])
+    fewer = call(panel, Design("y", covariates=("x0", "x1")))
+    assert not any("많지 않은 항" in note for note in fewer.detail["notes"])
+
+
 @pytest.mark.parametrize("treated", [1, 5, 9])
 @pytest.mark.parametrize("pair", [True, False])
 def test_flows_to_one_destination_on_a_side_have_no_standard_error(treated: int, pair: bool) -> None:

@@ -148,6 +148,25 @@ def judged(
     return covariance, doubts(sides, terms, values, covariance, design.cluster)
 
 
+def saturated(
+    covariance: Floats, compared: Codes, coefficients: int, terms: pd.MultiIndex
+) -> tuple[Floats, list[str]]:
+    """The covariance without terms whose comparison units are no more than the coefficients that they give, and a note.
+
+    Parameters
+    ----------
+    compared : comparison units behind each term  # (k,)
+    coefficients : slopes of covariates, without the intercept; 0 = none
+    """
+    full = (compared <= coefficients + 1) & (coefficients > 0) & ~np.isnan(np.diag(covariance))
+    if not full.any():
+        return covariance, []
+    return without_error(covariance, full), [
+        f"비교 단위가 절편과 공변량의 계수 {coefficients + 1}개보다 많지 않은 항이 {_named(terms, full)}: 비교 단위가 남김없이"
+        " 맞아 변동을 알 수 없으므로 표준오차를 비웠다"
+    ]
+
+
 def doubts(
     sides: Sides | None, terms: pd.MultiIndex, values: Floats, covariance: Floats, cluster: str | None
 ) -> list[str]:
@@ -188,5 +207,8 @@ def doubts(
 
 def _named(terms: pd.MultiIndex, flags: Bools) -> str:
     at = np.flatnonzero(flags)
-    shown = ", ".join("·".join(str(part) for part in terms[i] if str(part)) for i in at[:NAMED])
+    labels = [
+        [f"{part:g}" if isinstance(part, float) else str(part) for part in terms[i]] for i in at[:NAMED]
+    ]
+    shown = ", ".join("·".join(part for part in label if part) for label in labels)
     return f"{len(at)}개 있음({shown}{', …' if len(at) > NAMED else ''})"

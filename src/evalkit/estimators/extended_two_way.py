@@ -58,7 +58,7 @@ from evalkit.errors import DataError, DesignError, nearest
 from evalkit.estimate import Estimate
 from evalkit.estimators._extended_fit import REASONS, Fitted, Request, Scale, saturated_fit
 from evalkit.estimators._extended_unit_fit import unit_fit
-from evalkit.estimators._one_sided import Sides, doubts, sides_of_terms, without_error
+from evalkit.estimators._one_sided import Sides, doubts, saturated, sides_of_terms, without_error
 from evalkit.estimators._saturated_sample import Trimmed, baseline_covariates, trim
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
@@ -306,8 +306,10 @@ def _estimate(
     sides = _sides(trimmed, design, cells)
     if sides is not None:
         covariance = without_error(covariance, sides.alone)
-    notes = [*notes, *_told(failed), *doubts(sides, terms, values, covariance, design.cluster)]
     free = trimmed.counts * trimmed.clean
+    compared = free.sum(axis=0)[cells.period] - free[cells.cohort, cells.period]
+    covariance, full = saturated(covariance, compared, len(options["covariates"]), terms)
+    notes = [*notes, *_told(failed), *full, *doubts(sides, terms, values, covariance, design.cluster)]
     detail = {
         **fitted.detail,
         **options,
@@ -333,7 +335,7 @@ def _estimate(
         replicates=replicates,
         dof=np.full(len(values), float(len(fitted.cluster_labels) - 1)),
         n_treated=trimmed.counts[cells.cohort, cells.period],
-        n_comparison=free.sum(axis=0)[cells.period] - free[cells.cohort, cells.period],
+        n_comparison=compared,
         method=f"extended_two_way/{options['link']}",
         inference="CV1",
         units=fitted.units,

@@ -66,7 +66,7 @@ from evalkit.estimators._local_projection_fit import (
     fit_plain,
     small_sample,
 )
-from evalkit.estimators._one_sided import Sides, doubts, without_error
+from evalkit.estimators._one_sided import Sides, doubts, saturated, without_error
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
 
@@ -227,9 +227,10 @@ def _estimate(
     sides = Sides(
         *(s[keep] for s in clusters_by_side(layout.rows, layout.events, len(wanted), alive, clusters))
     )
-    covariance = without_error(covariance, sides.alone)
-    notes += doubts(sides, terms, fit.values[keep], covariance, design.cluster)
     behind = units_behind(layout.rows, layout.events, len(wanted), alive)[:, keep]
+    covariance = without_error(covariance, sides.alone)
+    covariance, full = saturated(covariance, behind[1], len(fit.names), terms)
+    notes += [*full, *doubts(sides, terms, fit.values[keep], covariance, design.cluster)]
     return Estimate(
         terms=terms,
         values=fit.values[keep],
