@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 import recovery
 from evalkit.design import Design
 from evalkit.estimate import Estimate
+from evalkit.estimators._panel_models import Model
 from evalkit.estimators.dynamic_panel import dynamic_panel_effects
 from evalkit.estimators.hausman_taylor import hausman_taylor_effects
 from evalkit.estimators.instrumental_variables import instrumental_effects
@@ -30,18 +33,41 @@ def static(rng: np.random.Generator, correlated: bool) -> Panel:
 
 def random_effects(rng: np.random.Generator, correlated: bool = False) -> tuple[float, ...]:
     return read(
-        panel_regression(static(rng, correlated), Design("y"), model="random", regressors=("x",)), "x", 1.0
+        panel_regression(
+            static(rng, correlated), Design("y"), model="random", regressors=("x",), replicates=False
+        ),
+        "x",
+        1.0,
     )
 
 
 def fixed_effects(rng: np.random.Generator) -> tuple[float, ...]:
-    return read(panel_regression(static(rng, True), Design("y"), regressors=("x",)), "x", 1.0)
+    return read(
+        panel_regression(static(rng, True), Design("y"), regressors=("x",), replicates=False), "x", 1.0
+    )
 
 
-def dynamic(rng: np.random.Generator, gmm: bool, rho: float = 0.5) -> tuple[float, ...]:
+def slope(
+    rng: np.random.Generator, model: Model, correlated: bool = False, feedback: bool = False
+) -> tuple[float, ...]:
+    """The slope 1 of a model; effects that go with x, or x that answers to the error of the period before."""
+    panel = static(rng, correlated)
+    if feedback:
+        u, x = rng.normal(size=(2, N, T))
+        x[:, 1:] += 0.6 * u[:, :-1]
+        panel = panel.with_varying(y=x + rng.normal(size=(N, 1)) + u, x=x)
+    return read(
+        panel_regression(panel, Design("y"), model=model, regressors=("x",), replicates=False), "x", 1.0
+    )
+
+
+def dynamic(rng: np.random.Generator, gmm: bool, rho: float = 0.5, errors: float = 0.0) -> tuple[float, ...]:
+    """``errors``: how much of an error is left the year after."""
     unit, y = rng.normal(size=N), np.zeros((N, T + 20))
+    u = rng.normal(size=(N, T + 20))
     for t in range(1, T + 20):
-        y[:, t] = rho * y[:, t - 1] + unit + rng.normal(size=N)
+        u[:, t] += errors * u[:, t - 1]
+        y[:, t] = rho * y[:, t - 1] + unit + u[:, t]
     lagged = Panel(
         np.arange(N), np.arange(T), {"y": y[:, 20:], "x": rng.normal(size=(N, T)), "before": y[:, 19:-1]}
     )
@@ -49,7 +75,9 @@ def dynamic(rng: np.random.Generator, gmm: bool, rho: float = 0.5) -> tuple[floa
         return read(
             dynamic_panel_effects(lagged, Design("y"), regressors=("x",), collapse=True), "lag_1", rho
         )
-    return read(panel_regression(lagged, Design("y"), regressors=("before",)), "before", rho)
+    return read(
+        panel_regression(lagged, Design("y"), regressors=("before",), replicates=False), "before", rho
+    )
 
 
 def instrumented(rng: np.random.Generator, excluded: bool = True) -> tuple[float, ...]:
@@ -70,7 +98,11 @@ def fixed_regressor(
     panel = Panel(np.arange(N), np.arange(T), {"y": y, "x": x}, {"z": z})
     if taylor:
         return read(hausman_taylor_effects(panel, Design("y"), exogenous=("x",), endogenous=("z",)), "z", 1.0)
-    return read(panel_regression(panel, Design("y"), model="random", regressors=("x", "z")), "z", 1.0)
+    return read(
+        panel_regression(panel, Design("y"), model="random", regressors=("x", "z"), replicates=False),
+        "z",
+        1.0,
+    )
 
 
 CASES = [
@@ -100,6 +132,34 @@ CASES = [
     ),
     recovery.Case(
         "dynamic_panel_effects", "AR(0.5), T = 6", lambda rng: dynamic(rng, gmm=True), coverage=(0.88, 0.99)
+    ),
+    recovery.Case(
+        "dynamic_panel_effects",
+        "AR(0.5), errors that last",
+        lambda rng: dynamic(rng, gmm=True, errors=0.5),
+        holds=False,
+    ),
+    *(
+        recovery.Case(f"panel_regression, {model}", "effects unrelated to x", partial(slope, model=model))
+        for model in ("pooled", "between")
+    ),
+    *(
+        recovery.Case(
+            f"panel_regression, {model}",
+            "effects go with x",
+            partial(slope, model=model, correlated=True),
+            holds=model in ("first_difference", "correlated_random"),
+        )
+        for model in ("pooled", "between", "first_difference", "correlated_random")
+    ),
+    *(
+        recovery.Case(
+            f"panel_regression, {model}",
+            "x answers to last year's error",
+            partial(slope, model=model, feedback=True),
+            holds=False,
+        )
+        for model in ("first_difference", "correlated_random")
     ),
     recovery.Case("instrumental_effects", "instrument excluded", instrumented),
     recovery.Case(
