@@ -71,9 +71,9 @@ def switched(carry: float, drift: float) -> recovery.Draw:
     return draw
 
 
-def averaged(rng: np.random.Generator) -> tuple[float, ...]:
+def averaged(rng: np.random.Generator, drift: float = 0.0) -> tuple[float, ...]:
     """Effects of 1 a unit of dose at once: the total over the dose is 1."""
-    panel, truth = on_and_off(rng)
+    panel, truth = on_and_off(rng, drift=drift)
     found = switching_average(panel, Design("y"), treatment="d")
     return float(found.values[0]), float(found.std_errors[0]), truth
 
@@ -107,6 +107,10 @@ def phase_3(within: str | None) -> recovery.Draw:
 
 CASES = [
     recovery.Case("local projection, equal", "staggered, growing effects", projected("equal", 0.0)),
+    recovery.Case("local projection, reweighted", "staggered, growing effects", projected("reweighted", 0.0)),
+    recovery.Case(
+        "local projection, reweighted", "treated units drift", projected("reweighted", 0.2), holds=False
+    ),
     recovery.Case("local projection, equal", "treated units drift", projected("equal", 0.2), holds=False),
     recovery.Case(
         "local projection, variance",
@@ -123,6 +127,9 @@ CASES = [
     ),
     recovery.Case("switching, first period", "switchers drift", switched(0.0, -0.2), holds=False),
     recovery.Case("switching, average total", "on and off", averaged, coverage=CONSERVATIVE),
+    recovery.Case(
+        "switching, average total", "switchers drift", lambda rng: averaged(rng, -0.2), holds=False
+    ),
     recovery.Case(
         "two-way effects", "on and off, trends by baseline, past doses act", two_way_on_and_off, holds=False
     ),
