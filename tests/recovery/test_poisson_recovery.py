@@ -53,9 +53,11 @@ def poisson(parallel: str, staggered: bool = False) -> Draw:
     return draw
 
 
-def event(lead: bool) -> Draw:
+def event(lead: bool, parallel: str = "ratios") -> Draw:
+    """With trends parallel in levels a lead is not 0: the treated, who are larger, grow by a smaller factor."""
+
     def draw(rng: np.random.Generator) -> tuple[float, float, float]:
-        panel, _ = world(rng, parallel="ratios")
+        panel, _ = world(rng, parallel=parallel)
         estimate = poisson_event_study(panel, Design("y"), replicates=False)
         at = list(estimate.terms.get_level_values(0)).index(-3 if lead else 2)
         return float(estimate.values[at]), float(estimate.std_errors[at]), 0.0 if lead else LOG_EFFECT
@@ -128,6 +130,13 @@ CASES = (
     ),
     Case("poisson_event_study", "parallel in ratios, lead −3", event(lead=True), draws=100),
     Case("poisson_event_study", "parallel in ratios, event time 2", event(lead=False), draws=100),
+    Case(
+        "poisson_event_study",
+        "parallel in levels, lead −3",
+        event(lead=True, parallel="levels"),
+        holds=False,
+        draws=150,
+    ),
     Case("percent_effects", "parallel in levels", percent("levels"), draws=150),
     Case("percent_effects", "parallel in ratios", percent("ratios"), holds=False, draws=60),
     Case("fractional_shares", "parallel in log odds", shares(logit=True), draws=150),
