@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,11 +32,13 @@ def world(
     add: float = 0.2,
     new: float = 0.5,
     fading: float = 0.0,
+    drift: tuple[float, float] = (0.0, 0.0),
     units: int = 320,
 ) -> Panel:
     """Four paths, AR(0.6) shocks, levels that depend on the path, shocks shared by 40 places.
 
     fading: what units with the second treatment lose less of the first's remains a year (an E3_add world that breaks)
+    drift: trends of their own of the units with the first and with the second treatment
     """
     path = rng.choice(4, units, p=[0.3, 0.25, 0.2, 0.25])
     first, second = path % 2 == 1, path >= 2
@@ -48,6 +51,7 @@ def world(
     y += first[:, None] * first_effect(persistence, PERIODS - 2018)
     on = PERIODS >= 2023
     y += second[:, None] * on * np.where(first, add, new)[:, None]
+    y += (drift[0] * first + drift[1] * second)[:, None] * (PERIODS - 2013)
     y -= (fading * first * ~second)[:, None] * np.maximum(PERIODS - 2022, 0)
     return Panel(
         np.arange(units),
@@ -64,7 +68,7 @@ def world(
 DESIGN = Design("y", cluster="place")
 
 
-def path_draw(rng: np.random.Generator, estimand: str, truth: float, **facts: float) -> tuple[float, ...]:
+def path_draw(rng: np.random.Generator, estimand: str, truth: float, **facts: Any) -> tuple[float, ...]:
     panel = world(rng, **facts)  # type: ignore[arg-type]
     est = phase_path_effects(
         panel,
@@ -125,6 +129,24 @@ CASES = [
         "phase_paths E3_add",
         "remains fade faster without the second treatment",
         partial(path_draw, estimand="E3_add", truth=0.2, persistence=1.0, fading=0.2),
+        holds=False,
+    ),
+    Case(
+        "phase_paths E1",
+        "units of the first treatment drift",
+        partial(path_draw, estimand="E1", truth=0.4, persistence=1.0, drift=(0.1, 0.0)),
+        holds=False,
+    ),
+    Case(
+        "phase_paths E3_new",
+        "units of the second treatment drift",
+        partial(path_draw, estimand="E3_new", truth=0.5, persistence=1.0, drift=(0.0, 0.1)),
+        holds=False,
+    ),
+    Case(
+        "phase_paths E_cum",
+        "units of the first treatment drift",
+        partial(path_draw, estimand="E_cum", truth=0.4, persistence=1.0, drift=(0.1, 0.0)),
         holds=False,
     ),
     Case(
