@@ -96,8 +96,13 @@ def naive_draw(rng: np.random.Generator, *, shifted: bool) -> tuple[float, ...]:
     return est.values[0], est.std_errors[0], 1.0 - shifted * mean
 
 
-def border_draw(rng: np.random.Generator, term: tuple[str, str, int]) -> tuple[float, ...]:
-    """A circle moves north: +1 inside in phase 1, +2 inside in phase 3, half of it lasts where the zone has gone."""
+def border_draw(
+    rng: np.random.Generator, term: tuple[str, str, int], drift: float = 0.0
+) -> tuple[float, ...]:
+    """A circle moves north: +1 inside in phase 1, +2 inside in phase 3, half of it lasts where the zone has gone.
+
+    drift : a trend of its own of every place that is ever inside
+    """
     n = 240
     place = rng.integers(0, 4, n)  # left, stable, entered, far
     lat = np.select([place == 0, place == 1, place == 2], [35.85, 36.15, 36.45], 33.2)
@@ -116,7 +121,8 @@ def border_draw(rng: np.random.Generator, term: tuple[str, str, int]) -> tuple[f
     effect += np.where(((place == 1) | (place == 2))[:, None] & two, 2.0, 0.0)
     effect += np.where((place == 0)[:, None] & two, 0.5, 0.0)
     noise = 0.4 * rng.standard_normal((n, len(YEARS))).cumsum(axis=1)
-    panel = panel.with_varying(y=rng.standard_normal((n, 1)) + 0.2 * (YEARS - 2015) + effect + noise)
+    trend = (0.2 + drift * (place < 3)[:, None]) * (YEARS - 2015)
+    panel = panel.with_varying(y=rng.standard_normal((n, 1)) + trend + effect + noise)
     est = border_class_effects(panel, Design("y"), zones=zones, before=1, after=3)
     k = list(est.terms).index(term)
     truth = {("stable", "", 1): 1.0, ("stable", "", 3): 2.0, ("entered", "", 3): 2.0, ("left", "", 3): 0.5}[
@@ -207,6 +213,15 @@ CASES = [
     Case("rings, cells after exposure clean", "what lasts grows", partial(lasting_draw, after="clean"), holds=False),
     *(
         Case(f"border class {kind}, phase {phase}", "a border redrawn", partial(border_draw, term=(kind, "", phase)))
+        for kind, phase in (("stable", 1), ("stable", 3), ("entered", 3), ("left", 3))
+    ),
+    *(
+        Case(
+            f"border class {kind}, phase {phase}",
+            "places inside drift",
+            partial(border_draw, term=(kind, "", phase), drift=0.2),
+            holds=False,
+        )
         for kind, phase in (("stable", 1), ("stable", 3), ("entered", 3), ("left", 3))
     ),
     Case("Lee-Wooldridge, exact t", "one treated of 14, AR(0.6)", provinces, draws=1000, coverage=(0.93, 0.97)),
