@@ -85,6 +85,7 @@ CASES = [
     Case("DiD weights", "treated load on a trend", partial(sdid, inference="placebo", variant="did", treated=5), holds=False),
     Case("SDID placebo", "the trend beyond every donor's", partial(sdid, inference="placebo", treated=5, outside=3.0), holds=False),
     Case("synthetic control, fixed effects", "the trend beyond every donor's", partial(control, outside=3.0), holds=False, coverage=None),
+    Case("augmented, fixed effects", "the trend beyond every donor's", partial(control, augmented=True, outside=3.0), holds=False, coverage=None),
 ]  # fmt: skip
 
 
