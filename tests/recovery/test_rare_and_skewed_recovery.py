@@ -16,7 +16,7 @@ from evalkit.estimate import Estimate
 from evalkit.estimators.attrition import attrition_effects
 from evalkit.estimators.changes_in_changes import changes_in_changes
 from evalkit.estimators.distribution_did import distribution_effects
-from evalkit.estimators.duration_did import duration_effects
+from evalkit.estimators.duration_did import duration_effects, duration_pre_test
 from evalkit.estimators.group_time import group_time_effects
 from evalkit.estimators.hazard import hazard_effects, incidence_effects
 from evalkit.estimators.lee_bounds import lee_bounds
@@ -208,6 +208,8 @@ def survival(kind: str, model: str) -> Draw:
             part = 1 - float(np.exp(-own[4:].sum()))
             treated_part = 1 - float(np.exp(-halved[4:].sum()))
             return term(incidence_effects(panel, Design("once")), ("once", 1), treated_part - part)
+        if model in ("pre cd", "pre ph"):
+            return term(duration_pre_test(panel, Y, model=model[-2:]), (5, 2), 0.0)  # type: ignore[arg-type]
         return term(duration_effects(panel, Y, model=model), (5, 6), truth)  # type: ignore[arg-type]
 
     return draw
@@ -232,10 +234,15 @@ CASES = [
     Case("duration_effects: ph", "constant ratio of hazards", survival("ph", "ph")),
     Case("duration_effects: ph", "constant gap of hazards", survival("cd", "ph"), holds=False),
     Case("duration_effects: cd", "constant ratio of hazards", survival("ph", "cd"), holds=False),
+    Case("duration_pre_test: cd", "constant gap of hazards", survival("cd", "pre cd")),
+    Case("duration_pre_test: ph", "constant ratio of hazards", survival("ph", "pre ph")),
+    Case("duration_pre_test: cd", "constant ratio of hazards", survival("ph", "pre cd"), holds=False),
+    Case("duration_pre_test: ph", "constant gap of hazards", survival("cd", "pre ph"), holds=False),
     Case("group_time_effects", "constant gap of hazards", survival("cd", "linear"), holds=False),
     Case("hazard_effects", "constant ratio of hazards", survival("ph", "hazard")),
     Case("incidence_effects", "constant ratio of hazards", survival("ph", "incidence")),
     Case("hazard_effects", "constant gap of hazards", survival("cd", "hazard"), holds=False, draws=400),
+    Case("incidence_effects", "constant gap of hazards", survival("cd", "incidence"), holds=False, draws=400),
 ]
 
 
