@@ -311,3 +311,17 @@ def test_the_naive_regression_does_not_read_anticipation() -> None:
         for k in (0, 1)
     )
     np.testing.assert_array_equal(a.values, b.values)
+
+
+def test_units_with_and_without_each_dummy_are_counted() -> None:
+    """Five units in both, three in the second alone, two in the first alone, four in none; a covariate counts as the first."""
+    kinds = [(2, 4)] * 5 + [(INF, 4)] * 3 + [(2, INF)] * 2 + [(INF, INF)] * 4
+    rng = np.random.default_rng(2)
+    panel = panel_of(kinds, rng.normal(size=(14, 5))).with_varying(x=rng.normal(size=(14, 5)))
+    est = naive_phase_regression(
+        panel, Design("y", covariates=("x",)), second="later", acknowledge="zero_persistence"
+    )
+    assert [t[0] for t in est.terms] == ["first", "second", "x"]
+    assert est.n_treated.tolist() == [7, 8, 8]
+    assert est.n_comparison.tolist() == [7, 6, 6]
+    assert est.detail["composition"] == {"00": 4, "01": 3, "10": 2, "11": 5}

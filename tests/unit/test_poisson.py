@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evalkit.arrays import poisson as poisson_arrays
 from evalkit.arrays.poisson import fit
 from evalkit.arrays.poisson_chord import chord, moments_by_cluster
 from evalkit.arrays.poisson_factors import Absorber
@@ -305,3 +306,24 @@ def panel_with_one_cluster_apart(rng: np.random.Generator, n: int, region: np.nd
     y = rng.poisson(np.where(apart, 300 * np.exp(-x), 2 * np.exp(x))) + 0.0
     adoption = np.where(np.arange(n) % 3, np.inf, 3.0)
     return Panel(np.arange(n), np.arange(5), {"y": y, "x": x}, {"adoption": adoption, "region": region})
+
+
+def test_iterations_are_the_steps_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One where the start is the answer; elsewhere as many as Newton steps were computed."""
+    taken: list[float] = []
+    step = poisson_arrays.step_of
+
+    def counted(*given: Any) -> Any:
+        out = step(*given)
+        taken.append(out[2])
+        return out
+
+    monkeypatch.setattr(poisson_arrays, "step_of", counted)
+    growth = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
+    same = poisson_effects(panel_of(np.arange(1.0, 13.0)[:, None] * growth), Design("y"), replicates=False)
+    assert same.detail["iterations"] == len(taken) == 1
+    assert same.values[0] == pytest.approx(0.0, abs=1e-12)
+    taken.clear()
+    other = poisson_effects(panel_of(), Design("y"), replicates=False)
+    assert other.detail["iterations"] == len(taken) >= 3
+    assert taken[-1] < 1e-6 * taken[0]

@@ -361,3 +361,19 @@ def test_phases_in_the_wrong_order_and_nobody_inside() -> None:
     near = panel.select(np.array([0, 1, 2]))
     with pytest.raises(DesignError, match="지원도 고리도 없는 단위가 하나도"):
         border_class_effects(near, DESIGN, zones=zones, before=1, after=3)
+
+
+def test_one_regression_names_its_terms_in_their_order() -> None:
+    """The names of the fit, which inference reads, and the one that is lost: direct, then each ring, then covariates."""
+    rng = np.random.default_rng(5)
+    near, next_ = np.zeros((2, 10, 5))
+    near[3:5, 2:], next_[5:7, 2:] = 1, 1
+    panel = panel_of(
+        rng.normal(size=(10, 5)), near, [2, 2, 2, *[NEVER] * 7], next=next_, x=rng.normal(size=(10, 5))
+    )
+    found = spillover_effects(panel, Design("y", covariates=("x",)), rings=("near", "next"), method="static")
+    assert found.detail["labels"] == ["direct", "ring near", "ring next"]
+    assert found.detail["covariate_names"] == ["x"]
+    next_[5:, 2:] = 1  # every unit is in one of the three at once: their sum is a period effect
+    with pytest.raises(DesignError, match="항 ring next 을"):
+        spillover_effects(panel.with_varying(next=next_), DESIGN, rings=("near", "next"), method="static")

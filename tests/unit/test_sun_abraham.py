@@ -206,3 +206,28 @@ def test_a_gap_between_periods_keeps_the_labels() -> None:
     estimate = sun_abraham_effects(world().select(periods=[1, 3, 4, 5, 6]), Design("y"))
     assert "코호트 3" in estimate.detail["notes"][0]
     assert list(estimate.terms.get_level_values(0)) == [-4, -2, 0, 1]
+
+
+def test_units_behind_a_mean_where_some_are_not_seen() -> None:
+    """Cohorts 3 and 5 of ten units each, years 1–6: who is seen in a cell, once, whichever of its cells are there."""
+    panel = world()
+    whole = sun_abraham_effects(panel, Design("y"))
+    assert dict(zip([t[0] for t in whole.terms], whole.n_treated.tolist(), strict=True)) == {
+        -4: 10, -3: 10, -2: 20, 0: 20, 1: 20, 2: 10, 3: 10,
+    }  # fmt: skip
+    assert set(whole.n_comparison.tolist()) == {10}
+    assert sun_abraham_effects(panel, Design("y"), by="cohort").n_treated.tolist() == [10, 10]
+    assert sun_abraham_effects(panel, Design("y"), by="overall").n_treated.tolist() == [20]
+    y = panel.values("y").copy()
+    y[0, 2] = np.nan  # cohort 3 at event time 0
+    y[1, 4:] = np.nan  # cohort 5 at event times 0 and 1: not seen after adoption
+    y[2] = np.nan  # never treated, never seen
+    holes = panel.with_varying(y=y)
+    found = sun_abraham_effects(holes, Design("y"))
+    assert dict(zip([t[0] for t in found.terms], found.n_treated.tolist(), strict=True)) == {
+        -4: 10, -3: 10, -2: 20, 0: 18, 1: 19, 2: 10, 3: 10,
+    }  # fmt: skip
+    assert set(found.n_comparison.tolist()) == {9}
+    by_cohort = sun_abraham_effects(holes, Design("y"), by="cohort")
+    assert by_cohort.n_treated.tolist() == [10, 9]
+    assert sun_abraham_effects(holes, Design("y"), by="overall").n_treated.tolist() == [19]

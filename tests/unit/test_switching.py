@@ -292,3 +292,19 @@ def test_placebos_feed_the_check_of_pre_trends() -> None:
     found = pre_trends(estimate, effect=2.0)
     assert found.detail["periods"] == 3
     assert found.p_value == pytest.approx(estimate.detail["joint_placebos"]["p_value"], rel=1e-6)
+
+
+def test_same_switchers_are_seen_at_the_last_horizon_too() -> None:
+    """Of the switchers in periods 3 and 4 the second lacks the last of two horizons by one period: it leaves both; and a
+    switcher whose outcome is missing at the last horizon alone leaves too."""
+    d = [[0, 0, 1, 1], [0, 0, 0, 1], [0, 0, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
+    y = [[0, 0, 3, 5], [0, 0, 0, 90], [0, 0, 70, np.nan], [0, 0, 1, 1], [0, 0, 1, 1]]
+    panel = table(
+        d, y
+    )  # the switcher of period 4 has not switched in period 3 and is a comparison unit there
+    free = switching_effects(panel, DESIGN, treatment="d", horizons=2, placebos=0)
+    assert free.n_treated.tolist() == [3, 1]
+    same = switching_effects(panel, DESIGN, treatment="d", horizons=2, placebos=0, same_switchers=True)
+    assert same.n_treated.tolist() == [1, 1]
+    # 3 − (0 + 1 + 1)/3 and 5 − (1 + 1)/2
+    assert same.values == pytest.approx([3 - 2 / 3, 4.0])

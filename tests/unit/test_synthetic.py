@@ -403,3 +403,19 @@ def test_negative_weights_are_told() -> None:
 @every_method
 def test_the_result_can_be_kept(method: Callable[..., Estimate], tmp_path: Path) -> None:
     survives_a_file(method(world(), replace(D, cluster="region")), tmp_path)
+
+
+@pytest.mark.parametrize("variant", ["sdid", "sc", "did"])
+def test_effective_donors_by_hand(variant: Any) -> None:
+    """1/Σω² of each date's own donor weights; equal weights are all the donors."""
+    panel = adopting(world(), u01=2018.0)
+    found = synthetic_did_effects(panel, D, variant=variant, inference="none").detail
+    omega = np.asarray(found["omega"])
+    assert omega.shape == (2, 12)
+    np.testing.assert_allclose(omega.sum(axis=1), 1.0, rtol=1e-9)
+    by_hand = [1 / sum(float(w) ** 2 for w in row) for row in omega]
+    np.testing.assert_allclose(found["effective_donors"], by_hand, rtol=1e-12)
+    if variant == "did":
+        np.testing.assert_allclose(found["effective_donors"], 12.0, rtol=1e-12)
+    else:
+        assert (found["effective_donors"] < 11.9).all()
