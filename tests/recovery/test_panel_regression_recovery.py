@@ -129,6 +129,7 @@ CASES = [
         "lagged outcome (Nickell)",
         lambda rng: dynamic(rng, gmm=False),
         holds=False,
+        draws=60,
     ),
     recovery.Case(
         "dynamic_panel_effects", "AR(0.5), T = 6", lambda rng: dynamic(rng, gmm=True), coverage=(0.88, 0.99)
@@ -138,6 +139,7 @@ CASES = [
         "AR(0.5), errors that last",
         lambda rng: dynamic(rng, gmm=True, errors=0.5),
         holds=False,
+        draws=60,
     ),
     *(
         recovery.Case(f"panel_regression, {model}", "effects unrelated to x", partial(slope, model=model))
@@ -149,6 +151,7 @@ CASES = [
             "effects go with x",
             partial(slope, model=model, correlated=True),
             holds=model in ("first_difference", "correlated_random"),
+            draws=100,
         )
         for model in ("pooled", "between", "first_difference", "correlated_random")
     ),
@@ -158,6 +161,7 @@ CASES = [
             "x answers to last year's error",
             partial(slope, model=model, feedback=True),
             holds=False,
+            draws=60,
         )
         for model in ("first_difference", "correlated_random")
     ),
