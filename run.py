@@ -476,7 +476,7 @@ def pytest_arguments(arguments: Sequence[str]) -> list[str]:
     return [*arguments] if chosen else ["-m", "not slow", *arguments]
 
 
-BESIDE = ("tests/notebooks", "tests/data", "tests/recovery", "tests/properties")
+BESIDE = ("tests/notebooks", "tests/properties")
 
 
 def word_test(arguments: Sequence[str]) -> int:

@@ -220,3 +220,17 @@ def test_zero_weights_are_absence() -> None:
     b = local_projection_effects(panel.with_fixed(w=w).select(np.arange(40) >= 5), design)
     np.testing.assert_allclose(a.values, b.values, rtol=1e-12)
     assert a.detail["dropped"]["weightless"] == 5
+
+
+@pytest.mark.parametrize("seed", [3, 14, 27])
+def test_a_change_that_a_covariate_is_has_no_error(seed: int) -> None:
+    """The lagged change of the outcome is the outcome of horizon −2: 0 by construction, without a standard error."""
+    rng = np.random.default_rng(seed)
+    y = rng.normal(size=(60, 7)).cumsum(axis=1)
+    adoption = np.where(np.arange(60) % 3 == 0, 5.0, np.inf)
+    panel = Panel(np.arange(60), np.arange(1, 8), {"y": y}, {"adoption": adoption, "g": np.arange(60) % 12})
+    found = local_projection_effects(panel, Design("y", cluster="g"), lagged_changes=1)
+    row = found.table().iloc[[term[0] for term in found.terms].index(-2)]
+    assert abs(row["estimate"]) < 1e-12
+    assert np.isnan(row["std_error"])
+    assert np.isnan(row["p_value"])

@@ -43,7 +43,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evalkit.arrays.cluster import sandwich
+from evalkit.arrays.cluster import sandwich, without_rounding
 from evalkit.arrays.event_comparisons import (
     clusters_by_side,
     units_behind,
@@ -228,7 +228,8 @@ def _estimate(
         *(s[keep] for s in clusters_by_side(layout.rows, layout.events, len(wanted), alive, clusters))
     )
     behind = units_behind(layout.rows, layout.events, len(wanted), alive)[:, keep]
-    covariance = without_error(covariance, sides.alone)
+    largest = float(np.nanmax(np.abs(panel.values(design.outcome))))
+    covariance = without_error(without_rounding(covariance, largest), sides.alone)
     covariance, full = saturated(covariance, behind[1], len(fit.names), terms)
     notes += [*full, *doubts(sides, terms, fit.values[keep], covariance, design.cluster)]
     return Estimate(
