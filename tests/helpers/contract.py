@@ -150,7 +150,9 @@ def influence_gives_the_covariance(estimate: Estimate, rtol: float = 1e-9) -> No
     np.add.at(sums, estimate.cluster, estimate.influence)
     plain = sums.T @ sums / estimate.n_units**2
     size = np.square(estimate.influence).sum(axis=0) / estimate.n_units**2
-    seen = (np.diag(plain) > 1e-24 * size) & ~np.isnan(np.diag(estimate.covariance))
+    seen = (np.diag(plain) > 1e-24 * size) & (np.diag(estimate.covariance) > 0)
+    tiny = np.diag(estimate.covariance) == 0
+    assert (np.diag(plain)[tiny] <= 1e-20 * np.diag(plain).max(initial=0.0)).all()
     if not seen.any():
         return
     ratio = np.diag(estimate.covariance)[seen] / np.diag(plain)[seen]
