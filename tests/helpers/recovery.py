@@ -48,9 +48,13 @@ class Row:
     def line(self) -> str:
         """As Markdown."""
         kept = "유지" if self.holds else "위배"
+        error, cover = (
+            (f"{self.std_error:.3f}", f"{100 * self.cover:.1f}") if self.std_error > 0 else ("–", "–")
+        )
+        method, world = (words.replace("|", "\\|") for words in (self.method, self.world))
         return (
-            f"| {self.method} | {self.world} | {kept} | {self.draws} | {self.seed} | {self.truth:.3f} | {self.bias:+.3f}"
-            f" ({self.bias_error:.3f}) | {self.spread:.3f} | {self.std_error:.3f} | {100 * self.cover:.1f} | {self.failed} |"
+            f"| {method} | {world} | {kept} | {self.draws} | {self.seed} | {self.truth:.3f} | {self.bias:+.3f}"
+            f" ({self.bias_error:.3f}) | {self.spread:.3f} | {error} | {cover} | {self.failed} |"
         )
 
 
