@@ -14,7 +14,8 @@ HEAD = """# Recovery of each estimator
 
 Each estimator in a world that keeps its assumption (유지: bias within four of its Monte Carlo errors, coverage of the 95 %
 interval as the test declares) and in worlds that break it (위배: the bias must show). Draw i of a case comes from the generator
-seeded with (seed, i). Written when all of it passes by
+seeded with (seed, i). A world that breaks only what an error assumes (one province twice as noisy) stands under 유지 with the coverage
+that shows it. Written when all of it passes by
 
     python3 run.py rigour
 
