@@ -20,6 +20,14 @@ Group = Literal[
     "panel",
     "exact",
     "diagnostics",
+    "clusters",
+    "few_treated",
+    "spatial",
+    "many",
+    "before",
+    "trends",
+    "robustness",
+    "value",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The register of methods: every card that a module of `evalkit.estimators` or `evalkit.checks` carries.
+"""The register of methods: every card that a module of `estimators`, `inference`, `checks` or `balancing` carries.
 
 A new method is a new file with its `CARDS`; nothing here changes. `evalkit methods` prints the register, and METHODS.md
 is the same as a page (`evalkit methods --page`).
@@ -15,7 +15,7 @@ from typing import get_args
 from evalkit.errors import UsageError, nearest
 from evalkit.method_card import Group, MethodCard
 
-PACKAGES = ("estimators", "checks")
+PACKAGES = ("estimators", "inference", "checks", "balancing", "appraisal")
 HEADINGS: dict[Group, str] = {
     "two_way": "기본: 이원고정효과와 사건연구",
     "staggered": "도입 시점이 서로 다른 지원",
@@ -31,6 +31,14 @@ HEADINGS: dict[Group, str] = {
     "panel": "패널 회귀",
     "exact": "작은 표본에서 정확한 추론",
     "diagnostics": "이원고정효과의 진단",
+    "clusters": "군집이 적을 때의 표준오차와 부트스트랩",
+    "few_treated": "지원받은 군집이 몇 안 될 때",
+    "spatial": "이웃끼리 함께 움직이는 자료",
+    "many": "여러 결과와 되풀이하는 평가",
+    "before": "결과를 보기 전: 비교집단과 검정력",
+    "trends": "평행 추세와 민감도",
+    "robustness": "위약 검정과 강건성",
+    "value": "비용과 비율",
 }
 
 
