@@ -6,6 +6,7 @@ where a pair of bounds would hide it.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -52,7 +53,7 @@ class IntervalSet:
         for low, high in pieces:
             if math.isnan(low) or math.isnan(high) or low > high:
                 raise DataError(f"구간 [{low}, {high}] 의 끝이 뒤바뀌었거나 없음")
-        if any(a[1] >= b[0] for a, b in zip(pieces, pieces[1:], strict=False)):
+        if any(a[1] >= b[0] for a, b in itertools.pairwise(pieces)):
             raise DataError(f"구간 {pieces} 이(가) 겹치거나 순서대로가 아님")
         if not 0 < self.level < 1:
             raise DataError(f"신뢰수준 {self.level!r} 은(는) 0과 1 사이가 아님", remedy="0.95 처럼 적을 것")
