@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from math import comb
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from evalkit.arrays.cluster import sandwich
-from evalkit.errors import DesignError
+from evalkit.errors import DataError, DesignError
 from evalkit.estimate import Estimate
 
 
@@ -27,7 +27,9 @@ class ClusterCounts:
         treatment is not assigned by cluster (mixed clusters) or one side is empty
     min_p_sign : smallest p-value of sign-based methods (wild bootstrap with Rademacher weights), 2^(1 − total); None with
         fewer than two clusters on a side, where no such method keeps its size and the figure would promise one
-    effective : effective number of clusters, (Σ n_c)²/Σ n_c², n_c = units
+    effective : effective number of clusters, (Σ n_c)²/Σ n_c², n_c = units, or their weights
+    effective_treated, effective_comparison : the same on each side, n_c = treated (comparison) units of the cluster: one
+        large province among four small ones makes fewer than five
     """
 
     total: int
@@ -37,6 +39,8 @@ class ClusterCounts:
     min_p_permutation: float | None
     min_p_sign: float | None
     effective: float
+    effective_treated: float = float("nan")
+    effective_comparison: float = float("nan")
 
     @property
     def treated_side(self) -> int:
@@ -53,18 +57,37 @@ class ClusterCounts:
         """Clusters on the smaller side."""
         return min(self.treated_side, self.comparison_side)
 
+    @property
+    def effective_fewest(self) -> float:
+        """Effective clusters on the side that has fewer of them; the plain number where sizes are not known."""
+        sides = (self.effective_treated, self.effective_comparison)
+        return min((side for side in sides if np.isfinite(side)), default=float(self.fewest))
 
-def cluster_counts(est: Estimate, treated: ArrayLike) -> ClusterCounts:
+    @property
+    def assigned_by_cluster(self) -> bool:
+        """Whether every cluster is wholly treated or wholly not, so that clusters can be re-assigned."""
+        return self.mixed == 0 and self.treated > 0 and self.comparison > 0
+
+
+def effective_number(size: NDArray[np.float64]) -> float:
+    """(Σ s)²/Σ s² of the positive sizes; NaN where there are none."""
+    square = float(np.square(size).sum())
+    return float(size.sum() ** 2 / square) if square > 0 else float("nan")
+
+
+def cluster_counts(est: Estimate, treated: ArrayLike, weights: ArrayLike | None = None) -> ClusterCounts:
     """Count the clusters of an estimate.
 
     Parameters
     ----------
     est : any estimate; its units and clusters are read
     treated : one value a unit of the estimate: true or false, or the first treated period (+inf or NaN = never)  # (N,)
+    weights : how much each unit counts in the effective numbers; None = alike  # (N,)
 
     Raises
     ------
     DesignError : not one value a unit
+    DataError : a weight is negative or not finite
     """
     given = np.asarray(treated)
     if given.shape != (est.n_units,):
@@ -73,6 +96,15 @@ def cluster_counts(est: Estimate, treated: ArrayLike) -> ClusterCounts:
             remedy="추정에 쓴 단위(estimate.units)의 순서로 값을 줄 것",
         )
     flags = given if given.dtype == bool else np.isfinite(given.astype(np.float64))
+    weigh = np.ones(est.n_units) if weights is None else np.asarray(weights, dtype=np.float64)
+    if weigh.shape != given.shape or not np.isfinite(weigh).all() or (weigh < 0).any():
+        raise DataError(
+            "군집의 크기를 재는 가중치가 단위 수와 다르거나 음수·빈 값이 있음",
+            remedy="단위마다 0 이상의 값을 줄 것",
+        )
+    mass, mass_treated = (
+        np.bincount(est.cluster, part, minlength=est.n_clusters) for part in (weigh, weigh * flags)
+    )
     size = np.bincount(est.cluster, minlength=est.n_clusters)
     inside = np.bincount(est.cluster, flags.astype(np.float64), minlength=est.n_clusters)
     present = size > 0
@@ -88,7 +120,9 @@ def cluster_counts(est: Estimate, treated: ArrayLike) -> ClusterCounts:
         mixed=mixed,
         min_p_permutation=1 / comb(total, whole) if by_cluster else None,
         min_p_sign=2.0 ** (1 - total) if min(whole, none) + mixed >= 2 else None,
-        effective=float(size.sum() ** 2 / np.sum(size.astype(np.float64) ** 2)),
+        effective=effective_number(mass),
+        effective_treated=effective_number(mass_treated),
+        effective_comparison=effective_number(np.where(inside < size, mass - mass_treated, 0.0)),
     )
 
 
