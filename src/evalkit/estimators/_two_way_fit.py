@@ -19,7 +19,8 @@ Floats = NDArray[np.float64]
 # clusters × parameters²: beyond it moments by cluster (and replicates) are not kept
 MOMENT_LIMIT = 2_000_000
 CLUSTER_LIMIT = 1_000
-# observations × parameters: below it the rows of a weighted fit are kept for CR2 with an identity working model
+# observations × parameters: below it the rows of the fit are kept, for CR2 with an identity working model where weights
+# differ and for errors that depend on place and period
 ROW_LIMIT = 300_000
 # observations × terms: below it score sums by period are kept for two-way clustering
 CELL_LIMIT = 100_000
@@ -185,12 +186,12 @@ def _keep_moments(
 def _keep_rows(
     detail: dict[str, Any], sample: Sample, regression: Regression, kept: NDArray[np.bool_], theta: Floats
 ) -> None:
-    """Put the fit row by row into ``detail`` when weights differ and the problem is small."""
+    """Put the fit row by row into ``detail`` when the problem is small."""
     at = np.flatnonzero(kept)
-    if not detail["weighted"] or sample.n_obs * len(at) > ROW_LIMIT:
+    if sample.n_obs * len(at) > ROW_LIMIT:
         return
     n, periods = sample.outcome.shape
-    weights = np.broadcast_to(np.asarray(sample.weights), (n, periods))
+    weights = np.broadcast_to(1.0 if sample.weights is None else sample.weights, (n, periods))
     unit, period = np.nonzero(weights > 0)
     w = weights[unit, period]
     basis = regression.basis()[regression.cohort[unit], period]
@@ -201,6 +202,7 @@ def _keep_rows(
     rows = wide[:, 1:][:, at]
     detail["rows"] = rows
     detail["row_unit"] = unit
+    detail["row_period"] = period
     detail["row_weight"] = w
     detail["row_residual"] = wide[:, 0] - rows @ theta[at]
     detail["row_cluster"] = sample.cluster[unit]

@@ -27,7 +27,8 @@ with a note); a treatment or event time so lost is an error.
     labels, values : of the terms as fitted, so that a later selection or combination is noticed
     weighted : whether weights differ between cells
     by_period, cell_meat, n_cells : score sums for two-way clustering (small problems)
-    rows, row_unit, row_weight, row_residual, row_cluster : the fit row by row (small weighted problems)
+    rows, row_unit, row_period, row_weight, row_residual, row_cluster : the fit row by row, unit means taken out (small
+        problems)
     covariate_names, covariate_values, covariate_std_errors : event study only
     reference : event study only
 """
