@@ -10,10 +10,11 @@ from scipy import optimize, stats
 
 from evalkit.checks.balance import balance, standardised_differences
 from evalkit.checks.check import Check
-from evalkit.checks.grade import RULES, maryland
+from evalkit.checks.grade import EXPECTED, RULES, maryland
 from evalkit.checks.influence import leave_one_out
 from evalkit.checks.power import smallest_detectable
 from evalkit.checks.pre_trends import detectable_slope, pre_event_times, pre_trends
+from evalkit.errors import UsageError
 from evalkit.estimate import Estimate
 
 CLUSTERS = np.array(["강원", "경북", "부산", "제주"])
@@ -283,51 +284,88 @@ def test_two_and_eight_tenths_standard_errors() -> None:
 
 # -- grade ----------------------------------------------------------------------------------------
 
+# what costs a point: check, verdict -> code; every rule once
+COSTS = {
+    ("pre_trends", "unknown"): "no_pre_evidence",
+    ("pre_trends", "fail"): "pre_trend_found",
+    ("pre_trends", "warn"): "pre_trend_power_low",
+    ("overlap", "fail"): "overlap_too_thin",
+    ("attrition", "fail"): "differential_attrition",
+    ("few_clusters", "fail"): "inference_not_valid",
+    ("spillovers", "fail"): "comparison_contaminated",
+    ("sensitivity", "fail"): "breakdown_below_half",
+    ("leave_one_out", "fail"): "one_cluster_decides",
+}
+
+
+def made(**verdicts: str) -> list[Check]:
+    """Every expected check passed, but for those named."""
+    return [Check(name, verdicts.get(name, "pass"), "") for name in EXPECTED]  # type: ignore[arg-type]
+
 
 def test_a_clean_difference_in_differences_is_three() -> None:
-    checks = [Check(name, "pass", "") for name in ("pre_trends", "few_clusters", "leave_one_out")]
-    assert maryland(checks).points == 3
-    assert maryland(checks).reasons == ("selected_support_cap",)
+    grade = maryland(made())
+    assert (grade.points, grade.reasons, grade.unchecked) == (3, ("selected_support_cap",), ())
 
 
-@pytest.mark.parametrize(
-    ("name", "verdict", "reason"),
-    [
-        ("pre_trends", "unknown", "no_pre_evidence"),
-        ("pre_trends", "fail", "pre_trend_found"),
-        ("pre_trends", "warn", "pre_trend_power_low"),
-        ("few_clusters", "fail", "inference_not_valid"),
-        ("leave_one_out", "fail", "one_cluster_decides"),
-    ],
-)
-def test_each_rule_costs_one_point(name: str, verdict: str, reason: str) -> None:
-    grade = maryland([Check(name, verdict, "")])  # type: ignore[arg-type]
-    assert (grade.points, grade.reasons) == (2, ("selected_support_cap", reason))
+@pytest.mark.parametrize(("check", "code"), COSTS.items(), ids=str)
+def test_each_rule_costs_one_point(check: tuple[str, str], code: str) -> None:
+    name, verdict = check
+    grade = maryland(made(**{name: verdict}))
+    assert (grade.points, grade.reasons) == (2, ("selected_support_cap", code))
+    assert grade.lost == {code: name}
 
 
 def test_every_rule_is_tested() -> None:
-    assert {(name, code) for name, _, code in RULES} == {
-        ("pre_trends", "no_pre_evidence"),
-        ("pre_trends", "pre_trend_found"),
-        ("pre_trends", "pre_trend_power_low"),
-        ("few_clusters", "inference_not_valid"),
-        ("leave_one_out", "one_cluster_decides"),
-    }
+    assert {(rule.check, verdict): rule.code for rule in RULES for verdict in rule.verdicts} == COSTS
 
 
 @pytest.mark.parametrize(
-    ("name", "verdict"), [("few_clusters", "pass"), ("leave_one_out", "warn"), ("balance", "warn")]
+    ("name", "verdict"),
+    [(name, v) for name in EXPECTED for v in ("pass", "warn", "unknown") if (name, v) not in COSTS]
+    + [("balance", "fail")],
 )
 def test_other_verdicts_cost_nothing(name: str, verdict: str) -> None:
-    assert maryland([Check(name, verdict, "")]).points == 3  # type: ignore[arg-type]
+    checks = [c for c in made() if c.name != name] + [Check(name, verdict, "")]  # type: ignore[arg-type]
+    assert maryland(checks).points == 3
+
+
+def test_what_was_not_looked_at_is_named() -> None:
+    grade = maryland([Check("pre_trends", "pass", ""), Check("overlap", "unknown", "")])
+    assert grade.points == 3
+    assert grade.unchecked == tuple(name for name in EXPECTED if name != "pre_trends")
 
 
 def test_points_do_not_fall_below_one() -> None:
-    grade = maryland([Check(name, "fail", "") for name in ("pre_trends", "few_clusters", "leave_one_out")])
+    grade = maryland(made(**dict.fromkeys(EXPECTED, "fail")))
     assert grade.points == 1
-    assert len(grade.reasons) == 4
+    assert len(grade.reasons) == 1 + len(EXPECTED)
 
 
-def test_a_description_is_no_evidence_of_an_effect() -> None:
-    grade = maryland([Check("pre_trends", "pass", "")], description=True)
-    assert (grade.points, grade.reasons) == (1, ("description_only",))
+@pytest.mark.parametrize(
+    ("design", "selected", "points", "first"),
+    [
+        ("description", True, 1, "description_only"),
+        ("before_after", True, 2, "starts_before_after"),
+        ("difference_in_differences", True, 3, "selected_support_cap"),
+        ("difference_in_differences", False, 3, "starts_difference_in_differences"),
+        ("quasi_random", True, 3, "selected_support_cap"),
+        ("quasi_random", False, 4, "starts_quasi_random"),
+        ("randomised", True, 3, "selected_support_cap"),
+        ("randomised", False, 5, "starts_randomised"),
+    ],
+)
+def test_where_a_design_starts_and_is_capped(design: str, selected: bool, points: int, first: str) -> None:
+    grade = maryland(made(), design_class=design, selected=selected)  # type: ignore[arg-type]
+    assert (grade.points, grade.reasons[0]) == (points, first)
+
+
+def test_points_are_lost_from_the_cap() -> None:
+    """A quasi-random design given to those who asked starts at its cap: one point lost leaves two, not three."""
+    assert maryland(made(pre_trends="fail"), design_class="quasi_random").points == 2
+    assert maryland(made(pre_trends="fail"), design_class="quasi_random", selected=False).points == 3
+
+
+def test_an_unknown_class_is_named() -> None:
+    with pytest.raises(UsageError, match="'rct'"):
+        maryland(made(), design_class="rct")  # type: ignore[arg-type]

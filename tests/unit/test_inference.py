@@ -27,6 +27,7 @@ from evalkit.inference import (
     headline,
     inflated,
     multiplier_bootstrap,
+    strength,
     uniform_band,
     wald,
     wider,
@@ -447,39 +448,98 @@ def test_inflated_formula() -> None:
 # -- which leads ------------------------------------------------------------------------------------------------
 
 
-def counted(treated: int, comparison: int, mixed: int = 0) -> ClusterCounts:
+def counted(
+    treated: int, comparison: int, mixed: int = 0, effective: float = np.nan, ratio: float = np.nan
+) -> ClusterCounts:
     total = treated + comparison + mixed
-    return ClusterCounts(total, treated, comparison, mixed, None, 2.0 ** (1 - total), float(total))
+    return ClusterCounts(
+        total,
+        treated,
+        comparison,
+        mixed,
+        None,
+        2.0 ** (1 - total),
+        float(total),
+        effective_treated=effective,
+        size_ratio=ratio,
+    )
 
 
-def test_the_decision_table_has_one_row_for_every_count() -> None:
-    for rule, few in product(("auto", "cv3"), range(60)):
-        hits = [r for r in DECISIONS if r.rule == rule and r.low <= few and (r.high is None or few <= r.high)]
-        assert len(hits) == 1
+STRENGTHS = {"nothing": 0, "one": 1, "few": 3, "enough": 7, "many": 25}
+# rule, strength, assignment, what can be fitted again, treated clusters larger -> lead, keeps its size, reason
+CELLS: dict[tuple[str, str, str, str, bool], tuple[str, bool, str]] = {}
+for _assignment, _fit, _larger in product(("clusters", "within"), ("linear", "ratio", "none"), (False, True)):
+    for _rule in ("auto", "cv3"):
+        CELLS[_rule, "nothing", _assignment, _fit, _larger] = ("none", False, "no_clusters_on_one_side")
+        CELLS[_rule, "one", _assignment, _fit, _larger] = ("none", False, "one_cluster_on_one_side")
+        CELLS[_rule, "enough", _assignment, _fit, _larger] = (
+            ("CV3", True, "enough_clusters") if _rule == "auto" else ("CV3", True, "cv3_by_plan")
+        )
+    CELLS["auto", "many", _assignment, _fit, _larger] = ("levels", False, "many_clusters_two_levels")
+    CELLS["cv3", "many", _assignment, _fit, _larger] = ("CV3", True, "cv3_by_plan")
+    CELLS["auto", "few", _assignment, _fit, _larger] = ("wider", False, "few_clusters_wider_leads")
+    CELLS["cv3", "few", _assignment, _fit, _larger] = ("CV3", False, "cv3_by_plan_few_clusters")
+CELLS["auto", "few", "clusters", "linear", False] = ("FP-v", True, "few_clusters_residuals_lead")
+CELLS["auto", "few", "clusters", "linear", True] = ("FP-v", False, "few_large_clusters_residuals_lead")
+for _larger in (False, True):
+    CELLS["auto", "few", "clusters", "ratio", _larger] = ("RI", True, "few_clusters_reassignment_leads")
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: "-".join(map(str, cell)))
+def test_every_cell_of_the_decision_table(cell: tuple[str, str, str, str, bool]) -> None:
+    """One row answers each cell, and it is the row written down here."""
+    rule, name, assignment, fit, larger = cell
+    few = STRENGTHS[name]
+    counts = (
+        counted(few, 25, ratio=2.0 if larger else 1.0)
+        if assignment == "clusters"
+        else counted(0, 25, few, ratio=2.0 if larger else 1.0)
+    )
+    row = decide(counts, rule, refitting=fit, coarser=name == "many")  # type: ignore[arg-type]
+    assert (row.lead, row.covers, row.reason) == CELLS[cell]
+    matching = [
+        r
+        for r in DECISIONS
+        if r.rule == rule
+        and name in r.strength
+        and (not r.assignment or assignment in r.assignment)
+        and (not r.refitting or fit in r.refitting)
+        and (not r.larger or larger in r.larger)
+    ]
+    assert matching == [row]
+
+
+def test_every_row_of_the_decision_table_answers_some_cell() -> None:
+    assert {row.reason for row in DECISIONS} == {reason for _, _, reason in CELLS.values()}
+    assert len(CELLS) == 2 * 5 * 2 * 3 * 2
 
 
 @pytest.mark.parametrize(
-    ("rule", "treated", "comparison", "mixed", "lead", "reason"),
+    ("treated", "comparison", "mixed", "effective", "jackknife", "coarser", "expected"),
     [
-        ("auto", 0, 14, 0, "none", "no_clusters_on_one_side"),
-        ("auto", 1, 13, 0, "none", "one_cluster_on_one_side"),
-        ("auto", 13, 1, 0, "none", "one_cluster_on_one_side"),
-        ("auto", 2, 12, 0, "wider", "few_clusters_wider_leads"),
-        ("auto", 4, 10, 0, "wider", "few_clusters_wider_leads"),
-        ("auto", 10, 4, 0, "wider", "few_clusters_wider_leads"),
-        ("auto", 5, 9, 0, "CV3", "enough_clusters"),
-        ("auto", 0, 0, 14, "CV3", "enough_clusters"),
-        ("auto", 1, 9, 4, "CV3", "enough_clusters"),
-        ("auto", 0, 9, 4, "wider", "few_clusters_wider_leads"),
-        ("cv3", 0, 14, 0, "none", "no_clusters_on_one_side"),
-        ("cv3", 1, 13, 0, "none", "one_cluster_on_one_side"),
-        ("cv3", 2, 12, 0, "CV3", "cv3_by_plan_few_clusters"),
-        ("cv3", 7, 7, 0, "CV3", "cv3_by_plan"),
+        (0, 14, 0, np.nan, True, False, "nothing"),
+        (1, 13, 0, np.nan, True, False, "one"),
+        (13, 1, 0, np.nan, True, False, "one"),
+        (2, 12, 0, np.nan, True, False, "few"),
+        (4, 10, 0, np.nan, True, False, "few"),
+        (10, 4, 0, np.nan, True, False, "few"),
+        (5, 9, 0, np.nan, True, False, "enough"),
+        (5, 9, 0, 4.99, True, False, "few"),
+        (5, 9, 0, 5.0, True, False, "enough"),
+        (5, 9, 0, 5.0, False, False, "few"),
+        (0, 0, 14, np.nan, True, False, "enough"),
+        (1, 9, 4, np.nan, True, False, "enough"),
+        (0, 9, 4, np.nan, True, False, "few"),
+        (20, 20, 0, np.nan, True, True, "many"),
+        (20, 19, 0, np.nan, True, True, "enough"),
+        (20, 20, 0, np.nan, True, False, "enough"),
     ],
 )
-def test_decisions(rule: str, treated: int, comparison: int, mixed: int, lead: str, reason: str) -> None:
-    row = decide(counted(treated, comparison, mixed), rule)  # type: ignore[arg-type]
-    assert (row.lead, row.reason) == (lead, reason)
+def test_strength(
+    treated: int, comparison: int, mixed: int, effective: float, jackknife: bool, coarser: bool, expected: str
+) -> None:
+    counts = counted(treated, comparison, mixed, effective)
+    assert strength(counts, jackknife=jackknife, coarser=coarser) == expected
 
 
 def test_an_unknown_rule_is_named() -> None:

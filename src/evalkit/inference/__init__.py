@@ -9,8 +9,9 @@ few clusters          cluster_counts, headline (which of these leads, and why)
 from __future__ import annotations
 
 from evalkit.inference.band import Band, Bootstrap, multiplier_bootstrap, uniform_band
-from evalkit.inference.choice import DECISIONS, Headline, decide, headline, wider
+from evalkit.inference.choice import DECISIONS, decide, strength
 from evalkit.inference.counts import ClusterCounts, cluster_counts, inflated
+from evalkit.inference.headline import Headline, headline, wider
 from evalkit.inference.jackknife import cluster_jackknife
 from evalkit.inference.joint import WaldTest, wald
 from evalkit.inference.reduced import bias_reduced
@@ -32,6 +33,7 @@ __all__ = [
     "headline",
     "inflated",
     "multiplier_bootstrap",
+    "strength",
     "uniform_band",
     "wald",
     "wider",

@@ -30,6 +30,8 @@ class ClusterCounts:
     effective : effective number of clusters, (Σ n_c)²/Σ n_c², n_c = units, or their weights
     effective_treated, effective_comparison : the same on each side, n_c = treated (comparison) units of the cluster: one
         large province among four small ones makes fewer than five
+    size_ratio : mean size of the clusters with treated units over that of the others (treated units of the first, all units
+        of the second); NaN where no cluster is without treated units
     """
 
     total: int
@@ -41,6 +43,7 @@ class ClusterCounts:
     effective: float
     effective_treated: float = float("nan")
     effective_comparison: float = float("nan")
+    size_ratio: float = float("nan")
 
     @property
     def treated_side(self) -> int:
@@ -123,6 +126,9 @@ def cluster_counts(est: Estimate, treated: ArrayLike, weights: ArrayLike | None 
         effective=effective_number(mass),
         effective_treated=effective_number(mass_treated),
         effective_comparison=effective_number(np.where(inside < size, mass - mass_treated, 0.0)),
+        size_ratio=float(mass_treated[inside > 0].mean() / mass[inside == 0].mean())
+        if none and total > none and mass[inside == 0].any()
+        else float("nan"),
     )
 
 

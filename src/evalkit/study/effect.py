@@ -170,7 +170,9 @@ def estimate_effect(plan: Plan, panel: Panel, outcome: str, phase: int) -> Effec
         by_cohort=headline(aggregate.by_cohort(cells), counts, rule=plan.inference.rule).estimate,
         counts=counts,
         checks=checks,
-        grade=maryland(checks, description=description),
+        grade=maryland(
+            checks, design_class="description" if description else "difference_in_differences"
+        ),
         balance=table,
         mde=float(smallest_detectable(lead.estimate, level=plan.inference.level)[0]),
         two_way=_two_way(sample, event),

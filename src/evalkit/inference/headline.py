@@ -1,0 +1,196 @@
+"""The decision table applied: the inference that leads an estimate, and what stands beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri, stdtrit
+
+from evalkit.estimate import Estimate
+from evalkit.inference.choice import Row, Rule, decide
+from evalkit.inference.counts import ClusterCounts, inflated
+from evalkit.inference.jackknife import cluster_jackknife
+from evalkit.inference.reduced import available, bias_reduced
+from evalkit.inference.robust import cluster_robust
+from evalkit.interval_set import IntervalSet
+
+# interval level at which two methods are compared for width
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The inference that leads and those shown beside it.
+
+    Attributes
+    ----------
+    estimate : with the leading covariance; NaN covariance where no p-value is allowed, so that no interval can be made.
+        Where a test leads (`interval`), the wider covariance stands here for whatever needs one: bands, joint tests
+    companions : the same estimate under the other methods, by name
+    reasons : codes, the row of the decision table first: `evalkit.inference.DECISIONS`, then "mixed_clusters",
+        "jackknife_undefined" (a deletion leaves a term without an estimate), "jackknife_not_kept" (too many clusters),
+        "lead_not_computed" (the method that should lead had no answer)
+    p_value_allowed : whether a p-value or interval may be printed
+    row : the row of the table
+    interval : what leads where it is a test and not a covariance; None = the covariance of `estimate` leads
+    sets : tests beside it, by name; where nothing leads they are exploratory
+    """
+
+    estimate: Estimate
+    companions: dict[str, Estimate]
+    reasons: tuple[str, ...]
+    p_value_allowed: bool
+    row: Row
+    interval: IntervalSet | None = None
+    sets: Mapping[str, IntervalSet] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What leads: the method of the interval, or the rule of the covariance."""
+        return self.estimate.inference if self.interval is None else self.interval.method
+
+    @property
+    def covered(self) -> bool:
+        """Whether the rule was found to keep its size in designs like this one, and what it asks for was computed."""
+        return self.row.covers and self.p_value_allowed and "lead_not_computed" not in self.reasons
+
+    def first(self, level: float) -> dict[str, float]:
+        """The leading row of the first term: estimate, std_error, conf_low, conf_high, p_value.
+
+        A test that leads has no standard error; its own level must be `level`.
+        """
+        row = {str(k): float(v) for k, v in self.estimate.table(level).iloc[0].items()}
+        if self.interval is not None:
+            row.update(
+                std_error=float("nan"),
+                conf_low=self.interval.low,
+                conf_high=self.interval.high,
+                p_value=self.interval.p_value,
+            )
+        return row
+
+
+def headline(
+    est: Estimate,
+    counts: ClusterCounts,
+    rule: Rule = "auto",
+    *,
+    coarser: Estimate | None = None,
+) -> Headline:
+    """Choose the leading inference for an estimate by the number of clusters on the smaller side.
+
+    Parameters
+    ----------
+    est : with influence functions; replicates for CV3; a two-way estimate as fitted for CR2
+    counts : from `cluster_counts`
+    rule : "auto", or "cv3" where the plan fixed CV3 beforehand
+    coarser : the same estimate with coarser clusters (provinces for municipalities), read where there are 40 or more
+    """
+    ways, reasons = covariances(est, counts)
+    row = decide(
+        counts,
+        rule,
+        jackknife="CV3" not in ways or bool(np.isfinite(ways["CV3"].covariance.diagonal()).any()),
+        coarser=coarser is not None,
+    )
+    return _lead_by_covariance(est, ways, (row.reason, *reasons), row, coarser)
+
+
+def covariances(est: Estimate, counts: ClusterCounts) -> tuple[dict[str, Estimate], list[str]]:
+    """The estimate under every covariance that it can have here, and what was found on the way."""
+    reasons = ["mixed_clusters"] if counts.mixed else []
+    ways: dict[str, Estimate] = {}
+    if est.replicates is not None and est.n_clusters > 1:
+        ways["CV3"] = cluster_jackknife(est)
+        if np.isnan(ways["CV3"].covariance.diagonal()[~np.isnan(est.values)]).any():
+            reasons.append("jackknife_undefined")
+    else:
+        reasons.append("jackknife_not_kept")
+    if available(est):
+        ways["CR2"] = bias_reduced(est)
+    elif est.influence is not None and counts.fewest >= 2:
+        ways["CV1-W"] = inflated(est, counts)
+    if est.influence is not None and est.n_clusters > 1:
+        ways["CV1"] = cluster_robust(est)
+    return ways, reasons
+
+
+def _lead_by_covariance(
+    est: Estimate, ways: dict[str, Estimate], reasons: tuple[str, ...], row: Row, coarser: Estimate | None
+) -> Headline:
+    if row.lead == "none" or not ways:
+        return Headline(_withheld(est), ways, reasons, False, row)
+    lead = _lead(ways, row)
+    if row.lead == "levels" and coarser is not None:
+        lead = wider(lead, cluster_jackknife(coarser))
+    return Headline(
+        lead,
+        {name: way for name, way in ways.items() if name != lead.inference},
+        reasons,
+        bool(np.isfinite(lead.covariance.diagonal()).any()),
+        row,
+    )
+
+
+def _withheld(est: Estimate) -> Estimate:
+    blank = np.full((len(est), len(est)), np.nan)
+    return replace(est, covariance=blank, dof=np.full(len(est), np.nan), inference="none")
+
+
+def _lead(ways: dict[str, Estimate], row: Row) -> Estimate:
+    second = ways.get("CR2", ways.get("CV1-W"))
+    jackknife = ways.get("CV3")
+    by_width = row.lead in ("wider", "FP-v", "RI")
+    if jackknife is None:
+        # clusters too many to keep replicates: CV1 is as good, unless one side is small
+        return second if by_width and second is not None else ways.get("CV1", next(iter(ways.values())))
+    if second is None:
+        return jackknife
+    return wider(jackknife, second) if by_width else _patched(jackknife, second)
+
+
+def _half_width(est: Estimate) -> NDArray[np.float64]:
+    tail = 1 - (1 - LEVEL) / 2
+    finite = np.isfinite(est.dof)
+    critical = np.where(finite, stdtrit(np.where(finite, est.dof, 1.0), tail), ndtri(tail))
+    half: NDArray[np.float64] = critical * est.std_errors
+    return half
+
+
+def wider(first: Estimate, second: Estimate) -> Estimate:
+    """Term by term the wider of two: standard errors and degrees of freedom of the one with the wider interval.
+
+    The correlations are those of the method that is defined for all terms, the first if both are. A term that only
+    one method can do takes that one.
+    """
+    a, b = _half_width(first), _half_width(second)
+    with np.errstate(invalid="ignore"):
+        use_second = (b > a) | (np.isnan(a) & ~np.isnan(b))
+    return _mix(first, second, use_second)
+
+
+def _patched(first: Estimate, second: Estimate) -> Estimate:
+    """The first method; the second for the terms that the first cannot do."""
+    lost = np.isnan(first.std_errors) & ~np.isnan(second.std_errors)
+    return _mix(first, second, lost)
+
+
+def _mix(first: Estimate, second: Estimate, use_second: NDArray[np.bool_]) -> Estimate:
+    if not use_second.any():
+        return first
+    if use_second[~np.isnan(first.values)].all():
+        return second
+    errors = np.where(use_second, second.std_errors, first.std_errors)
+    source = second if np.isnan(first.std_errors[~np.isnan(first.values)]).any() else first
+    own = source.std_errors
+    safe = np.where(own > 0, own, 1.0)
+    covariance = source.covariance / safe[:, None] / safe[None, :] * errors[:, None] * errors[None, :]
+    return replace(
+        first,
+        covariance=covariance,
+        dof=np.where(use_second, second.dof, first.dof),
+        inference=f"max({first.inference},{second.inference})",
+    )
