@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from figure_faults import faults
 
 from evalkit.errors import UsageError
 from evalkit.present import canvas, figures
@@ -200,7 +200,7 @@ def test_no_text_covers_another_or_leaves_the_picture(
     draw: Callable[..., Drawing], lang: str, drawn: list[Any]
 ) -> None:
     draw(lang)
-    assert _faults(drawn[0]) == []
+    assert faults(drawn[0]) == []
 
 
 def test_that_check_finds_labels_that_meet(drawn: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,36 +208,7 @@ def test_that_check_finds_labels_that_meet(drawn: list[Any], monkeypatch: pytest
 
     monkeypatch.setattr(mean_paths, "spread", lambda positions, gap: positions)
     the_paths()
-    assert ("처치", "비교") in _faults(drawn[0])
-
-
-def _faults(figure: Any) -> list[tuple[str, str]]:
-    """Pairs of texts that meet, and texts that leave the picture."""
-    from matplotlib.text import Text
-
-    boxes = [
-        (item.get_text(), item.get_window_extent())
-        for item in figure.findobj(Text)
-        if item.get_text().strip() and item.get_visible()
-    ]
-    inside = [(text, box) for text, box in boxes if box.width > 0 and _shown(box, figure)]
-    assert len(inside) > 5
-    edge = figure.bbox
-    found = [
-        (text, "") for text, box in inside if box.x0 < -1 or box.x1 > edge.x1 + 1 or box.y1 > edge.y1 + 1
-    ]
-    for (one, a), (two, b) in itertools.combinations(inside, 2):
-        wide = min(a.x1, b.x1) - max(a.x0, b.x0)
-        high = min(a.y1, b.y1) - max(a.y0, b.y0)
-        # a line's box has air above and below its letters
-        if wide > 0.5 and high > 0.25 * min(a.height, b.height):
-            found.append((one, two))
-    return found
-
-
-def _shown(box: Any, figure: Any) -> bool:
-    """Tick labels outside the limits stay in the tree, undrawn."""
-    return bool(box.y1 > 0 and box.y0 < figure.bbox.y1 and box.x1 > 0)
+    assert ("처치", "비교") in faults(drawn[0])
 
 
 def test_the_event_study_says_what_it_shows() -> None:

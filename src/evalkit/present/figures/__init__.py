@@ -1,10 +1,33 @@
 """What is drawn. Each function takes frames or Estimates and returns a `Drawing`; titles state the finding."""
 
+from evalkit.present.figures.anticipation import anticipation
 from evalkit.present.figures.comparison import phase_comparison
 from evalkit.present.figures.event_time import event_study
 from evalkit.present.figures.flow_chart import flow
 from evalkit.present.figures.forest_plot import forest
+from evalkit.present.figures.left_out import left_out
+from evalkit.present.figures.love_plot import love_plot
 from evalkit.present.figures.mean_paths import paths
+from evalkit.present.figures.overlap import overlap
+from evalkit.present.figures.placebo import placebo_distribution
+from evalkit.present.figures.power_curve import power_curve
+from evalkit.present.figures.sensitivity import sensitivity
+from evalkit.present.figures.specification_curve import specification_curve
 from evalkit.present.figures.summary import interval_summary
 
-__all__ = ["event_study", "flow", "forest", "interval_summary", "paths", "phase_comparison"]
+__all__ = [
+    "anticipation",
+    "event_study",
+    "flow",
+    "forest",
+    "interval_summary",
+    "left_out",
+    "love_plot",
+    "overlap",
+    "paths",
+    "phase_comparison",
+    "placebo_distribution",
+    "power_curve",
+    "sensitivity",
+    "specification_curve",
+]
