@@ -68,6 +68,29 @@ def test_an_unknown_key_deep_inside_an_outcome(tmp_path: Path, raw: dict) -> Non
         (("outcomes", "jobs", "variable"), "commercialisation_sales", "사업화 매출"),
         (("horizon",), "둘", "정수"),
         (("id",), "단계", "이름"),
+        (("power",), {"effects": {"job": [0, 1]}}, "비슷한 이름: jobs"),
+        (("power",), {"effects": {"jobs": [1, 1]}}, "작은 것부터"),
+        (("power",), {"effects": {"jobs": [-1, 1]}}, "0 이상"),
+        (("power",), {"simulations": 5}, "100 이상"),
+        (("inference", "looks"), {"years": [2027, 2025]}, "이른 해부터"),
+        (("inference", "looks"), {"years": []}, "하나 이상"),
+        (("robustness",), {"sensitivity": {"bounds": [1, 0]}}, "작은 것부터"),
+        (("robustness",), {"sensitivity": {"restriction": ["smooth"]}}, "비슷한 이름: smoothness"),
+        (("robustness",), {"placebos": {"untargeted": ["가"]}}, "industry"),
+        (("robustness",), {"placebos": {"shifts": [0]}}, "1 이상"),
+        (("robustness",), {"anticipation": [9]}, "5 이하"),
+        (("robustness",), {"specifications": {"method": ["reg", "reg"]}}, "두 번"),
+        (
+            ("robustness",),
+            {
+                "specifications": {
+                    "covariates": {f"c{k}": [] for k in range(120)},
+                    "anticipation": [0, 1, 2, 3],
+                }
+            },
+            "480개로 400개를 넘음",
+        ),
+        (("robustness",), {"leaveout": ["sido"]}, "비슷한 이름: leave_out"),
     ],
 )
 def test_values_that_cannot_be(tmp_path: Path, raw: dict, path: tuple, value: object, word: str) -> None:
@@ -220,3 +243,33 @@ class TestFiles:
         folder.mkdir(parents=True)
         (folder / unicodedata.normalize("NFD", "1단계.xlsx")).write_bytes(b"1")
         assert len(fingerprint(path, plan).files) == 1
+
+
+def test_choices_of_power_and_robustness_are_hashed(raw: dict) -> None:
+    """What a page varies is fixed by the plan: any change of it changes the hash."""
+    hashes = {Plan.model_validate(raw).sha256()}
+    for changes in (
+        {"power": {"simulations": 200}},
+        {"robustness": {"leave_out": ["sector_group"]}},
+        {"robustness": {"specifications": {"comparison": ["never", "not_yet"]}}},
+        {"inference": raw["inference"] | {"strata": "sido"}},
+        {"inference": raw["inference"] | {"looks": {"years": [2025, 2026]}}},
+    ):
+        hashes.add(Plan.model_validate(raw | changes).sha256())
+    assert len(hashes) == 6
+
+
+def test_specifications_multiply(raw: dict) -> None:
+    chosen = {
+        "comparison": ["never", "not_yet"],
+        "covariates": {"none": [], "all": ["log_jobs"]},
+        "method": ["reg"],
+    }
+    plan = Plan.model_validate(raw | {"robustness": {"specifications": chosen}})
+    assert plan.robustness.specifications.count == 4
+    assert (
+        Plan.model_validate(
+            {k: v for k, v in raw.items() if k != "robustness"}
+        ).robustness.specifications.count
+        == 1
+    )

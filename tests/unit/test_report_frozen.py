@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -53,6 +54,29 @@ def test_an_added_report_is_a_deviation(tmp_path: Path, raw: dict) -> None:
     key = f"reports[{len(raw['reports'])}].notebook"
     assert new[key].before == "(없음)"
     assert new[key].after == '"extra.ipynb"'
+
+
+def test_a_plan_frozen_before_a_key_was_known_has_not_changed(tmp_path: Path, raw: dict) -> None:
+    """The kit learns new choices; a frozen plan that could not name them deviates only where the plan now does."""
+    for key in ("power", "robustness"):
+        raw.pop(key, None)
+    path, plan = written(tmp_path, raw)
+    freeze(path, plan)
+    stored = frozen_path(path, plan)
+    entry = json.loads(stored.read_text(encoding="utf-8"))
+    for key in ("power", "robustness"):
+        del entry["plan"][key]
+    content = json.dumps(entry["plan"], ensure_ascii=False, sort_keys=True)
+    entry["sha256"] = hashlib.sha256(content.encode()).hexdigest()
+    stored.write_text(json.dumps(entry, ensure_ascii=False), encoding="utf-8")
+    old = read_frozen(path, plan)
+    assert old is not None
+    assert old.sha256 != plan.sha256()
+    assert deviations(old, plan) == ()
+    assert freeze(path, plan) == stored  # nothing to freeze again
+    _, changed = written(tmp_path, raw | {"robustness": {"anticipation": [0]}})
+    found = [(item.key, item.before, item.after) for item in deviations(old, changed)]
+    assert found == [("robustness.anticipation", "[0, 1, 2]", "[0]")]
 
 
 def test_freezing_again_must_be_asked_for_and_leaves_a_trace(tmp_path: Path, raw: dict) -> None:

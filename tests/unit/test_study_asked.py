@@ -171,3 +171,60 @@ def test_our_plans_name_every_source(path: Path) -> None:
     plan = load_plan(path)
     needed, optional = SOURCES[plan.units.builder]
     assert set(needed) <= set(plan.data.sources) <= {*needed, *optional}
+
+
+# -- what power and robustness name ---------------------------------------------------------------------
+
+
+def robustness(**changes: Any) -> dict[str, Any]:
+    return {"robustness": changes}
+
+
+def test_names_of_the_robustness_page_that_are_there_pass(folder: Path) -> None:
+    assert (
+        complaint(
+            folder,
+            inference={"cluster": "sido", "companion_cluster": "sigungu", "strata": "sido"},
+            **robustness(
+                leave_out=["sido", "flag"],
+                benchmarks=["size"],
+                specifications={"covariates": {"none": [], "size": ["size", "km"]}},
+                placebos={
+                    "outcomes": {"late": {"label": WORD, "variable": "late", "unit": WORD}},
+                    "industry": "sido",
+                    "untargeted": ["강원"],
+                },
+            ),
+        )
+        == ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        (
+            {"inference": {"cluster": "sido", "companion_cluster": None, "strata": "sidoo"}},
+            "inference > strata",
+        ),
+        (robustness(leave_out=["sigunggu"]), "비슷한 이름: sigungu"),
+        (robustness(benchmarks=["sizes"]), "비슷한 이름: size"),
+        (robustness(specifications={"covariates": {"more": ["syze"]}}), "specifications > covariates > more"),
+        (
+            robustness(placebos={"outcomes": {"x": {"label": WORD, "variable": "lat", "unit": WORD}}}),
+            "비슷한 이름: late",
+        ),
+        (
+            robustness(
+                placebos={
+                    "outcomes": {"x": {"label": WORD, "variable": "late", "unit": WORD, "panel": "firms"}}
+                }
+            ),
+            "패널 'firms'",
+        ),
+        (robustness(placebos={"industry": "sector"}), "placebos > industry"),
+        (robustness(placebos={"industry": "sido", "untargeted": ["강언"]}), "쓸 수 있는 이름: 강원"),
+    ],
+)
+def test_a_name_of_the_robustness_page_that_is_not_there(folder: Path, changes: dict, word: str) -> None:
+    assert word in complaint(folder, **changes)

@@ -98,7 +98,7 @@ def freeze(plan_path: Path, plan: Plan, *, again: bool = False) -> Path:
             if not again:
                 raise
         if earlier is not None:
-            if earlier.sha256 == plan.sha256():
+            if earlier.sha256 == plan.sha256() or not deviations(earlier, plan):
                 return path
             if not again:
                 raise UsageError(
@@ -125,14 +125,26 @@ def freeze(plan_path: Path, plan: Plan, *, again: bool = False) -> Path:
 
 
 def deviations(frozen: Frozen, plan: Plan) -> tuple[Deviation, ...]:
-    """Keys whose values differ from the frozen plan, in order of key."""
-    before = dict(_leaves(frozen.plan))
+    """Keys whose values differ from the frozen plan, in order of key.
+
+    A key that the kit did not know when the plan was frozen counts with its default: nobody changed the plan.
+    """
+    before = dict(_leaves(_with_defaults(frozen.plan)))
     after = dict(_leaves(json.loads(plan.canonical())))
     return tuple(
         Deviation(key, before.get(key, _ABSENT), after.get(key, _ABSENT))
         for key in sorted(before.keys() | after.keys())
         if before.get(key, _ABSENT) != after.get(key, _ABSENT)
     )
+
+
+def _with_defaults(content: dict[str, Any]) -> dict[str, Any]:
+    """A frozen plan as today's kit reads it; as it stands where the kit no longer reads it."""
+    try:
+        filled: dict[str, Any] = json.loads(Plan.model_validate(content).canonical())
+    except ValueError:
+        return content
+    return filled
 
 
 def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -58,6 +58,7 @@ def check_asked(plan: Plan, folder: Path, where: str = "") -> None:
         _known(plan.design.at_risk, names, "변수", (place, "design", "at_risk"))
     for number, rule in enumerate(plan.units.exclude, start=1):
         _exclusion(rule, asked, (place, "units.exclude", f"{number}번째"))
+    _robustness(plan, asked, panels, place)
 
 
 def _known(name: str, names: Iterable[str], what: str, where: tuple[str, ...]) -> None:
@@ -109,6 +110,39 @@ def _clean_period(plan: Plan, panel: _Stored, name: str, number: int, place: str
             where=(place, "outcomes", name, f"{number}단계"),
             remedy="periods 를 앞으로 넓히거나, 넓힐 자료가 없으면 reading: description 으로 바꾸거나 이 단계를 phases 에서 뺄 것",
         )
+
+
+def _robustness(plan: Plan, asked: list[_Stored], panels: dict[str, _Stored], place: str) -> None:
+    """Names under `inference.strata` and `robustness`: in one of the panels at least, in the named one for an outcome."""
+    fixed = sorted({v for panel in asked for v in panel.fixed})
+    every = sorted({v for panel in asked for v in (*panel.varying, *panel.fixed)})
+    planned, placebos = plan.robustness, plan.robustness.placebos
+    if plan.inference.strata is not None:
+        _known(plan.inference.strata, fixed, "변수", (place, "inference", "strata"))
+    for name in planned.leave_out:
+        _known(name, fixed, "변수", (place, "robustness", "leave_out"))
+    for name in planned.benchmarks:
+        _known(name, every, "통제변수", (place, "robustness", "benchmarks"))
+    for label, covariates in planned.specifications.covariates.items():
+        for name in covariates:
+            _known(name, every, "통제변수", (place, "robustness", "specifications", "covariates", label))
+    for key, outcome in placebos.outcomes.items():
+        at = (place, "robustness", "placebos", "outcomes", key)
+        _known(outcome.panel, panels, "패널", (*at, "panel"))
+        _known(outcome.variable, panels[outcome.panel].varying, "변수", (*at, "variable"))
+    if placebos.industry is not None:
+        at = (place, "robustness", "placebos")
+        _known(placebos.industry, fixed, "변수", (*at, "industry"))
+        words = sorted(
+            {
+                str(word)
+                for panel in asked
+                if placebos.industry in panel.fixed
+                for word in np.unique(panel.array(f"fixed/{placebos.industry}").astype(str))
+            }
+        )
+        for word in placebos.untargeted:
+            _known(word, words, f"{placebos.industry} 의 값", (*at, "untargeted"))
 
 
 def _exclusion(rule: Exclusion, panels: list[_Stored], where: tuple[str, ...]) -> None:

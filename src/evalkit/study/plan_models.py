@@ -12,33 +12,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from evalkit.errors import nearest
-
-Year = Annotated[int, Field(ge=1990, le=2100)]
-Span = tuple[Year, Year]
-Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]*$", max_length=60)]
-Lang = Literal["ko", "en"]
+from evalkit.study.plan_base import Lang, Slug, Span, Strict, Text, Year
+from evalkit.study.plan_credibility import InferencePlan, PowerPlan, RobustnessPlan
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
-
-
-class Text(_Strict):
-    """One phrase in both languages."""
-
-    ko: str = Field(min_length=1)
-    en: str = Field(min_length=1)
-
-    def __getitem__(self, lang: str) -> str:
-        return self.en if lang == "en" else self.ko
-
-
-class Source(_Strict):
+class Source(Strict):
     """One kind of file and where it lies."""
 
     table: str = Field(description="선언된 표의 이름 (evalkit.ingest 의 TableSpec)")
@@ -50,7 +33,7 @@ class Source(_Strict):
 WORLDS = ("nic",)
 
 
-class Simulation(_Strict):
+class Simulation(Strict):
     """The simulated world used while the evaluator has no files yet."""
 
     world: Slug = "nic"
@@ -65,13 +48,13 @@ class Simulation(_Strict):
         return world
 
 
-class DataPlan(_Strict):
+class DataPlan(Strict):
     folder: str = Field("../data/raw", description="계획 파일에서 본 상대 경로 또는 절대 경로")
     simulate: Simulation | None = None
     sources: dict[Slug, Source] = Field(min_length=1)
 
 
-class Exclusion(_Strict):
+class Exclusion(Strict):
     """Units kept out of the comparison group or out of the sample, with the reason."""
 
     variable: str
@@ -88,14 +71,14 @@ class Exclusion(_Strict):
         return self
 
 
-class Groups(_Strict):
+class Groups(Strict):
     """What the two groups of a panel are called."""
 
     treated: Text
     comparison: Text
 
 
-class Units(_Strict):
+class Units(Strict):
     """How raw tables become a panel."""
 
     builder: Literal["firms", "regions"]
@@ -104,7 +87,7 @@ class Units(_Strict):
     exclude: tuple[Exclusion, ...] = ()
 
 
-class Phase(_Strict):
+class Phase(Strict):
     label: Text
     cohorts: Span = Field(description="이 단계에 처음 지원받은 해의 범위")
     periods: Span = Field(description="추정에 쓰는 해의 범위")
@@ -119,7 +102,7 @@ class Phase(_Strict):
         return self
 
 
-class Claim(_Strict):
+class Claim(Strict):
     """A total that the programme reports, in the outcome's total unit."""
 
     value: float
@@ -139,7 +122,7 @@ def _percent(unit: Text) -> bool:
     return "%" in unit.ko or "퍼센트" in unit.ko or "%" in unit.en or "percent" in unit.en.lower()
 
 
-class Outcome(_Strict):
+class Outcome(Strict):
     """One outcome, its scale and how it is read."""
 
     label: Text
@@ -176,7 +159,7 @@ class Outcome(_Strict):
         return self
 
 
-class Known(_Strict):
+class Known(Strict):
     """A figure that is already known, set beside what the kit finds."""
 
     outcome: Slug
@@ -187,7 +170,7 @@ class Known(_Strict):
     source: Text
 
 
-class DesignPlan(_Strict):
+class DesignPlan(Strict):
     adoption: str = "adoption"
     comparison: Literal["never", "not_yet"] = "not_yet"
     base: Literal["universal", "varying"] = "universal"
@@ -209,24 +192,17 @@ class DesignPlan(_Strict):
         return self
 
 
-class InferencePlan(_Strict):
-    rule: Literal["cv3", "auto"] = "auto"
-    level: float = Field(0.95, gt=0.5, lt=1)
-    cluster: str = "sido"
-    companion_cluster: str | None = "sigungu"
-
-
-class Disclosure(_Strict):
+class Disclosure(Strict):
     min_firms: int = Field(3, ge=1, le=100)
 
 
-class ReportItem(_Strict):
+class ReportItem(Strict):
     notebook: str = Field(pattern=r"^[\w\-./]+\.ipynb$")
     for_each: dict[Slug, tuple[str | int, ...]] = Field(default_factory=dict)
     parameters: dict[Slug, str | int | float | bool] = Field(default_factory=dict)
 
 
-class Plan(_Strict):
+class Plan(Strict):
     """A pre-analysis plan."""
 
     schema_version: Literal[1] = 1
@@ -240,6 +216,8 @@ class Plan(_Strict):
     outcomes: dict[Slug, Outcome] = Field(min_length=1)
     design: DesignPlan = DesignPlan()
     inference: InferencePlan = InferencePlan()
+    power: PowerPlan = PowerPlan()
+    robustness: RobustnessPlan = RobustnessPlan()
     disclosure: Disclosure = Disclosure()
     horizon: int = Field(2, ge=0, le=20, description="단계를 비교하는 경과 연수 (0부터 이 값까지의 평균)")
     lang: Lang = "ko"
@@ -287,6 +265,11 @@ class Plan(_Strict):
                     raise ValueError(
                         f"결과 {name} 의 claimed 가 없는 단계 {phase} 을(를) 가리킴 ({nearest(str(phase), map(str, self.phases))})"
                     )
+        for name in self.power.effects:
+            if name not in self.outcomes:
+                raise ValueError(
+                    f"power 의 effects 가 없는 결과 {name!r} 을(를) 가리킴 ({nearest(name, self.outcomes)})"
+                )
         for figure in self.known:
             if figure.outcome not in self.outcomes or figure.phase not in self.phases:
                 raise ValueError(
