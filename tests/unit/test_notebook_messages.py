@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from evalkit.checks.grade import RULES
+from evalkit.checks.grade import EXPECTED, RULES, STARTS
 from evalkit.inference.choice import DECISIONS
 from evalkit.ingest import SPECS
 from evalkit.present.messages import FOLDER, placeholders, read_messages
@@ -206,9 +206,14 @@ CLUSTERS = {c for plan in plans() for c in (plan.inference.cluster, plan.inferen
 PRE_TRENDS = reasons_of("pre_trends")
 BALANCE = reasons_of("balance")
 INFLUENCE = reasons_of("influence")
-RULE_CODES = {row.reason for row in DECISIONS} | appended("inference/choice.py")
+RULE_CODES = (
+    {row.reason for row in DECISIONS}
+    | appended("inference/headline.py")
+    | {"mixed_clusters", "covered", "not_covered"}
+)
 VERDICTS = {"pass", "warn", "fail", "unknown"}
-GRADES = {code for _, _, code in RULES} | {"selected_support_cap", "description_only"}
+GRADES = {rule.code for rule in RULES} | {"selected_support_cap", "description_only"}
+GRADES |= {f"starts_{name}" for name in STARTS if name != "description"}
 FLOW = (constants("study/sample.py", "drop", 1) | constants("study/sample.py", "FlowStep", 0)) - {"excluded"}
 PIVOTAL = {"few_clusters", "pre_trends", "leave_one_out", "balance", "precision", "unobserved"}
 
@@ -221,7 +226,9 @@ FAMILIES: dict[str, set[str]] = {
     "study.flow.*": FLOW,
     "study.grade.*": GRADES,
     "study.verdict.*": VERDICTS,
-    "study.check.*": {"pre_trends", "balance", "leave_one_out", "few_clusters"},
+    "study.attrition.*": reasons_of("attrition"),
+    "study.spillovers.*": {"ring_left_out", "not_shown"},
+    "study.check.*": {"balance", *EXPECTED},
     "study.pivotal.*": PIVOTAL,
     "study.pivot.*": PIVOTAL,
     "study.cluster.*": CLUSTERS,

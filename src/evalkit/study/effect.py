@@ -13,9 +13,7 @@ from evalkit import aggregate
 from evalkit.checks.balance import balance, standardised_differences
 from evalkit.checks.check import Check
 from evalkit.checks.grade import Grade, maryland
-from evalkit.checks.influence import leave_one_out
 from evalkit.checks.power import smallest_detectable
-from evalkit.checks.pre_trends import pre_trends
 from evalkit.design import Design
 from evalkit.errors import DesignError
 from evalkit.estimate import Estimate
@@ -32,6 +30,7 @@ from evalkit.inference import (
     uniform_band,
 )
 from evalkit.panel import Panel
+from evalkit.study.effect_checks import effect_checks
 from evalkit.study.plan import Outcome, Plan
 from evalkit.study.sample import ADOPTION, OUTCOME, AnalysisSample, draw_sample
 
@@ -151,10 +150,8 @@ def estimate_effect(plan: Plan, panel: Panel, outcome: str, phase: int) -> Effec
     effect_size = float(average.values[0])
     table = _balance_table(sample)
     checks = (
-        pre_trends(event, effect=effect_size, level=plan.inference.level),
+        *effect_checks(plan, sample, event, average, counts, lead, horizon=max(times)),
         balance(table),
-        leave_one_out(average, level=plan.inference.level),
-        _few_clusters(counts, lead),
     )
     paths = _paths(sample)
     return Effect(
@@ -170,9 +167,7 @@ def estimate_effect(plan: Plan, panel: Panel, outcome: str, phase: int) -> Effec
         by_cohort=headline(aggregate.by_cohort(cells), counts, rule=plan.inference.rule).estimate,
         counts=counts,
         checks=checks,
-        grade=maryland(
-            checks, design_class="description" if description else "difference_in_differences"
-        ),
+        grade=maryland(checks, design_class="description" if description else "difference_in_differences"),
         balance=table,
         mde=float(smallest_detectable(lead.estimate, level=plan.inference.level)[0]),
         two_way=_two_way(sample, event),
@@ -263,22 +258,6 @@ def _balance_table(sample: AnalysisSample) -> pd.DataFrame:
         else:
             variables[name] = np.asarray(values, dtype=np.float64)
     return standardised_differences(variables, sample.treated, sample.comparison)
-
-
-def _few_clusters(counts: ClusterCounts, lead: Headline) -> Check:
-    verdict = "fail" if not lead.p_value_allowed else "pass"
-    return Check(
-        "few_clusters",
-        verdict,  # type: ignore[arg-type]
-        lead.reasons[0] if lead.reasons else "",
-        p_value=counts.min_p_permutation,
-        detail={
-            "total": counts.total,
-            "treated": counts.treated,
-            "comparison": counts.comparison,
-            "mixed": counts.mixed,
-        },
-    )
 
 
 def _paths(sample: AnalysisSample) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from evalkit.checks.check import Check
 from evalkit.present import figures
 from evalkit.present.figures.forest_plot import LIMIT as MOST
 from evalkit.present.messages import number, quantity, say
@@ -245,8 +246,22 @@ def check_sentence(study: Study, effect: Effect, name: str) -> str:
         names = ", ".join(variable_label(v, study, effect) for v in check.detail.get("variables", []))
         return say(f"study.balance.{check.reason}", lang, worst=worst, names=names)
     if name == "few_clusters":
-        return say(f"study.rule.{check.reason}", lang)
+        known = "" if check.verdict == "fail" else say(f"study.rule.{covered_name(check)}", lang)
+        return f"{say(f'study.rule.{check.reason}', lang)} {known}".strip()
+    if name == "attrition" and check.detail:
+        shares = {
+            side: quantity(100 * check.detail[f"lost_{side}"], "%", 1, lang)
+            for side in ("treated", "comparison")
+        }
+        return say(f"study.attrition.{check.reason}", lang, **shares)
+    if name == "spillovers":
+        return say(f"study.spillovers.{check.reason}", lang, km=number(check.detail.get("km", 0.0)))
     return say(f"study.{name}.{check.reason}", lang)
+
+
+def covered_name(check: Check) -> str:
+    """Whether the rule was shown to keep its size in such a design."""
+    return "covered" if check.detail.get("covered") else "not_covered"
 
 
 def known(study: Study, effect: Effect) -> None:

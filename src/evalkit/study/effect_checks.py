@@ -1,0 +1,80 @@
+"""What could be wrong with one effect: the checks that its evidence grade is made of."""
+
+from __future__ import annotations
+
+from evalkit.checks.attrition import attrition
+from evalkit.checks.check import Check, Verdict
+from evalkit.checks.influence import leave_one_out
+from evalkit.checks.pre_trends import pre_trends
+from evalkit.estimate import Estimate
+from evalkit.inference import ClusterCounts, Headline
+from evalkit.study.firms import RING_KM
+from evalkit.study.plan import Plan
+from evalkit.study.sample import AnalysisSample
+
+# the variable by which builders mark units within reach of a zone
+RING = "ring"
+
+
+def effect_checks(
+    plan: Plan,
+    sample: AnalysisSample,
+    event: Estimate,
+    average: Estimate,
+    counts: ClusterCounts,
+    lead: Headline,
+    *,
+    horizon: int,
+) -> tuple[Check, ...]:
+    """Every check that reads one effect, in the order in which a reader asks.
+
+    Parameters
+    ----------
+    event, average : with the covariance that leads
+    horizon : last event time of the average
+    """
+    level = plan.inference.level
+    effect = float(average.values[0])
+    return (
+        pre_trends(event, effect=effect, level=level),
+        leave_one_out(average, level=level),
+        few_clusters(counts, lead),
+        attrition(sample.panel, sample.design, horizon=horizon),
+        spillovers(plan),
+    )
+
+
+def few_clusters(counts: ClusterCounts, lead: Headline) -> Check:
+    """Whether the inference that leads keeps its size in such a design.
+
+    "fail" where no p-value is allowed, "warn" where the rule was not shown to keep its size, else "pass".
+    """
+    verdict: Verdict = "pass" if lead.covered else "warn" if lead.p_value_allowed else "fail"
+    return Check(
+        "few_clusters",
+        verdict,
+        lead.reasons[0],
+        p_value=counts.min_p_permutation,
+        detail={
+            "total": counts.total,
+            "treated": counts.treated,
+            "comparison": counts.comparison,
+            "mixed": counts.mixed,
+            "effective_fewest": counts.effective_fewest,
+            "covered": lead.covered,
+            "lead": lead.name,
+        },
+    )
+
+
+def spillovers(plan: Plan) -> Check:
+    """Whether the plan keeps the comparison group out of reach of the zones."""
+    rings = [rule for rule in plan.units.exclude if rule.variable == RING]
+    if not rings:
+        return Check("spillovers", "unknown", "not_shown")
+    return Check(
+        "spillovers",
+        "pass",
+        "ring_left_out",
+        detail={"km": float(plan.units.options.get("ring_km", RING_KM))},
+    )
