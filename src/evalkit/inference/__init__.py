@@ -3,6 +3,8 @@
 Estimate → Estimate   cluster_robust (CV1, CR0, iid), cluster_jackknife (CV3), bias_reduced (CR2), inflated (CV1-W)
 Estimate → interval   uniform_band, multiplier_bootstrap
 Estimate → test       wald
+space and time        conley, conley_curve, conley_cutoff, spatial_components, driscoll_kraay
+many outcomes, looks  family_test, romano_wolf, westfall_young, sharpened_q, outcome_index; plan_looks, repeated_interval
 few clusters          cluster_counts, headline (which of these leads, and why)
 """
 
@@ -14,27 +16,64 @@ from evalkit.inference.counts import ClusterCounts, cluster_counts, inflated
 from evalkit.inference.headline import Headline, headline, wider
 from evalkit.inference.jackknife import cluster_jackknife
 from evalkit.inference.joint import WaldTest, wald
+from evalkit.inference.many_outcomes import (
+    Family,
+    FamilyTests,
+    benjamini_hochberg,
+    family_test,
+    holm,
+    joint_randomisation,
+    romano_wolf,
+    sharpened_q,
+    westfall_young,
+)
+from evalkit.inference.outcome_index import outcome_index
 from evalkit.inference.reduced import bias_reduced
+from evalkit.inference.repeated_looks import LookPlan, plan_looks, repeated_interval, take_look
 from evalkit.inference.robust import SmallSample, cluster_robust
+from evalkit.inference.spatial import ConleyCurve, conley, conley_curve, conley_cutoff, driscoll_kraay
+from evalkit.inference.spatial_components import SpatialInference, spatial_components, spatial_places
 
 __all__ = [
     "DECISIONS",
     "Band",
     "Bootstrap",
     "ClusterCounts",
+    "ConleyCurve",
+    "Family",
+    "FamilyTests",
     "Headline",
+    "LookPlan",
     "SmallSample",
+    "SpatialInference",
     "WaldTest",
+    "benjamini_hochberg",
     "bias_reduced",
     "cluster_counts",
     "cluster_jackknife",
     "cluster_robust",
+    "conley",
+    "conley_curve",
+    "conley_cutoff",
     "decide",
+    "driscoll_kraay",
+    "family_test",
     "headline",
+    "holm",
     "inflated",
+    "joint_randomisation",
     "multiplier_bootstrap",
+    "outcome_index",
+    "plan_looks",
+    "repeated_interval",
+    "romano_wolf",
+    "sharpened_q",
+    "spatial_components",
+    "spatial_places",
     "strength",
+    "take_look",
     "uniform_band",
     "wald",
+    "westfall_young",
     "wider",
 ]
