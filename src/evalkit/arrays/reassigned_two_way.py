@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 # numbers (draws × groups) held at a time by each step
-CHUNK = 1 << 17
+CHUNK = 1 << 16
 # numbers held at a time by a pass over the units
 BLOCK = 1 << 20
 # share of the treatment's variation within units below which nothing of it is left beside the effects
