@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import recovery
+import rigour
 
 TABLE = Path(__file__).parent / "ESTIMATORS.md"
 HEAD = """# Recovery of each estimator
@@ -23,7 +24,9 @@ that shows it. Written when all of it passes by
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the table when asked to and nothing failed."""
+    """Write the tables when asked to and nothing failed."""
+    if os.environ.get("EVALKIT_RIGOUR_TABLE") and not session.testsfailed:
+        rigour.PAGE.write_text(rigour.page(), encoding="utf-8")
     if os.environ.get("EVALKIT_RIGOUR_TABLE") and recovery.ROWS and not session.testsfailed:
         rows = sorted(recovery.ROWS, key=lambda row: (row.method, not row.holds, row.world))
         TABLE.write_text(

@@ -10,13 +10,17 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from evalkit.estimate import Estimate
+from evalkit.inference.beside import tests_for
 from evalkit.inference.choice import Row, Rule, decide
 from evalkit.inference.counts import ClusterCounts, inflated
 from evalkit.inference.jackknife import cluster_jackknife
 from evalkit.inference.reduced import available, bias_reduced
+from evalkit.inference.refit import Refits
 from evalkit.inference.robust import cluster_robust
 from evalkit.interval_set import IntervalSet
 
+# leads that are tests, not covariances
+TESTS = ("FP-v", "RI")
 # interval level at which two methods are compared for width
 LEVEL = 0.95
 
@@ -37,6 +41,7 @@ class Headline:
     row : the row of the table
     interval : what leads where it is a test and not a covariance; None = the covariance of `estimate` leads
     sets : tests beside it, by name; where nothing leads they are exploratory
+    missing : tests that the table names and that had no answer here: name -> sentence
     """
 
     estimate: Estimate
@@ -46,6 +51,7 @@ class Headline:
     row: Row
     interval: IntervalSet | None = None
     sets: Mapping[str, IntervalSet] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -78,7 +84,9 @@ def headline(
     counts: ClusterCounts,
     rule: Rule = "auto",
     *,
+    refits: Refits | None = None,
     coarser: Estimate | None = None,
+    level: float = LEVEL,
 ) -> Headline:
     """Choose the leading inference for an estimate by the number of clusters on the smaller side.
 
@@ -87,16 +95,33 @@ def headline(
     est : with influence functions; replicates for CV3; a two-way estimate as fitted for CR2
     counts : from `cluster_counts`
     rule : "auto", or "cv3" where the plan fixed CV3 beforehand
+    refits : panel, design and method, where the estimate has one term and can be made again; None = only the Estimate,
+        with which few clusters lead to the wider of two covariances
     coarser : the same estimate with coarser clusters (provinces for municipalities), read where there are 40 or more
+    level : of the tests that lead or stand beside
+
+    Raises
+    ------
+    UsageError : the rule does not exist
     """
     ways, reasons = covariances(est, counts)
+    usable = refits if refits is not None and len(est) == 1 else None
     row = decide(
         counts,
         rule,
+        refitting="none" if usable is None else usable.scale,
         jackknife="CV3" not in ways or bool(np.isfinite(ways["CV3"].covariance.diagonal()).any()),
         coarser=coarser is not None,
     )
-    return _lead_by_covariance(est, ways, (row.reason, *reasons), row, coarser)
+    led = _lead_by_covariance(est, ways, (row.reason, *reasons), row, coarser)
+    if len(est) != 1:
+        return led
+    found, missing = tests_for(est, counts, row, usable, level=level)
+    interval = found.pop(row.lead, None) if row.lead in TESTS else None
+    reasons = list(led.reasons)
+    if row.lead in TESTS and interval is None:
+        reasons.append("lead_not_computed")
+    return replace(led, interval=interval, sets=found, missing=missing, reasons=tuple(reasons))
 
 
 def covariances(est: Estimate, counts: ClusterCounts) -> tuple[dict[str, Estimate], list[str]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +17,31 @@ from evalkit.panel import Panel
 #   lambda panel, design: aggregate.overall(group_time_effects(panel, design))
 # It returns an Estimate of exactly one term.
 Fit = Callable[[Panel, Design], Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class Refits:
+    """What the automatic rule needs to estimate again.
+
+    Attributes
+    ----------
+    panel, design : as the estimate was made from
+    fit : the method with one term out
+    scale : "linear" = linear in the outcome; "ratio" = the effect multiplies the outcome, as in a Poisson regression
+    size : fixed variable with the size of each unit, by which the variance of a cluster may fall (people, firms); None =
+        the number of units
+    draws, seed : of tests that cannot be enumerated
+    most_refits : re-estimations at most, for methods that must be fitted again for every assignment
+    """
+
+    panel: Panel
+    design: Design
+    fit: Fit
+    scale: Literal["linear", "ratio"] = "linear"
+    size: str | None = None
+    draws: int = 9_999
+    seed: int = 20180301
+    most_refits: int = 499
 
 
 def only_term(estimate: Estimate) -> float:

@@ -1,0 +1,95 @@
+"""The tests that the decision table asks for, made from an estimate and what can be estimated again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from evalkit.errors import EvalkitError
+from evalkit.estimate import Estimate
+from evalkit.inference.choice import Row
+from evalkit.inference.counts import ClusterCounts
+from evalkit.inference.randomisation import randomisation_test
+from evalkit.inference.refit import Refits
+from evalkit.inference.wild import wild_bootstrap
+from evalkit.interval_set import IntervalSet
+
+
+def tests_for(
+    est: Estimate, counts: ClusterCounts, row: Row, refits: Refits | None, *, level: float
+) -> tuple[dict[str, IntervalSet], dict[str, str]]:
+    """Every test that the row names and that can be made here, by the name of the row; and why others could not.
+
+    Parameters
+    ----------
+    est : of one term
+    refits : None = only what the estimate itself holds
+    """
+    made: dict[str, Callable[[], IntervalSet]] = {}
+    if refits is not None and counts.assigned_by_cluster:
+        if refits.scale == "linear":
+            made["FP-v"] = lambda: _residuals(refits, level=level)
+            made["RI"] = lambda: randomisation_test(
+                refits.panel, refits.design, draws=refits.draws, seed=refits.seed, level=level
+            )
+        else:
+            made["RI"] = lambda: reassigned_ratio(refits, level=level)
+    made["WCR-S"] = lambda: wild_bootstrap(est, level=level)[0]
+    found: dict[str, IntervalSet] = {}
+    missing: dict[str, str] = {}
+    for name in dict.fromkeys((row.lead, *row.companions)):
+        if name not in made:
+            continue
+        try:
+            found[name] = made[name]()
+        except EvalkitError as error:
+            missing[name] = error.problem
+    return found, missing
+
+
+def _residuals(refits: Refits, *, level: float) -> IntervalSet:
+    from evalkit.inference.few_treated import ferman_pinto
+
+    return ferman_pinto(
+        refits.panel,
+        refits.design,
+        refits.fit,
+        size=refits.size,
+        draws=refits.draws,
+        seed=refits.seed,
+        level=level,
+    )
+
+
+def reassigned_ratio(refits: Refits, *, level: float = 0.95) -> IntervalSet:
+    """Re-assignment of clusters for an effect that multiplies the outcome, with an interval by shift.
+
+    The p-value of no effect is that of `randomisation_test` on the estimate. Under another constant ratio the estimates of
+    all assignments move by about the same amount, so the interval is the estimate ± the smallest length that as many
+    placebo estimates reach as the level leaves: it excludes 0 exactly where p ≤ 1 − level, and is approximate elsewhere
+    (note "interval_by_shift").
+    """
+    out = randomisation_test(
+        refits.panel,
+        refits.design,
+        refits.fit,
+        statistic="coefficient",
+        draws=refits.draws,
+        seed=refits.seed,
+        level=level,
+        interval=False,
+        most_refits=refits.most_refits,
+    )
+    placebos = np.abs(np.asarray(out.detail["placebos"], dtype=np.float64))
+    # an assignment that cannot be estimated counts as larger, and the actual one stands beside drawn ones
+    placebos = np.append(np.where(np.isnan(placebos), np.inf, placebos), [] if out.exact else [np.inf])
+    # kept are the values that more than a share 1 − level of the placebos reach
+    last = int(np.floor((1 - level) * len(placebos) * (1 + 1e-12)))
+    half = float(np.sort(placebos)[::-1][last])
+    return replace(
+        out,
+        pieces=((out.estimate - half, out.estimate + half),),
+        notes=(*out.notes, "interval_by_shift"),
+    )
