@@ -33,9 +33,9 @@ NOT_COVERED = {
     "hetero": "no heteroskedasticity-robust covariance without clusters: a panel of units is clustered",
     "HC2": "as hetero",
     "HC3": "as hetero",
-    "NW": "Newey-West for panels is not offered yet (few periods)",
-    "DK": "Driscoll-Kraay needs some twenty periods; not offered",
-    "conley": "spatial covariance is not offered yet",
+    "NW": "tests/reference/test_spatial.py, as the panel form of conley without neighbours",
+    "DK": "tests/reference/test_spatial.py (driscoll_kraay, refused below twenty periods)",
+    "conley": "tests/reference/test_spatial.py (conley)",
     "unit-slopes": "unit-specific trends are not offered: they absorb dynamic effects",
     "pooled": "no unit effects: not a two-way regression",
 }
