@@ -126,18 +126,51 @@ class BiasReduced:
     covariance : (k, k)
     dof : Bell–McCaffrey degrees of freedom of each term  # (k,)
     products : inner products g_cs'Φg_dt of the working-model vectors  # (k, C, k, C)
-    share : expected CR2 variance over true variance under the working model: 1, and less where a cluster alone
-        carries (part of) a term, so that no residual is left to tell its variance  # (k,)
+    variance : true covariance of the terms under the working model, with error variance 1  # (k, k)
+    totals : sums of g_cs over the rows of each cluster, 1_d'g_cs, where they were asked for  # (C, C, k)
     """
 
     covariance: Floats
-    dof: Floats
     products: Floats
-    share: Floats
+    variance: Floats
+    totals: Floats | None = None
+
+    @property
+    def dof(self) -> Floats:
+        """Bell–McCaffrey degrees of freedom of each term  # (k,)"""
+        return satterthwaite(self.products)
+
+    @property
+    def share(self) -> Floats:
+        """Expected CR2 variance over true variance under the working model: 1, and less where a cluster alone carries
+        (part of) a term, so that no residual is left to tell its variance  # (k,)"""
+        out: Floats = np.einsum("scsc->s", self.products) / np.diag(self.variance)
+        return out
+
+    def combined(self, weights: Floats) -> BiasReduced:
+        """The same for linear combinations of the terms  # weights (m, k)"""
+        return BiasReduced(
+            weights @ self.covariance @ weights.T,
+            np.einsum("as,sctd,bt->acbd", weights, self.products, weights, optimize=True),
+            weights @ self.variance @ weights.T,
+            None if self.totals is None else self.totals @ weights.T,
+        )
+
+    def moulton_dof(self, own: float, shared: float) -> Floats:
+        """Imbens–Kolesár degrees of freedom: errors with variance `own`, and covariance `shared` inside a cluster  # (k,)"""
+        assert self.totals is not None
+        inside = np.einsum("dcs,des->sce", self.totals, self.totals)
+        each = (own - shared) * np.einsum("scsd->scd", self.products) + shared * inside
+        trace = np.einsum("scc->s", each)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            out: Floats = trace**2 / np.square(each).sum(axis=(1, 2))
+        return out
 
 
-def bias_reduced(gram: Floats, score: Floats, wanted: Codes) -> BiasReduced:
+def bias_reduced(gram: Floats, score: Floats, wanted: Codes, totals: Floats | None = None) -> BiasReduced:
     """CR2 and Bell–McCaffrey from moments, for equal variances of the rows multiplied by √w.
+
+    ``totals``: sums of the regressors by cluster (C, P), for Imbens–Kolesár degrees of freedom.
 
     With A = ΣA_c = R'R and Q = XR⁻¹: Q_c'Q_c = R⁻ᵀA_cR⁻¹ = VΛV', and (I − H_cc)^{-1/2} acts on the columns of Q_c as
     V(1 − Λ)^{-1/2}V', directions with λ = 1 left out. No n_c × n_c matrix is formed.
@@ -159,12 +192,12 @@ def bias_reduced(gram: Floats, score: Floats, wanted: Codes) -> BiasReduced:
     products = -np.einsum("cps,dpt->sctd", shared, shared)
     at = np.arange(len(gram))
     products[:, at, :, at] += own
-    return _bias_reduced(gaps, products, np.square(target).sum(axis=0))
-
-
-def _bias_reduced(gaps: Floats, products: Floats, variance: Floats) -> BiasReduced:
-    share = np.einsum("scsc->s", products) / variance
-    return BiasReduced(gaps.T @ gaps, satterthwaite(products), products, share)
+    sums = None
+    if totals is not None:
+        turned = totals @ root.T  # 1'Q_c  (C, P)
+        sums = -np.einsum("dp,cps->dcs", turned, shared)
+        sums[at, at] += np.einsum("cp,cps->cs", turned, loads)
+    return BiasReduced(gaps.T @ gaps, products, target.T @ target, sums)
 
 
 def satterthwaite(products: Floats) -> Floats:
@@ -240,4 +273,4 @@ def bias_reduced_rows(
     products -= cross + np.transpose(cross, (2, 3, 0, 1))
     at = np.arange(clusters)
     products[:, at, :, at] += own
-    return _bias_reduced(gaps, products, np.diag(bread @ heavy @ bread)[wanted])
+    return BiasReduced(gaps.T @ gaps, products, (bread @ heavy @ bread)[np.ix_(wanted, wanted)])

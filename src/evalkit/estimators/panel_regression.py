@@ -19,7 +19,8 @@ are not offered; ``influence`` takes the variance components as known, ``replica
 ``detail``: model; n_obs, n_units, n_missing; df_resid; exact (nothing is left of the outcome: no standard errors); r2 (within, between, overall where the model has them);
 variance_idiosyncratic, variance_effects, theta_min, theta_max (random); mean_terms, mean_wald, mean_wald_df, mean_wald_p
 (correlated random: joint test of the unit means); f_pooled, f_pooled_p (fixed: are the effects there at all);
-absorbed (regressors that the effects absorb); lags (Driscoll–Kraay); notes
+absorbed (regressors that the effects absorb); lags (Driscoll–Kraay); notes; for pooled, fixed, period and two_way what
+`evalkit.estimators._panel_moments` keeps for inference with few clusters (gram, score, counted, ...)
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from evalkit.estimators._panel_models import (
     degrees_of_freedom,
     fitted_model,
 )
+from evalkit.estimators._panel_moments import kept_moments
 from evalkit.estimators._panel_rows import TREATMENT, PanelRows, regression_rows, rows_estimate
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
@@ -134,11 +136,13 @@ def panel_regression(
     factor = cluster_factor(rows, fitted, model, covariance, small_sample)
     detail = _detail(rows, fitted, model, covariance, lags, absorbed, components)
     detail |= _mean_test(factor, fitted, terms) if model == "correlated_random" else {}
+    values = np.asarray(fitted.params[terms], dtype=np.float64)
+    detail |= kept_moments(rows, problem, least, terms, values, model)
     return rows_estimate(
         rows,
         design,
         terms,
-        np.asarray(fitted.params[terms], dtype=np.float64),
+        values,
         factor * np.asarray(fitted.cov.loc[terms, terms], dtype=np.float64),
         panel_models.influence(problem, least, np.arange(len(terms)), rows.n_units),
         deleted,

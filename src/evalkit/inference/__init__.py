@@ -1,11 +1,13 @@
 """Inference: from an `Estimate` to the same estimate with another covariance, a band, a test or a count.
 
-Estimate → Estimate   cluster_robust (CV1, CR0, iid), cluster_jackknife (CV3), bias_reduced (CR2), inflated (CV1-W)
+Estimate → Estimate   cluster_robust (CV1, CR0, iid), cluster_jackknife (CV3), bias_reduced (CR2), inflated (CV1-W),
+                      two_way_clusters
+Estimate → IntervalSet  wild_bootstrap, score_bootstrap; draws for other tests: wild_draws; joint: wild_joint
 Estimate → interval   uniform_band, multiplier_bootstrap
 Estimate → test       wald
 space and time        conley, conley_curve, conley_cutoff, spatial_components, driscoll_kraay
 many outcomes, looks  family_test, romano_wolf, westfall_young, sharpened_q, outcome_index; plan_looks, repeated_interval
-few clusters          cluster_counts, headline (which of these leads, and why)
+few clusters          cluster_diagnostics (leverage), cluster_counts, headline (which of these leads, and why)
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from evalkit.inference.counts import ClusterCounts, cluster_counts, inflated
 from evalkit.inference.headline import Headline, headline, wider
 from evalkit.inference.jackknife import cluster_jackknife
 from evalkit.inference.joint import WaldTest, wald
+from evalkit.inference.leverage import ClusterDiagnostics, cluster_diagnostics
 from evalkit.inference.many_outcomes import (
     Family,
     FamilyTests,
@@ -31,14 +34,19 @@ from evalkit.inference.outcome_index import outcome_index
 from evalkit.inference.reduced import bias_reduced
 from evalkit.inference.repeated_looks import LookPlan, plan_looks, repeated_interval, take_look
 from evalkit.inference.robust import SmallSample, cluster_robust
+from evalkit.inference.score_bootstrap import score_bootstrap
 from evalkit.inference.spatial import ConleyCurve, conley, conley_curve, conley_cutoff, driscoll_kraay
 from evalkit.inference.spatial_components import SpatialInference, spatial_components, spatial_places
+from evalkit.inference.two_way_clusters import two_way_clusters
+from evalkit.inference.wild import wild_bootstrap
+from evalkit.inference.wild_draws import WildDraws, WildJoint, wild_draws, wild_joint
 
 __all__ = [
     "DECISIONS",
     "Band",
     "Bootstrap",
     "ClusterCounts",
+    "ClusterDiagnostics",
     "ConleyCurve",
     "Family",
     "FamilyTests",
@@ -47,9 +55,12 @@ __all__ = [
     "SmallSample",
     "SpatialInference",
     "WaldTest",
+    "WildDraws",
+    "WildJoint",
     "benjamini_hochberg",
     "bias_reduced",
     "cluster_counts",
+    "cluster_diagnostics",
     "cluster_jackknife",
     "cluster_robust",
     "conley",
@@ -67,13 +78,18 @@ __all__ = [
     "plan_looks",
     "repeated_interval",
     "romano_wolf",
+    "score_bootstrap",
     "sharpened_q",
     "spatial_components",
     "spatial_places",
     "strength",
     "take_look",
+    "two_way_clusters",
     "uniform_band",
     "wald",
     "westfall_young",
     "wider",
+    "wild_bootstrap",
+    "wild_draws",
+    "wild_joint",
 ]

@@ -1,22 +1,29 @@
 """CV3: the delete-one-cluster jackknife, t(C − 1).
 
 V = (C−1)/C Σ_c (θ(−c) − θ̂)(θ(−c) − θ̂)' with exact replicates (MacKinnon, Nielsen & Webb 2023, eq. 19). It equals
-clubSandwich's CR3 times (C−1)/C. Checked: tests/reference/test_inference.py.
+clubSandwich's CR3 times (C−1)/C. CV3J is the same around the mean of the replicates, never wider. Checked:
+tests/reference/test_inference.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
 from evalkit.arrays.cluster import jackknife_covariance
-from evalkit.errors import DesignError, RefusalError
+from evalkit.errors import DesignError, RefusalError, UsageError
 from evalkit.estimate import Estimate
 
 
-def cluster_jackknife(est: Estimate) -> Estimate:
+def cluster_jackknife(est: Estimate, centre: Literal["estimate", "mean"] = "estimate") -> Estimate:
     """The estimate with CV3 and C − 1 degrees of freedom.
+
+    Parameters
+    ----------
+    est : with replicates
+    centre : deviations are taken from the "estimate" (CV3) or from the "mean" of the replicates (CV3J)
 
     A term for which the removal of some cluster leaves nothing to estimate (it removes a cohort, say) has no
     jackknife variance: its covariance is NaN, and ``detail["jackknife_undefined"]`` maps the term to the clusters.
@@ -25,7 +32,10 @@ def cluster_jackknife(est: Estimate) -> Estimate:
     ------
     RefusalError : the estimate keeps no replicates (clusters too many to keep them)
     DesignError : one cluster
+    UsageError : the centre does not exist
     """
+    if centre not in ("estimate", "mean"):
+        raise UsageError(f"중심 {centre!r} 은(는) 없음", remedy="estimate 또는 mean 으로 적을 것")
     if est.replicates is None:
         raise RefusalError(
             f"군집 {est.n_clusters}개의 추정에는 군집을 하나씩 뺀 값이 남아 있지 않아 잭나이프를 할 수 없음",
@@ -44,10 +54,11 @@ def cluster_jackknife(est: Estimate) -> Estimate:
     detail.pop("jackknife_undefined", None)
     if undefined:
         detail["jackknife_undefined"] = undefined
+    middle = est.values if centre == "estimate" else est.replicates.mean(axis=0)
     return replace(
         est,
-        covariance=jackknife_covariance(est.replicates, est.values),
+        covariance=jackknife_covariance(est.replicates, middle),
         dof=np.full(len(est), float(est.n_clusters - 1)),
-        inference="CV3",
+        inference="CV3" if centre == "estimate" else "CV3J",
         detail=detail,
     )

@@ -1,14 +1,21 @@
-"""Cluster-robust covariance from influence functions: CR0, CV1, two-way clustering, and the iid formula.
+"""Cluster-robust covariance from influence functions: CR0, CV1, clusters and periods, and the iid formula.
 
-Small-sample corrections are those of fixest 0.14 (`ssc`), so that its numbers can be reproduced; with K parameters,
-n observations and G clusters CV1 is  [(n−1)/(n−K)] [G/(G−1)] Σ_c S_cS_c'/N²,  t(G−1). Where the estimate knows
-neither n nor K (group-time effects), CV1 is G/(G−1) alone. Checked: tests/reference/test_two_way.py.
+With K parameters, n observations and G clusters CV1 is  [(n−1)/(n−K)] [G/(G−1)] Σ_c S_cS_c'/N²,  t(G−1). The
+conventions differ in K and have names here:
+
+    SmallSample.FIXEST        K without effects nested in clusters (fixest 0.14; Stata's xtreg, fe vce(cluster))
+    SmallSample.STATA         K with every dummy (Stata's regress and areg; CR1S of clubSandwich)
+    SmallSample.CLUBSANDWICH  no K: G/(G−1) alone (CR1 of clubSandwich)
+    SmallSample.NONE          no factor (CR0)
+
+Where the estimate knows neither n nor K (group-time effects), CV1 is G/(G−1) alone in all but the last. Checked against
+fixest 0.14.2 and clubSandwich 0.6.0: tests/reference/test_two_way.py, tests/reference/test_inference.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +49,17 @@ class SmallSample:
     g_df: Literal["min", "conventional"] = "min"
     t_df: Literal["min", "conventional"] = "min"
 
+    FIXEST: ClassVar[SmallSample]
+    STATA: ClassVar[SmallSample]
+    CLUBSANDWICH: ClassVar[SmallSample]
+    NONE: ClassVar[SmallSample]
 
-DEFAULT = SmallSample()
+
+SmallSample.FIXEST = SmallSample()
+SmallSample.STATA = SmallSample(k_fixef="full", k_exact=True)
+SmallSample.CLUBSANDWICH = SmallSample(k_adj=False)
+SmallSample.NONE = SmallSample(k_adj=False, g_adj=False)
+DEFAULT = SmallSample.FIXEST
 
 
 def cluster_robust(est: Estimate, kind: Kind = "CV1", ssc: SmallSample = DEFAULT) -> Estimate:
@@ -54,7 +70,7 @@ def cluster_robust(est: Estimate, kind: Kind = "CV1", ssc: SmallSample = DEFAULT
     est : any estimate with influence functions
     kind : "CV1"; "CR0" (no correction, t(G − 1)); "iid" and "CV1-period" (clusters and periods) need a two-way
         estimate whose terms are as it was fitted
-    ssc : small-sample corrections, for two-way estimates
+    ssc : small-sample corrections, such as ``SmallSample.STATA``; what counts parameters needs a regression
 
     Raises
     ------
@@ -67,18 +83,30 @@ def cluster_robust(est: Estimate, kind: Kind = "CV1", ssc: SmallSample = DEFAULT
         return _iid(est, ssc)
     if kind == "CV1-period":
         return _two_way(est, ssc)
-    meat = _by_cluster(est)
-    clusters = est.n_clusters
-    dof = float(clusters - 1)
+    meat = by_cluster(est)
+    dof = float(est.n_clusters - 1)
     if kind == "CV1":
+        meat = meat * small_sample_factor(est, ssc)
         parameters = _parameters(est, ssc, periods_nested=False)
-        meat = meat * _k_factor(est, ssc, parameters) * (clusters / (clusters - 1) if ssc.g_adj else 1.0)
         if ssc.t_df == "conventional" and parameters is not None:
             dof = float(est.detail["n_obs"] - parameters)
     return replace(est, covariance=meat, dof=np.full(len(est), dof), inference=kind)
 
 
-def _by_cluster(est: Estimate) -> NDArray[np.float64]:
+def small_sample_factor(est: Estimate, ssc: SmallSample) -> float:
+    """What CV1 multiplies Σ_c S_cS_c'/N² with."""
+    clusters = est.n_clusters
+    parameters = _parameters(est, ssc, periods_nested=False)
+    return _k_factor(est, ssc, parameters) * (clusters / (clusters - 1) if ssc.g_adj else 1.0)
+
+
+def by_cluster(est: Estimate) -> NDArray[np.float64]:
+    """Σ_c S_cS_c'/N²  # (k, k)
+
+    Raises
+    ------
+    DesignError : no influence functions, one cluster
+    """
     if est.influence is None:
         raise DesignError(
             "영향함수가 없는 추정이라 군집 표준오차를 구할 수 없음",
@@ -95,6 +123,8 @@ def _parameters(
     est: Estimate, ssc: SmallSample, *, periods_nested: bool, units_nested: bool = True
 ) -> int | None:
     """K: regressors and the fixed effects that count; None where the estimate is no regression."""
+    if "counted" in est.detail:
+        return int(est.detail["counted"][ssc.k_fixef])
     if "n_regressors" not in est.detail or "n_obs" not in est.detail:
         return None
     own, units, periods = (int(est.detail[name]) for name in ("n_regressors", "n_units", "n_period_effects"))
@@ -138,7 +168,7 @@ def _two_way(est: Estimate, ssc: SmallSample) -> Estimate:
     n = est.n_units
     periods = _kept(est, "by_period")
     parts = [
-        (est.n_clusters, _by_cluster(est)),
+        (est.n_clusters, by_cluster(est)),
         (int(est.detail["n_periods"]), periods.T @ periods / n**2),
         (int(est.detail["n_cells"]), -_kept(est, "cell_meat") / n**2),
     ]
@@ -150,5 +180,27 @@ def _two_way(est: Estimate, ssc: SmallSample) -> Estimate:
     parameters = _parameters(est, ssc, periods_nested=True)
     assert parameters is not None
     dof = fewest - 1 if ssc.t_df == "min" else int(est.detail["n_obs"]) - parameters
-    covariance = meat * _k_factor(est, ssc, parameters)
-    return replace(est, covariance=covariance, dof=np.full(len(est), float(dof)), inference="CV1-period")
+    covariance, clipped = positive(meat * _k_factor(est, ssc, parameters))
+    detail = {**est.detail, "eigenvalues_clipped": clipped}
+    return replace(
+        est, covariance=covariance, dof=np.full(len(est), float(dof)), inference="CV1-period", detail=detail
+    )
+
+
+def positive(covariance: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:
+    """The covariance with negative eigenvalues of its correlation matrix set to 0, and whether there were any.
+
+    A sum and difference of sandwiches need not be positive semidefinite (Cameron, Gelbach & Miller 2011, section 2.3). A
+    variance that is not positive itself counts as 0 and is reported so.
+    """
+    known = np.flatnonzero(np.isfinite(covariance.diagonal()))
+    block = covariance[np.ix_(known, known)]
+    size = np.sqrt(np.abs(block.diagonal()))
+    size = np.where(size > 0, size, 1.0)
+    values, vectors = np.linalg.eigh(block / size[:, None] / size[None, :])
+    if not (values < -1e-10 * max(float(np.abs(values).max(initial=0.0)), 1e-300)).any():
+        return covariance, False
+    fixed = (vectors * np.maximum(values, 0.0)) @ vectors.T * size[:, None] * size[None, :]
+    out = covariance.copy()
+    out[np.ix_(known, known)] = fixed
+    return out, True
