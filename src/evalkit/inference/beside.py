@@ -32,7 +32,13 @@ def tests_for(
         if refits.scale == "linear":
             made["FP-v"] = lambda: _residuals(refits, level=level)
             made["RI"] = lambda: randomisation_test(
-                refits.panel, refits.design, draws=refits.draws, seed=refits.seed, level=level
+                refits.panel,
+                refits.design,
+                # one treated cluster has no error of its own to be divided by
+                statistic="t" if counts.fewest > 1 else "coefficient",
+                draws=refits.draws,
+                seed=refits.seed,
+                level=level,
             )
         else:
             made["RI"] = lambda: reassigned_ratio(refits, level=level)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from evalkit import aggregate
 from evalkit.checks.balance import balance, standardised_differences
@@ -15,7 +15,7 @@ from evalkit.checks.check import Check
 from evalkit.checks.grade import Grade, maryland
 from evalkit.checks.power import smallest_detectable
 from evalkit.design import Design
-from evalkit.errors import DesignError
+from evalkit.errors import DesignError, RefusalError
 from evalkit.estimate import Estimate
 from evalkit.estimators.group_time import group_time_effects
 from evalkit.estimators.two_way import two_way_event_study
@@ -28,7 +28,10 @@ from evalkit.inference import (
     cluster_robust,
     headline,
     uniform_band,
+    wild_bootstrap,
 )
+from evalkit.inference.refit import Refits
+from evalkit.interval_set import IntervalSet
 from evalkit.panel import Panel
 from evalkit.study.effect_checks import effect_checks
 from evalkit.study.plan import Outcome, Plan
@@ -93,7 +96,8 @@ class Effect:
 
     def row(self, level: float) -> dict[str, float]:
         """The headline row in the natural unit; interval and p-value are missing where the rule allows none."""
-        row = self.natural(self.headline.estimate.table(level)).iloc[0].to_dict()
+        led = pd.DataFrame([self.headline.first(level)])
+        row = self.natural(led).iloc[0].to_dict()
         if not self.headline.p_value_allowed:
             row.update(p_value=float("nan"), conf_low=float("nan"), conf_high=float("nan"))
         return {str(k): float(v) for k, v in row.items()}
@@ -138,13 +142,23 @@ def estimate_effect(plan: Plan, panel: Panel, outcome: str, phase: int) -> Effec
     plain = aggregate.event_study(cells)
     times = _post_times(plain, plan.horizon)
     average_if = aggregate.average(plain, times)
-    lead = headline(average_if, counts, rule=plan.inference.rule)
+    beside = _companion(plan, sample, lo, hi)
+    lead = headline(
+        average_if,
+        counts,
+        rule=plan.inference.rule,
+        refits=_refits(plan, sample, lo, hi, times),
+        coarser=None if beside is None else _coarser(average_if, aggregate.average(beside, times)),
+        level=plan.inference.level,
+    )
     average = replace(lead.estimate, replicates=average_if.replicates)
     companions = dict(lead.companions)
-    companion = _companion(plan, sample, lo, hi)
-    if companion is not None:
-        companions[f"IF:{plan.inference.companion_cluster}"] = aggregate.average(companion, times)
-    lead = replace(lead, companions=companions)
+    if beside is not None:
+        companions[f"IF:{plan.inference.companion_cluster}"] = aggregate.average(beside, times)
+    two_way = _two_way(sample, plain)
+    lead = replace(
+        lead, companions=companions, sets={**lead.sets, **_wild(two_way, times, plan.inference.level)}
+    )
     event = headline(plain, counts, rule=plan.inference.rule).estimate
     band = _band(event, plan.inference.level)
     effect_size = float(average.values[0])
@@ -169,8 +183,8 @@ def estimate_effect(plan: Plan, panel: Panel, outcome: str, phase: int) -> Effec
         checks=checks,
         grade=maryland(checks, design_class="description" if description else "difference_in_differences"),
         balance=table,
-        mde=float(smallest_detectable(lead.estimate, level=plan.inference.level)[0]),
-        two_way=_two_way(sample, event),
+        mde=_mde(lead, plan.inference.level),
+        two_way=two_way,
         paths=paths,
         counterfactual_mean=_treated_mean(sample, times, lo, hi) - effect_size,
         horizon=times,
@@ -203,8 +217,47 @@ def _companion(plan: Plan, sample: AnalysisSample, lo: int, hi: int) -> Estimate
     """The event study with the companion clusters, by influence functions."""
     if plan.inference.companion_cluster is None:
         return None
-    design = replace(sample.design, cluster=plan.inference.companion_cluster)
-    return aggregate.event_study(_cells(plan, sample, design, lo, hi, replicates=False))
+    name = plan.inference.companion_cluster
+    design = replace(sample.design, cluster=name)
+    # fewer clusters than the plan's own: then they are left out one at a time as well
+    few = len(sample.panel.clusters(name)[1]) < len(sample.panel.clusters(sample.design.cluster)[1])
+    return aggregate.event_study(_cells(plan, sample, design, lo, hi, replicates=few or False))
+
+
+def _refits(plan: Plan, sample: AnalysisSample, lo: int, hi: int, times: tuple[int, ...]) -> Refits:
+    """The average effect as a function of panel and design, for tests that estimate it again."""
+
+    def fit(panel: Panel, design: Design) -> Estimate:
+        cells = _cells(plan, replace(sample, panel=panel), design, lo, hi)
+        return aggregate.average(aggregate.event_study(cells), times)
+
+    return Refits(sample.panel, sample.design, fit)
+
+
+def _coarser(fine: Estimate, other: Estimate) -> Estimate | None:
+    """The companion, where its clusters are the larger ones and could be left out one at a time."""
+    return other if other.replicates is not None and other.n_clusters < fine.n_clusters else None
+
+
+def _wild(two_way: Estimate | None, times: tuple[int, ...], level: float) -> dict[str, IntervalSet]:
+    """The mean of the two-way event study by the wild bootstrap: another estimate of the same question, beside the lead."""
+    if two_way is None:
+        return {}
+    asked = np.isin(np.asarray(two_way.terms.get_level_values("event_time"), dtype=int), times)
+    if not asked.any():
+        return {}
+    try:
+        return {"WCR-S:two_way": wild_bootstrap(two_way, contrast=asked / asked.sum(), level=level)[0]}
+    except (DesignError, RefusalError):
+        return {}
+
+
+def _mde(lead: Headline, level: float) -> float:
+    """Smallest detectable effect of the lead; of a test, from half the length of its interval as of a normal one."""
+    if lead.interval is None:
+        return float(smallest_detectable(lead.estimate, level=level)[0])
+    critical = float(ndtri(0.5 + level / 2))
+    return float((critical + ndtri(0.8)) * lead.interval.length / (2 * critical))
 
 
 def _post_times(event: Estimate, horizon: int) -> tuple[int, ...]:
@@ -284,9 +337,23 @@ def _treated_mean(sample: AnalysisSample, times: tuple[int, ...], lo: int, hi: i
 
 
 def companions_table(effect: Effect, level: float) -> pd.DataFrame:
-    """The headline and its companions, one row each."""
-    rows: Mapping[str, Estimate] = {
-        effect.headline.estimate.inference: effect.headline.estimate,
-        **effect.headline.companions,
-    }
-    return pd.DataFrame({name: estimate.table(level).iloc[0] for name, estimate in rows.items()}).T
+    """The headline and its companions, one row each: covariances first, then tests."""
+    lead = effect.headline
+    rows = {lead.name: lead.first(level)}
+    ways: dict[str, Estimate] = dict(lead.companions)
+    if lead.interval is not None:
+        ways[lead.estimate.inference] = lead.estimate
+    for name, estimate in ways.items():
+        rows.setdefault(name, {str(k): float(v) for k, v in estimate.table(level).iloc[0].items()})
+    for name, found in lead.sets.items():
+        rows.setdefault(
+            name,
+            {
+                "estimate": found.estimate,
+                "std_error": np.nan,
+                "conf_low": found.low,
+                "conf_high": found.high,
+                "p_value": found.p_value,
+            },
+        )
+    return pd.DataFrame(rows).T

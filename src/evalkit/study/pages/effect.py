@@ -16,7 +16,14 @@ from evalkit.study.pages.effect_design import (
     paths,
     sample_flow,
 )
-from evalkit.study.pages.effect_numbers import clusters, event_study, event_table, inference_table, pre_trend
+from evalkit.study.pages.effect_numbers import (
+    clusters,
+    event_study,
+    event_table,
+    exploratory,
+    inference_table,
+    pre_trend,
+)
 from evalkit.study.pages.showing import (
     digits_of,
     group_label,
@@ -43,6 +50,7 @@ __all__ = [
     "clusters",
     "event_study",
     "event_table",
+    "exploratory",
     "grade_reasons",
     "inference_table",
     "known",

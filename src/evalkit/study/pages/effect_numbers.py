@@ -186,6 +186,8 @@ def inference_label(name: str, lang: str) -> str:
         first, second = (inference_label(part, lang) for part in both.groups())
         return say("study.inference.wider", lang, first=first, second=second)
     rule, _, cluster = name.partition(":")
+    if cluster == "two_way":
+        return say("study.inference.of_two_way", lang, method=say(f"study.inference.{rule}", lang))
     label = say(f"study.inference.{rule}", lang)
     return f"{label} — {say(f'study.cluster.{cluster}', lang)}" if cluster else label
 
@@ -197,9 +199,11 @@ def inference_table(study: Study, effect: Effect) -> None:
     unit = unit_of(study, effect.outcome)
     digits = digits_of_table(frame)
     rows: list[tuple[object, ...]] = []
+    shown = effect.headline.p_value_allowed
     for i, (name, row) in enumerate(frame.iterrows()):
         lead = i == 0
-        shown = effect.headline.p_value_allowed
+        if str(name) in effect.headline.sets and not shown:
+            continue  # told apart, as exploratory: `exploratory`
         rows.append(
             (
                 inference_label(str(name), lang) + (f" ({say('study.headline', lang)})" if lead else ""),
@@ -225,12 +229,39 @@ def inference_table(study: Study, effect: Effect) -> None:
             Column("p_value", say("table.p_value", lang), "p_value"),
         ),
         rows=tuple(rows),
-        notes=tuple(say(f"study.rule.{reason}", lang) for reason in effect.headline.reasons)
-        + two_way_note(study, effect, digits),
+        notes=rule_notes(study, effect) + two_way_note(study, effect, digits),
         counts=(firms_behind(study, effect.outcome, effect.n_treated),) * len(rows),
         lang=lang,
     )
     show(release_of(study).table(table))
+
+
+def rule_notes(study: Study, effect: Effect) -> tuple[str, ...]:
+    """Why this inference leads, and whether it was shown to keep its level in such a design."""
+    lead, lang = effect.headline, study.lang
+    reasons = [say(f"study.rule.{reason}", lang) for reason in lead.reasons]
+    if lead.p_value_allowed and not effect.description:
+        reasons.insert(1, say(f"study.rule.{'covered' if lead.covered else 'not_covered'}", lang))
+    return tuple(reasons)
+
+
+def exploratory_lines(study: Study, effect: Effect) -> tuple[str, ...]:
+    """With one treated cluster: what other clusters would show by chance. Guides for the eye, no conclusion."""
+    lead, lang = effect.headline, study.lang
+    if lead.p_value_allowed or not lead.sets:
+        return ()
+    lines = [
+        say(
+            "study.rule.exploratory_line",
+            lang,
+            method=inference_label(name, lang),
+            p=p_value(found.p_value),
+            least=p_value(found.smallest_p),
+        )
+        for name, found in lead.sets.items()
+        if np.isfinite(found.p_value)
+    ]
+    return (say("study.rule.exploratory", lang), *lines) if lines else ()
 
 
 def two_way_note(study: Study, effect: Effect, digits: int) -> tuple[str, ...]:
@@ -257,3 +288,10 @@ def clusters(study: Study, effect: Effect) -> None:
     """How many clusters there are, and the smallest p-value that a permutation of them attains."""
     cluster = say(f"study.cluster.{study.plan.inference.cluster}", study.lang)
     show(release_of(study).text(few_cluster_line(effect.counts, study.lang, cluster=cluster)))
+
+
+def exploratory(study: Study, effect: Effect) -> None:
+    """Where no p-value leads: what other tests say, marked as no ground for a conclusion."""
+    told = exploratory_lines(study, effect)
+    if told:
+        show(release_of(study).text("\n".join([told[0], "", *(f"- {line}" for line in told[1:])])))
