@@ -14,8 +14,15 @@ from __future__ import annotations
 
 from evalkit.inference.band import Band, Bootstrap, multiplier_bootstrap, uniform_band
 from evalkit.inference.choice import DECISIONS, decide, strength
+from evalkit.inference.cluster_effects import (
+    ClusterChanges,
+    ClusterEffects,
+    cluster_changes,
+    cluster_effects,
+)
 from evalkit.inference.counts import ClusterCounts, cluster_counts, inflated
 from evalkit.inference.headline import Headline, headline, wider
+from evalkit.inference.independent_effects import ibragimov_muller, sign_changes
 from evalkit.inference.jackknife import cluster_jackknife
 from evalkit.inference.joint import WaldTest, wald
 from evalkit.inference.leverage import ClusterDiagnostics, cluster_diagnostics
@@ -31,10 +38,14 @@ from evalkit.inference.many_outcomes import (
     westfall_young,
 )
 from evalkit.inference.outcome_index import outcome_index
+from evalkit.inference.placebo_rank import PlaceboRank, placebo_rank
+from evalkit.inference.randomisation import randomisation_draws, randomisation_test
+from evalkit.inference.reassignment import Reassignment, reassignments
 from evalkit.inference.reduced import bias_reduced
 from evalkit.inference.repeated_looks import LookPlan, plan_looks, repeated_interval, take_look
 from evalkit.inference.robust import SmallSample, cluster_robust
 from evalkit.inference.score_bootstrap import score_bootstrap
+from evalkit.inference.single_treated import rearrangement_weight, single_treated_cluster
 from evalkit.inference.spatial import ConleyCurve, conley, conley_curve, conley_cutoff, driscoll_kraay
 from evalkit.inference.spatial_components import SpatialInference, spatial_components, spatial_places
 from evalkit.inference.two_way_clusters import two_way_clusters
@@ -45,13 +56,17 @@ __all__ = [
     "DECISIONS",
     "Band",
     "Bootstrap",
+    "ClusterChanges",
     "ClusterCounts",
     "ClusterDiagnostics",
+    "ClusterEffects",
     "ConleyCurve",
     "Family",
     "FamilyTests",
     "Headline",
     "LookPlan",
+    "PlaceboRank",
+    "Reassignment",
     "SmallSample",
     "SpatialInference",
     "WaldTest",
@@ -59,8 +74,10 @@ __all__ = [
     "WildJoint",
     "benjamini_hochberg",
     "bias_reduced",
+    "cluster_changes",
     "cluster_counts",
     "cluster_diagnostics",
+    "cluster_effects",
     "cluster_jackknife",
     "cluster_robust",
     "conley",
@@ -71,15 +88,23 @@ __all__ = [
     "family_test",
     "headline",
     "holm",
+    "ibragimov_muller",
     "inflated",
     "joint_randomisation",
     "multiplier_bootstrap",
     "outcome_index",
+    "placebo_rank",
     "plan_looks",
+    "randomisation_draws",
+    "randomisation_test",
+    "rearrangement_weight",
+    "reassignments",
     "repeated_interval",
     "romano_wolf",
     "score_bootstrap",
     "sharpened_q",
+    "sign_changes",
+    "single_treated_cluster",
     "spatial_components",
     "spatial_places",
     "strength",
