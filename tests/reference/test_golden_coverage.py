@@ -13,7 +13,6 @@ NOT_A_METHOD_OF_THE_KIT = {
     "honestdid_BC": "sensitivity analysis is not an estimator: not in the kit yet",
     "honestdid_medicaid": "sensitivity analysis is not an estimator: not in the kit yet",
     "honestdid_mpdta_cs": "sensitivity analysis is not an estimator: not in the kit yet",
-    "wildboot_S1_S6": "the wild cluster bootstrap is not in the kit yet",
 }
 
 
