@@ -7,6 +7,7 @@ Estimate → interval   uniform_band, multiplier_bootstrap
 Estimate → test       wald
 space and time        conley, conley_curve, conley_cutoff, spatial_components, driscoll_kraay
 many outcomes, looks  family_test, romano_wolf, westfall_young, sharpened_q, outcome_index; plan_looks, repeated_interval
+few treated clusters  ferman_pinto, few_treated_band, conley_taber, ferman_pinto_collapsed; estimator_weights
 few clusters          cluster_diagnostics (leverage), cluster_counts, headline (which of these leads, and why)
 """
 
@@ -21,6 +22,10 @@ from evalkit.inference.cluster_effects import (
     cluster_effects,
 )
 from evalkit.inference.counts import ClusterCounts, cluster_counts, inflated
+from evalkit.inference.estimator_weights import EstimatorWeights, estimator_weights
+from evalkit.inference.few_treated import ferman_pinto
+from evalkit.inference.few_treated_band import FewTreatedBand, few_treated_band
+from evalkit.inference.few_treated_classic import conley_taber, ferman_pinto_collapsed
 from evalkit.inference.headline import Headline, headline, wider
 from evalkit.inference.independent_effects import ibragimov_muller, sign_changes
 from evalkit.inference.jackknife import cluster_jackknife
@@ -61,8 +66,10 @@ __all__ = [
     "ClusterDiagnostics",
     "ClusterEffects",
     "ConleyCurve",
+    "EstimatorWeights",
     "Family",
     "FamilyTests",
+    "FewTreatedBand",
     "Headline",
     "LookPlan",
     "PlaceboRank",
@@ -83,9 +90,14 @@ __all__ = [
     "conley",
     "conley_curve",
     "conley_cutoff",
+    "conley_taber",
     "decide",
     "driscoll_kraay",
+    "estimator_weights",
     "family_test",
+    "ferman_pinto",
+    "ferman_pinto_collapsed",
+    "few_treated_band",
     "headline",
     "holm",
     "ibragimov_muller",
