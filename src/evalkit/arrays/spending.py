@@ -9,6 +9,7 @@ Carlo: tests/reference/test_repeated_looks.py.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -67,10 +68,17 @@ def _excess(z: float, node: Floats, density: Floats, root: float, sd: float, alp
 def _carry(node: Floats, density: Floats, edge: float, sd: float, following: float) -> tuple[Floats, Floats]:
     """Nodes in (−edge, edge) with the mass of paths that are still between the boundaries, quadrature weights included."""
     count = int(max(NODES, 12 * edge / min(sd, following)))
-    at, gauss = np.polynomial.legendre.leggauss(min(count, 2_000))
-    at, gauss = edge * at, edge * gauss
+    unit, gauss = _rule(-(-min(count, 2_000) // 32) * 32)
+    at = edge * unit
     kernel = np.exp(-0.5 * ((at[:, None] - node[None, :]) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
-    return at, (kernel @ density) * gauss
+    return at, (kernel @ density) * gauss * edge
+
+
+@lru_cache(maxsize=64)
+def _rule(count: int) -> tuple[Floats, Floats]:
+    """Gauss–Legendre nodes and weights on (−1, 1)."""
+    at, gauss = np.polynomial.legendre.leggauss(count)
+    return np.asarray(at, dtype=np.float64), np.asarray(gauss, dtype=np.float64)
 
 
 def crossing(fraction: Floats, z: Floats) -> Floats:
