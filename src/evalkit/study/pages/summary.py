@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from evalkit.errors import EvalkitError
 from evalkit.present import figures
-from evalkit.present.messages import number, say
+from evalkit.present.messages import number, p_value, say
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.effect import Effect
+from evalkit.study.families import family_tests, look_of, repeated
 from evalkit.study.pages.comparison import phases_of, sentences
 from evalkit.study.pages.effect import answer_sentence, natural_mde, pivotal_name
 from evalkit.study.pages.showing import (
@@ -161,6 +163,106 @@ def figure(study: Study) -> None:
         lang=study.lang,
     )
     show(release_of(study).figure(drawing))
+
+
+def families(study: Study) -> None:
+    """Outcomes of one family share an error rate: their p-values together."""
+    lang = study.lang
+    rows: list[tuple[object, ...]] = []
+    counts: list[int | None] = []
+    least = 0.0
+    for phase in study.plan.phases:
+        tests = family_tests(study, phase)
+        if tests is None:
+            continue
+        least = max(least, tests.smallest_p)
+        for family in tests.families:
+            for name, line in family.table().iterrows():
+                rows.append(
+                    (
+                        family.name,
+                        result_label(study, str(name), phase),
+                        float(line["p_value"]),
+                        float(line["romano_wolf"]),
+                        float(line["sharpened_q"]),
+                    )
+                )
+                counts.append(firms_behind(study, str(name), study.effect(str(name), phase).n_treated))
+    if not rows:
+        show(release_of(study).text(say("study.summary.single_families", lang)))
+        return
+    tabulation = Tabulation(
+        name="families",
+        title=say("study.table.family_tests", lang),
+        columns=(
+            Column("family", say("study.summary.family", lang)),
+            Column("outcome", say("study.outcome", lang)),
+            Column("p_value", say("table.p_value", lang), "p_value"),
+            Column("romano_wolf", say("study.summary.romano_wolf", lang), "p_value"),
+            Column("sharpened_q", say("study.summary.sharpened_q", lang), "p_value"),
+        ),
+        rows=tuple(rows),
+        notes=(say("study.note.family_tests", lang, least=p_value(least)),),
+        counts=tuple(counts),
+        lang=lang,
+    )
+    show(release_of(study).table(tabulation))
+
+
+def looks(study: Study) -> None:
+    """Where evaluations are repeated: the intervals that hold over all of them."""
+    lang, planned = study.lang, study.plan.inference.looks
+    if planned is None:
+        return
+    year = look_of(study)
+    if year is None:
+        show(release_of(study).text(say("study.summary.no_look_yet", lang, first=planned.years[0])))
+        return
+    rows, counts = [], []
+    for name, phase, found in results(study):
+        if isinstance(found, EvalkitError):
+            continue
+        again = repeated(study, name, phase)
+        if again is None:
+            continue
+        row = found.natural(
+            pd.DataFrame(
+                [
+                    {
+                        "estimate": again.estimate,
+                        "conf_low": again.low,
+                        "conf_high": again.high,
+                        "std_error": np.nan,
+                    }
+                ]
+            )
+        ).iloc[0]
+        digits = digits_of({str(k): float(v) for k, v in row.items()})
+        crossed = "boundary_crossed" in again.notes
+        rows.append(
+            (
+                result_label(study, name, phase),
+                Entry(float(row["estimate"]), "number", digits, unit_of(study, name)),
+                Entry((float(row["conf_low"]), float(row["conf_high"])), "interval", digits),
+                say(f"study.summary.{'crossed' if crossed else 'not_crossed'}", lang),
+            )
+        )
+        counts.append(firms_behind(study, name, found.n_treated))
+    tabulation = Tabulation(
+        name="looks",
+        title=say("study.table.looks", lang, year=year),
+        columns=(
+            Column("outcome", say("study.outcome", lang)),
+            Column("estimate", say("study.net", lang), "number"),
+            Column("interval", say("study.summary.repeated_interval", lang), "interval"),
+            Column("boundary", say("study.summary.boundary", lang)),
+        ),
+        rows=tuple(rows),
+        notes=(say("study.note.looks", lang, years=", ".join(map(str, planned.years))),),
+        counts=tuple(counts),
+        lang=lang,
+    )
+    show(release_of(study).table(tabulation))
 
 
 def limits(study: Study) -> None:
