@@ -15,20 +15,20 @@ category, the limit of the weights there; a target that no weights reach is an e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.arrays.exponential_tilt import Tilt, exponential_tilt, least_gap
 from evalkit.balancing.result import Balancing
-from evalkit.balancing.sides import Covariate, read_sides, standardised, with_powers
+from evalkit.balancing.sides import Covariate, Told, balancing_of, read_sides, standardised, with_powers
 from evalkit.design import Design
 from evalkit.errors import DesignError, UsageError
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
 
 Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
 EDGE = 1e-12
 # a column that keeps less than this of its variance beside the others is a combination of them
 REDUNDANT = 1e-8
@@ -100,65 +100,54 @@ def entropy_balancing(
     sides = read_sides(panel, design, covariates)
     x, names, origin = with_powers(sides, moments)
     z, _, spread = standardised(x, sides)
-    notes = list(sides.notes)
     at = np.flatnonzero(sides.comparison)
-    kept, columns, told = _inside(z, at, spread, origin, panel)
-    notes += told
+    kept, columns, notes = _inside(z, at, spread, origin)
     dropped = dict(sides.dropped)
     if len(kept) < len(at):
         dropped["outside_category"] = tuple(str(u) for u in panel.units[np.setdiff1d(at, kept)])
     columns, redundant = _independent(z[kept][:, columns], columns)
     notes += ["redundant_column"] * bool(redundant)
     bound = np.inf if max_weight is None else max_weight
-    if bound * len(kept) < 1:
-        raise DesignError(
-            f"비교 단위 {len(kept)}개가 저마다 {bound:g} 까지만 지면 합이 1이 되지 않음",
-            remedy=f"max_weight 를 {1 / len(kept):.3g} 보다 크게 적을 것",
-        )
-    tilt = exponential_tilt(z[kept][:, columns], np.zeros(len(columns)), sides.base[kept], bound)
-    weights = np.zeros(len(panel.units))
-    weights[sides.treated] = sides.base[sides.treated]
-    weights[kept] = tilt.weights * weights[sides.treated].sum()
-    gap = np.abs(tilt.weights @ z[kept])
-    # columns that the others determine must agree too
-    if not tilt.found or gap[spread > 0].max(initial=0.0) > 1e-8:
-        _refuse(tilt, z[kept], spread, names, origin, bound, sides.period)
-    if max_weight is not None and (tilt.weights > bound * (1 - 1e-9)).any():
+    tilt = _tilted(z[kept], columns, spread, origin, sides.base[kept], bound, sides.period)
+    if (tilt.weights > bound * (1 - 1e-9)).any():
         notes.append("bounded")
-    return Balancing(
-        method="entropy",
-        units=panel.units,
-        weights=weights,
-        base=sides.base,
-        treated=sides.treated,
-        comparison=sides.comparison,
-        propensity=np.full(len(panel.units), np.nan),
-        names=sides.names,
-        values=sides.x,
-        base_period=sides.period,
-        converged=tilt.found,
-        gap=float(gap.max(initial=0.0)),
-        dropped=dropped,
-        notes=tuple(dict.fromkeys(notes)),
-        detail=_detail(tilt, names, columns, max_weight, moments),
-    )
-
-
-def _detail(
-    tilt: Tilt, names: tuple[str, ...], columns: NDArray[np.int64], bound: float | None, moments: int
-) -> dict[str, Any]:
-    return {
+    weights = np.where(sides.treated, sides.base, 0.0)
+    weights[kept] = tilt.weights * weights.sum()
+    detail = {
         "multipliers": tilt.multipliers,
         "columns": [names[j] for j in columns],
         "steps": tilt.steps,
-        "max_weight": bound,
+        "max_weight": max_weight,
         "moments": moments,
     }
+    told = Told("entropy", dropped, notes, detail)
+    return balancing_of(told, panel, sides, weights, z, spread)
 
 
-def _inside(
-    z: Floats, at: NDArray[np.int64], spread: Floats, origin: tuple[str, ...], panel: Panel
-) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
+def _tilted(
+    z: Floats,
+    columns: Codes,
+    spread: Floats,
+    origin: tuple[str, ...],
+    base: Floats,
+    bound: float,
+    period: int,
+) -> Tilt:
+    """The weights, or the sentence why there are none."""
+    if bound * len(z) < 1:
+        raise DesignError(
+            f"비교 단위 {len(z)}개가 저마다 {bound:g} 까지만 지면 합이 1이 되지 않음",
+            remedy=f"max_weight 를 {1 / len(z):.3g} 보다 크게 적을 것",
+        )
+    tilt = exponential_tilt(z[:, columns], np.zeros(len(columns)), base, bound)
+    # columns that the others determine must agree too
+    left = np.abs(tilt.weights @ z)[spread > 0].max(initial=0.0)
+    if not tilt.found or left > 1e-8:
+        _refuse(tilt, z, spread, origin, bound, period)
+    return tilt
+
+
+def _inside(z: Floats, at: Codes, spread: Floats, origin: tuple[str, ...]) -> tuple[Codes, Codes, list[str]]:
     """Comparison units and columns left where the target (0) lies strictly between the units' values.
 
     A target on the edge of a column leaves the units on that edge, and the column has no more to say.
@@ -211,7 +200,6 @@ def _refuse(
     tilt: Tilt,
     z: Floats,
     spread: Floats,
-    names: tuple[str, ...],
     origin: tuple[str, ...],
     bound: float,
     period: int,

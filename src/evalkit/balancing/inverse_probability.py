@@ -21,7 +21,15 @@ from numpy.typing import NDArray
 
 from evalkit.arrays.propensity import Propensity, Sample, fit_propensity, inverse_logit, odds
 from evalkit.balancing.result import Balancing
-from evalkit.balancing.sides import Covariate, Sides, read_sides, standardised, with_powers
+from evalkit.balancing.sides import (
+    Covariate,
+    Sides,
+    Told,
+    balancing_of,
+    read_sides,
+    standardised,
+    with_powers,
+)
 from evalkit.design import Design
 from evalkit.errors import DesignError, UsageError
 from evalkit.method_card import MethodCard
@@ -110,15 +118,30 @@ def inverse_probability(
     index = fitted.coef @ np.vstack([np.ones(len(z)), z[:, columns].T])
     ratio = odds(index)
     propensity = np.where(used, ratio / (1 + ratio) if calibrated else inverse_logit(index), np.nan)
+    weights, dropped = _weights(panel, sides, ratio, propensity, trim)
+    notes += ["trimmed"] * any(reason.startswith("propensity") for reason in dropped)
+    detail = {
+        "coefficients": _own_units(fitted, mean[columns], spread[columns]),
+        "columns": [names[j] for j in columns],
+        "calibrated": calibrated,
+        "trim": list(trim),
+        "moments": moments,
+    }
+    told = Told("inverse_probability", {**sides.dropped, **dropped}, notes, detail, propensity)
+    return balancing_of(told, panel, sides, weights, z, spread)
+
+
+def _weights(
+    panel: Panel, sides: Sides, ratio: Floats, propensity: Floats, trim: tuple[float, float]
+) -> tuple[Floats, dict[str, tuple[str, ...]]]:
+    """Odds weights normalised to the treated total, and who was trimmed."""
+    used = sides.treated | sides.comparison
+    low, high = trim
     with np.errstate(invalid="ignore"):
-        out_low, out_high = used & (propensity < low), used & (propensity >= high)
-    dropped = dict(sides.dropped)
-    for reason, who in (("propensity_low", out_low), ("propensity_high", out_high)):
-        if who.any():
-            dropped[reason] = tuple(str(unit) for unit in panel.units[who])
-            notes.append("trimmed")
+        out = {"propensity_low": used & (propensity < low), "propensity_high": used & (propensity >= high)}
     weights = np.where(sides.treated, sides.base, np.where(sides.comparison, sides.base * ratio, 0.0))
-    weights[out_low | out_high] = 0.0
+    for who in out.values():
+        weights[who] = 0.0
     totals = [float(weights[side].sum()) for side in (sides.treated, sides.comparison)]
     if min(totals) <= 0:
         raise DesignError(
@@ -126,30 +149,9 @@ def inverse_probability(
             remedy="trim 의 범위를 넓히거나, 공변량을 줄이거나, 비교집단을 넓힐 것",
         )
     weights[sides.comparison] *= totals[0] / totals[1]
-    w1, w0 = (np.where(side, weights, 0.0) / totals[0] for side in (sides.treated, sides.comparison))
-    return Balancing(
-        method="inverse_probability",
-        units=panel.units,
-        weights=weights,
-        base=sides.base,
-        treated=sides.treated,
-        comparison=sides.comparison,
-        propensity=propensity,
-        names=sides.names,
-        values=sides.x,
-        base_period=sides.period,
-        converged=True,
-        gap=float(np.abs((w1 - w0) @ z)[spread > 0].max(initial=0.0)),
-        dropped=dropped,
-        notes=tuple(dict.fromkeys([*sides.notes, *notes])),
-        detail={
-            "coefficients": _own_units(fitted, mean[columns], spread[columns]),
-            "columns": [names[j] for j in columns],
-            "calibrated": calibrated,
-            "trim": list(trim),
-            "moments": moments,
-        },
-    )
+    return weights, {
+        reason: tuple(str(unit) for unit in panel.units[who]) for reason, who in out.items() if who.any()
+    }
 
 
 def _usable(z: Floats, sides: Sides, spread: Floats) -> tuple[Codes, list[str]]:

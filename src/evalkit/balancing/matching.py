@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from evalkit.arrays.nearest import with_replacement, without_replacement
 from evalkit.balancing.inverse_probability import inverse_probability
 from evalkit.balancing.result import Balancing
-from evalkit.balancing.sides import Covariate, Sides, read_sides, standardised
+from evalkit.balancing.sides import Covariate, Sides, Told, balancing_of, read_sides, standardised
 from evalkit.design import Design
 from evalkit.errors import DesignError, UsageError, nearest
 from evalkit.method_card import MethodCard
@@ -69,7 +69,7 @@ def matching(
     exact: Sequence[str] = (),
     order: Order = "optimal",
 ) -> Balancing:
-    """Matches of the treated units.
+    """Matches of the treated units, nearest first.
 
     Parameters
     ----------
@@ -108,53 +108,33 @@ def matching(
     # units in order of their labels, so that ties do not depend on the order of rows
     rank = np.argsort(np.asarray(panel.units).astype(str), kind="stable")
     treated_at, found = _matched(panel, sides, place, rank, exact, neighbours, replacement, limit, order)
+    weights, unmatched = _weights(panel, sides, treated_at, found)
+    apart = np.linalg.norm(place[treated_at][:, None, :] - place[np.maximum(found, 0)], axis=2)
+    z, _, spread = standardised(sides.x, sides)
+    detail = {
+        "matches": found,
+        "treated_at": treated_at,
+        "distances": np.where(found >= 0, apart, np.nan),
+        "neighbours": neighbours,
+        "caliper": caliper,
+        "on": on,
+        "replacement": replacement,
+        "exact": list(exact),
+    }
+    dropped = {**sides.dropped, **({"unmatched": unmatched} if unmatched else {})}
+    told = Told("matching", dropped, (), detail, propensity)
+    return balancing_of(told, panel, sides, weights, z, spread)
+
+
+def _weights(panel: Panel, sides: Sides, treated_at: Codes, found: Codes) -> tuple[Floats, tuple[str, ...]]:
+    """Base weights of matched treated units, shared out over their matches; and who has no match."""
     gained = (found >= 0).sum(axis=1)
-    if not gained.any():
-        raise DesignError(
-            f"지원받은 단위 {len(treated_at)}개 가운데 짝을 찾은 단위가 없음",
-            where=tuple(f"{name} 일치" for name in exact),
-            remedy="caliper 를 넓히거나 exact 를 줄이거나, 모든 단위를 쓰는 entropy_balancing 을 쓸 것",
-        )
-    weights = np.zeros(len(panel.units))
     has = gained > 0
+    weights = np.zeros(len(panel.units))
     weights[treated_at[has]] = sides.base[treated_at[has]]
     share = np.where(found >= 0, (sides.base[treated_at] / np.maximum(gained, 1))[:, None], 0.0)
     np.add.at(weights, found[found >= 0], share[found >= 0])
-    dropped = dict(sides.dropped)
-    if not has.all():
-        dropped["unmatched"] = tuple(str(unit) for unit in panel.units[treated_at[~has]])
-    apart = place[treated_at][:, None, :] - place[np.maximum(found, 0)]
-    z, _, spread = standardised(sides.x, sides)
-    w1, w0 = (
-        np.where(side, weights, 0.0) / weights[sides.treated].sum()
-        for side in (sides.treated, sides.comparison)
-    )
-    return Balancing(
-        method="matching",
-        units=panel.units,
-        weights=weights,
-        base=sides.base,
-        treated=sides.treated,
-        comparison=sides.comparison,
-        propensity=propensity,
-        names=sides.names,
-        values=sides.x,
-        base_period=sides.period,
-        converged=True,
-        gap=float(np.abs((w1 - w0) @ z)[spread > 0].max(initial=0.0)),
-        dropped=dropped,
-        notes=sides.notes,
-        detail={
-            "matches": found,
-            "treated_at": treated_at,
-            "distances": np.where(found >= 0, np.linalg.norm(apart, axis=2), np.nan),
-            "neighbours": neighbours,
-            "caliper": caliper,
-            "on": on,
-            "replacement": replacement,
-            "exact": list(exact),
-        },
-    )
+    return weights, tuple(str(unit) for unit in panel.units[treated_at[~has]])
 
 
 def _check(on: str, neighbours: int, caliper: float | None, order: str) -> None:
@@ -228,6 +208,12 @@ def _matched(
             got = np.full((len(own), neighbours), -1, dtype=np.int64)
             got[at] = without_replacement(a[at], b, neighbours, limit, optimal=order == "optimal")
         found[own] = np.where(got >= 0, pool[got] if len(pool) else -1, -1)
+    if not (found >= 0).any():
+        raise DesignError(
+            f"지원받은 단위 {len(treated_at)}개 가운데 짝을 찾은 단위가 없음",
+            where=tuple(f"{name} 일치" for name in exact),
+            remedy="caliper 를 넓히거나 exact 를 줄이거나, 모든 단위를 쓰는 entropy_balancing 을 쓸 것",
+        )
     return treated_at, found
 
 

@@ -32,8 +32,8 @@ class Balancing:
     propensity : fitted probability of treatment, NaN where the method has none  # (N,)
     names : columns that were balanced; values : their numbers, 0 for units that do not take part  # (K,), (N, K)
     base_period : the period in which varying covariates were read
-    converged : whether the numbers are a solution (a method that finds none raises instead)
     gap : largest remaining difference of a column's mean, in standard deviations over all units
+    converged : whether the numbers are a solution (a method that finds none raises instead)
     dropped : reason -> labels: missing_covariates, not_at_risk, no_weight, outside_category, propensity_low,
         propensity_high, unmatched
     notes : codes: outcome_matched, bounded, trimmed, category_without_treated, constant_column, redundant_column
@@ -50,8 +50,8 @@ class Balancing:
     names: tuple[str, ...]
     values: Floats
     base_period: int
-    converged: bool
     gap: float
+    converged: bool = True
     dropped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     detail: Mapping[str, Any] = field(default_factory=dict)

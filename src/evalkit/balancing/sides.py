@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evalkit.balancing.result import Balancing
 from evalkit.design import Design
 from evalkit.errors import DataError, DesignError, RefusalError, UsageError, nearest
 from evalkit.panel import Panel
@@ -106,21 +108,7 @@ def read_sides(panel: Panel, design: Design, covariates: Sequence[Covariate] | N
         )
     dates = adoption_dates(panel, design)
     period, first = base_period(panel, design, dates)
-    columns: list[Floats] = []
-    names: list[str] = []
-    origin: list[str] = []
-    for one in wanted:
-        for name, values in _columns(panel, design, one, period, first):
-            if np.isinf(values).any():
-                at = int(np.argmax(np.isinf(values)))
-                raise DataError(
-                    f"공변량 {name} 에 무한대가 있음",
-                    where=(f"단위 {panel.units[at]}",),
-                    remedy="변환을 바꾸거나 빈 값으로 둘 것",
-                )
-            columns.append(values)
-            names.append(name)
-            origin.append(one if isinstance(one, str) else one[0])
+    columns, names, origin = _read(panel, design, wanted, period, first)
     x = np.column_stack(columns)
     base = _weights(panel, design, period)
     treated = np.isfinite(dates)
@@ -161,6 +149,27 @@ def read_sides(panel: Panel, design: Design, covariates: Sequence[Covariate] | N
         dropped,
         notes,
     )
+
+
+def _read(
+    panel: Panel, design: Design, wanted: tuple[Covariate, ...], period: int, first: int
+) -> tuple[list[Floats], list[str], list[str]]:
+    columns: list[Floats] = []
+    names: list[str] = []
+    origin: list[str] = []
+    for one in wanted:
+        for name, values in _columns(panel, design, one, period, first):
+            if np.isinf(values).any():
+                at = int(np.argmax(np.isinf(values)))
+                raise DataError(
+                    f"공변량 {name} 에 무한대가 있음",
+                    where=(f"단위 {panel.units[at]}",),
+                    remedy="변환을 바꾸거나 빈 값으로 둘 것",
+                )
+            columns.append(values)
+            names.append(name)
+            origin.append(one if isinstance(one, str) else one[0])
+    return columns, names, origin
 
 
 def _leave(dropped: dict[str, tuple[str, ...]], reason: str, panel: Panel, who: Bools) -> None:
@@ -260,3 +269,39 @@ def standardised(x: Floats, sides: Sides) -> tuple[Floats, Floats, Floats]:
     spread = np.where(spread > 1e-12 * np.maximum(1.0, np.abs(mean)), spread, 0.0)
     safe = np.where(spread > 0, spread, 1.0)
     return (x - mean) / safe, mean, spread
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a method says of its weights: the fields of `Balancing` of the same names."""
+
+    method: str
+    dropped: Mapping[str, tuple[str, ...]]
+    notes: Sequence[str]
+    detail: Mapping[str, Any]
+    propensity: Floats | None = None
+
+
+def balancing_of(
+    told: Told, panel: Panel, sides: Sides, weights: Floats, z: Floats, spread: Floats
+) -> Balancing:
+    """The result, with the largest difference that the weights leave in the columns z (those with spread > 0)."""
+    w1, w0 = (
+        np.where(side, weights, 0.0) / weights[side].sum() for side in (sides.treated, sides.comparison)
+    )
+    return Balancing(
+        method=told.method,
+        units=panel.units,
+        weights=weights,
+        base=sides.base,
+        treated=sides.treated,
+        comparison=sides.comparison,
+        propensity=np.full(len(weights), np.nan) if told.propensity is None else told.propensity,
+        names=sides.names,
+        values=sides.x,
+        base_period=sides.period,
+        gap=float(np.abs((w1 - w0) @ z)[spread > 0].max(initial=0.0)),
+        dropped=told.dropped,
+        notes=tuple(dict.fromkeys([*sides.notes, *told.notes])),
+        detail=told.detail,
+    )
