@@ -16,6 +16,7 @@ from evalkit.inference.choice import DECISIONS
 from evalkit.ingest import SPECS
 from evalkit.present.messages import FOLDER, placeholders, read_messages
 from evalkit.report.markdown import translate_markdown
+from evalkit.study.pages import effect
 from evalkit.study.pages.audit_samples import LIMITS
 from evalkit.study.plan import load_plan
 from evalkit.study.programme_files import INDICATORS
@@ -215,7 +216,7 @@ VERDICTS = {"pass", "warn", "fail", "unknown"}
 GRADES = {rule.code for rule in RULES} | {"selected_support_cap", "description_only"}
 GRADES |= {f"starts_{name}" for name in STARTS if name != "description"}
 FLOW = (constants("study/sample.py", "drop", 1) | constants("study/sample.py", "FlowStep", 0)) - {"excluded"}
-PIVOTAL = {"few_clusters", "pre_trends", "leave_one_out", "balance", "precision", "unobserved"}
+PIVOTAL = {*effect.PIVOTAL, "precision", "unobserved"}
 
 # pattern of a key with holes -> what may stand in the hole; a new family fails here until it is listed
 FAMILIES: dict[str, set[str]] = {
@@ -226,6 +227,7 @@ FAMILIES: dict[str, set[str]] = {
     "study.flow.*": FLOW,
     "study.grade.*": GRADES,
     "study.verdict.*": VERDICTS,
+    "study.sensitivity.*": reasons_of("sensitivity"),
     "study.attrition.*": reasons_of("attrition"),
     "study.spillovers.*": {"ring_left_out", "not_shown"},
     "study.check.*": {"balance", *EXPECTED},

@@ -94,6 +94,17 @@ class Effect:
         """Comparison units of the sample."""
         return int(self.sample.comparison.sum())
 
+    def check(self, name: str) -> Check:
+        """The check of that name."""
+        return next(check for check in self.checks if check.name == name)
+
+    @property
+    def breakdown(self) -> float:
+        """M̄: how many times the largest deviation before support the trends may differ after it until the effect is not
+        told apart from zero; NaN where it is not told apart to begin with, or cannot be computed."""
+        found = self.check("sensitivity")
+        return float("nan") if found.verdict == "unknown" or found.statistic is None else found.statistic
+
     def row(self, level: float) -> dict[str, float]:
         """The headline row in the natural unit; interval and p-value are missing where the rule allows none."""
         led = pd.DataFrame([self.headline.first(level)])
@@ -164,7 +175,7 @@ def estimate_effect(plan: Plan, panel: Panel, outcome: str, phase: int) -> Effec
     effect_size = float(average.values[0])
     table = _balance_table(sample)
     checks = (
-        *effect_checks(plan, sample, event, average, counts, lead, horizon=max(times)),
+        *effect_checks(plan, sample, event, average, counts, lead, times=times),
         balance(table),
     )
     paths = _paths(sample)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from evalkit.checks.attrition import attrition
 from evalkit.checks.check import Check, Verdict
 from evalkit.checks.influence import leave_one_out
 from evalkit.checks.pre_trends import pre_trends
+from evalkit.checks.sensitivity import sensitivity_check
+from evalkit.errors import EvalkitError
 from evalkit.estimate import Estimate
 from evalkit.inference import ClusterCounts, Headline
 from evalkit.study.firms import RING_KM
@@ -24,14 +28,14 @@ def effect_checks(
     counts: ClusterCounts,
     lead: Headline,
     *,
-    horizon: int,
+    times: tuple[int, ...],
 ) -> tuple[Check, ...]:
     """Every check that reads one effect, in the order in which a reader asks.
 
     Parameters
     ----------
     event, average : with the covariance that leads
-    horizon : last event time of the average
+    times : event times of the average
     """
     level = plan.inference.level
     effect = float(average.values[0])
@@ -39,9 +43,23 @@ def effect_checks(
         pre_trends(event, effect=effect, level=level),
         leave_one_out(average, level=level),
         few_clusters(counts, lead),
-        attrition(sample.panel, sample.design, horizon=horizon),
+        trend_sensitivity(event, times, level=level),
+        attrition(sample.panel, sample.design, horizon=max(times)),
         spillovers(plan),
     )
+
+
+def trend_sensitivity(event: Estimate, times: tuple[int, ...], *, level: float) -> Check:
+    """How far trends may differ after support, in multiples of what is seen before, until the effect is lost.
+
+    The target is the average that the page prints. An effect that is not told apart from zero has nothing to lose: the
+    verdict is "unknown" then.
+    """
+    try:
+        found = sensitivity_check(event, target=dict.fromkeys(times, 1 / len(times)), level=level)
+    except EvalkitError as error:
+        return Check("sensitivity", "unknown", "not_computable", detail={"problem": error.sentence()})
+    return replace(found, verdict="unknown") if found.reason == "null_not_excluded" else found
 
 
 def few_clusters(counts: ClusterCounts, lead: Headline) -> Check:

@@ -65,6 +65,11 @@ __all__ = [
 ]
 
 
+# checks in the order in which one of them would change a conclusion; a caution of some is no more than that
+PIVOTAL = ("few_clusters", "pre_trends", "sensitivity", "attrition", "leave_one_out", "balance")
+ONLY_WHEN_FAILED = ("balance", "few_clusters", "sensitivity")
+
+
 def opening(study: Study, effect: Effect) -> None:
     """Which question this page answers."""
     lang = study.lang
@@ -220,8 +225,8 @@ def pivotal_name(study: Study, effect: Effect) -> str:
     """The worst check, in order of weight; precision where the interval includes zero; else what was not observed."""
     found = {check.name: check.verdict for check in effect.checks}
     for verdict in ("fail", "warn"):
-        for name in ("few_clusters", "pre_trends", "leave_one_out", "balance"):
-            if found.get(name) == verdict and (verdict, name) != ("warn", "balance"):
+        for name in PIVOTAL:
+            if found.get(name) == verdict and not (verdict == "warn" and name in ONLY_WHEN_FAILED):
                 return name
     row = effect.row(study.plan.inference.level)
     if row["conf_low"] <= 0 <= row["conf_high"]:

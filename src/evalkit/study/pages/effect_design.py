@@ -254,9 +254,19 @@ def check_sentence(study: Study, effect: Effect, name: str) -> str:
             for side in ("treated", "comparison")
         }
         return say(f"study.attrition.{check.reason}", lang, **shares)
+    if name == "sensitivity":
+        if check.reason == "not_computable":
+            return say("study.sensitivity.not_computable", lang, problem=check.detail.get("problem", ""))
+        value = check.statistic or 0.0
+        return say(f"study.sensitivity.{check.reason}", lang, breakdown=multiple(value))
     if name == "spillovers":
         return say(f"study.spillovers.{check.reason}", lang, km=number(check.detail.get("km", 0.0)))
     return say(f"study.{name}.{check.reason}", lang)
+
+
+def multiple(value: float) -> str:
+    """A breakdown value in words: one digit, and no more than ten."""
+    return number(value, 1) if value <= 10 else f"{number(10.0)}+"
 
 
 def covered_name(check: Check) -> str:

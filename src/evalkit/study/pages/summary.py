@@ -68,7 +68,7 @@ def table(study: Study) -> None:
     for name, phase, found in results(study):
         label = result_label(study, name, phase)
         if isinstance(found, EvalkitError):
-            rows.append((label, None, None, None, None, None, None, None, found.problem))
+            rows.append((label, *[None] * 8, found.problem))
             counts.append(None)
             continue
         if found.description:
@@ -84,6 +84,7 @@ def table(study: Study) -> None:
         Column("comparison", say("study.summary.comparison", lang), "integer"),
         Column("mde", say("study.mde", lang), "number"),
         Column("grade", say("study.grade", lang)),
+        Column("breakdown", say("study.breakdown", lang), "number"),
         Column("pivotal", say("study.pivotal", lang)),
     )
     # a plan without totals has no column of dashes
@@ -93,6 +94,7 @@ def table(study: Study) -> None:
         *([say("study.note.totals", lang)] if any(row[3] for row in rows) else []),
         say("study.note.units", lang),
         say("study.note.grade", lang),
+        say("study.note.breakdown", lang),
         say("study.note.labels", lang),
     ]
     if marks:
@@ -129,10 +131,18 @@ def _row(study: Study, label: str, found: Effect) -> tuple[object, ...]:
         found.n_comparison,
         None if found.description else Entry(natural_mde(found), "number", digits),
         "–" if found.description else str(found.grade.points),
+        None if found.description else breakdown_entry(found.breakdown),
         say("study.summary.descriptive", lang)
         if found.description
         else say(f"study.pivot.{pivotal_name(study, found)}", lang),
     )
+
+
+def breakdown_entry(value: float) -> Entry | str | None:
+    """The breakdown value with one digit; larger than ten is written so."""
+    if np.isnan(value):
+        return None
+    return Entry(value, "number", 1) if value <= 10 else "10+"
 
 
 def figure(study: Study) -> None:
