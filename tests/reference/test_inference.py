@@ -38,8 +38,8 @@ TOLERANCE = 1e-9
 CARRIED: dict[str, Any] = json.loads((HERE / "two_way_S1.json").read_text(encoding="utf-8"))["clubsandwich"]
 
 NOT_COVERED = {
-    "S1-pooled": "no unit effects: not a two-way regression",
-    "CR1S": "K counts all dummies; the menu of test_two_way.py holds the same factor through k_fixef='full'",
+    "S1-pooled": "no unit effects: tests/reference/test_cluster_covariances.py",
+    "CR1S": "Stata's convention: tests/reference/test_cluster_covariances.py",
 }
 COVERED = {
     "S1-twfe-lm-region-CR0",

@@ -30,14 +30,14 @@ CARRIED: dict[str, Any] = json.loads((HERE / "two_way_S1.json").read_text(encodi
 
 # Every case on S1 is either tested below or listed here with the reason: nothing is passed over in silence.
 NOT_COVERED = {
-    "hetero": "no heteroskedasticity-robust covariance without clusters: a panel of units is clustered",
+    "hetero": "tests/reference/test_cluster_covariances.py (row_robust, for contrast)",
     "HC2": "as hetero",
     "HC3": "as hetero",
     "NW": "tests/reference/test_spatial.py, as the panel form of conley without neighbours",
     "DK": "tests/reference/test_spatial.py (driscoll_kraay, refused below twenty periods)",
     "conley": "tests/reference/test_spatial.py (conley)",
     "unit-slopes": "unit-specific trends are not offered: they absorb dynamic effects",
-    "pooled": "no unit effects: not a two-way regression",
+    "pooled": "no unit effects: tests/reference/test_cluster_covariances.py; with conley, tests/reference/test_spatial.py",
 }
 SSC = {
     "K.adj": "k_adj",

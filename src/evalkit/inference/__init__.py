@@ -27,6 +27,7 @@ from evalkit.inference.few_treated import ferman_pinto
 from evalkit.inference.few_treated_band import FewTreatedBand, few_treated_band
 from evalkit.inference.few_treated_classic import conley_taber, ferman_pinto_collapsed
 from evalkit.inference.headline import Headline, headline, wider
+from evalkit.inference.heteroskedastic import row_robust
 from evalkit.inference.independent_effects import ibragimov_muller, sign_changes
 from evalkit.inference.jackknife import cluster_jackknife
 from evalkit.inference.joint import WaldTest, wald
@@ -113,6 +114,7 @@ __all__ = [
     "reassignments",
     "repeated_interval",
     "romano_wolf",
+    "row_robust",
     "score_bootstrap",
     "sharpened_q",
     "sign_changes",

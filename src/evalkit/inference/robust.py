@@ -188,19 +188,23 @@ def _two_way(est: Estimate, ssc: SmallSample) -> Estimate:
 
 
 def positive(covariance: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:
-    """The covariance with negative eigenvalues of its correlation matrix set to 0, and whether there were any.
+    """The covariance made positive semidefinite with its variances as they are, and whether anything was changed.
 
     A sum and difference of sandwiches need not be positive semidefinite (Cameron, Gelbach & Miller 2011, section 2.3). A
-    variance that is not positive itself counts as 0 and is reported so.
+    term whose own variance is negative has none (NaN). Of the others negative eigenvalues of the correlation matrix become 0 and
+    its diagonal 1 again: standard errors are those of the formula, whatever the units of the regressors, and only the
+    correlations move (fixest repairs the covariance itself, which moves the standard errors of all terms).
     """
-    known = np.flatnonzero(np.isfinite(covariance.diagonal()))
-    block = covariance[np.ix_(known, known)]
-    size = np.sqrt(np.abs(block.diagonal()))
-    size = np.where(size > 0, size, 1.0)
-    values, vectors = np.linalg.eigh(block / size[:, None] / size[None, :])
-    if not (values < -1e-10 * max(float(np.abs(values).max(initial=0.0)), 1e-300)).any():
-        return covariance, False
-    fixed = (vectors * np.maximum(values, 0.0)) @ vectors.T * size[:, None] * size[None, :]
     out = covariance.copy()
-    out[np.ix_(known, known)] = fixed
-    return out, True
+    with np.errstate(invalid="ignore"):
+        gone = covariance.diagonal() < 0
+    out[gone, :] = out[:, gone] = np.nan
+    known = np.flatnonzero(out.diagonal() > 0)
+    size = np.sqrt(out.diagonal()[known])
+    values, vectors = np.linalg.eigh(out[np.ix_(known, known)] / size[:, None] / size[None, :])
+    negative = bool((values < -1e-10).any())
+    if negative:
+        fixed = (vectors * np.maximum(values, 0.0)) @ vectors.T
+        size = size / np.sqrt(fixed.diagonal())
+        out[np.ix_(known, known)] = fixed * size[:, None] * size[None, :]
+    return out, negative or bool(gone.any())

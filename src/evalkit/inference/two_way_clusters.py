@@ -1,8 +1,8 @@
 """Two-way clustering: the estimate's clusters and a second grouping of its units, such as province and industry.
 
 V = V₁ + V₂ − V₁₂ (Cameron, Gelbach & Miller 2011) from the influence functions, whatever the method: units of the same first or
-the same second cluster may be correlated. It need not be positive semidefinite; negative eigenvalues are set to 0 and
-``detail["eigenvalues_clipped"]`` says so. Clusters and periods are ``cluster_robust(est, "CV1-period")``: periods are no
+the same second cluster may be correlated. It need not be positive semidefinite: correlations are then drawn in until
+it is, a term whose own variance is negative has none (NaN), and ``detail["eigenvalues_clipped"]`` says so. Clusters and periods are ``cluster_robust(est, "CV1-period")``: periods are no
 grouping of units.
 
 Small-sample factors and degrees of freedom as fixest: one factor of the smaller number of clusters, t(min G − 1). K counts
