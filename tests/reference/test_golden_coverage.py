@@ -10,9 +10,6 @@ HERE = Path(__file__).resolve().parent
 NOT_A_METHOD_OF_THE_KIT = {
     "fect_gsynth_turnout": "matrix completion and interactive effects: most Korean series are too short (T_pre >= 8)",
     "staggered_mpdta": "efficient only where the timing is as good as random, which no programme of ours is",
-    "honestdid_BC": "sensitivity analysis is not an estimator: not in the kit yet",
-    "honestdid_medicaid": "sensitivity analysis is not an estimator: not in the kit yet",
-    "honestdid_mpdta_cs": "sensitivity analysis is not an estimator: not in the kit yet",
 }
 
 
