@@ -169,6 +169,10 @@ def simulated_power(
     simulations : drawn; all windows × assignments are taken where they are no more
     permutations : "RI-t": assignments drawn where there are more than 5,000
 
+    Returns
+    -------
+    PowerCurve
+
     Raises
     ------
     RefusalError : the panel holds outcomes from adoption on
@@ -185,8 +189,7 @@ def simulated_power(
     """
     _check(kind, dose, level, target, simulations)
     _check_rule(fit, decide)
-    asked = Asked(after, before, kind, dose, strata, simulations, seed)
-    setting = setting_of(panel, design, asked)
+    setting = setting_of(panel, design, Asked(after, before, kind, dose, strata, simulations, seed))
     sizes = _sizes(effects, panel, design, setting, level, target)
     notes, failed = list(setting.notes), 0
     if fit is None:
@@ -198,8 +201,11 @@ def simulated_power(
         trials = panel_decisions(design, setting, fit, decide, sizes, level)
         rejected, estimates, failed = trials.rejected, trials.estimates, trials.failed
         notes += ["refitted"] * trials.refitted + ["failures"] * (failed > 0)
-    name = decide if isinstance(decide, str) else str(getattr(decide, "__name__", "rule"))
-    return _curve(setting, sizes, rejected, estimates, name, level, target, seed, failed, notes)
+    return _curve(setting, sizes, rejected, estimates, _name(decide), level, target, seed, failed, notes)
+
+
+def _name(decide: Decide | Rule) -> str:
+    return decide if isinstance(decide, str) else str(getattr(decide, "__name__", "rule"))
 
 
 def _check_rule(fit: Fit | None, decide: Decide | Rule) -> None:
