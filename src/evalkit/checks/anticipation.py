@@ -3,7 +3,7 @@
 For each number of periods a: the effect with the base moved before them (``design.anticipation = a``), its change from the
 estimate with the fewest, and the effect in the a periods themselves: adoption moved a periods earlier on the data before
 the true adoption (Callaway & Sant'Anna 2021, section 2: limited anticipation; Malani & Reif 2015). With one base period the
-change is the announcement effect in the last period before adoption, the sign turned round.
+change is the announcement effect in the last period before adoption.
 
 Checked against long differences written out by hand on panels with a known announcement effect:
 tests/reference/test_placebo.py.
