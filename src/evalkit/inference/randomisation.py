@@ -130,7 +130,7 @@ def randomisation_test(
     ...               {"adoption": np.array([2, np.inf, np.inf, np.inf])})
     >>> out = randomisation_test(panel, Design("y"), statistic="coefficient")
     >>> round(out.estimate, 12), out.p_value, out.smallest_p, out.notes
-    (2.0, 0.25, 0.25, ('no_rejection_possible', 'unbounded_interval'))
+    (2.0, 0.5, 0.25, ('no_rejection_possible', 'unbounded_interval'))
     """
     check_level(level, null)
     _check_statistic(statistic)

@@ -27,7 +27,7 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import ndtr
 
@@ -166,30 +166,9 @@ def single_treated_cluster(
     UsageError : side, ratio or level
     """
     check_level(level, null)
-    if side not in ("greater", "less", "two"):
-        raise UsageError(f"검정 방향 {side!r} 은(는) 없음", remedy="greater, less 또는 two 로 적을 것")
-    if not (math.isfinite(ratio) and 0 < ratio <= LARGEST_RATIO):
-        raise UsageError(
-            f"변동성 비 ratio={ratio!r} 은(는) 0 보다 크고 {LARGEST_RATIO:g} 이하인 수가 아님",
-            remedy="2.0 처럼 적을 것",
-        )
-    x = np.asarray(comparison, dtype=np.float64).ravel()
-    if len(x) < LEAST:
-        raise DesignError(
-            f"비교 군집이 {len(x)}개라 처치 군집의 변화를 견줄 수 없음",
-            remedy="비교 군집을 둘 이상 두거나 더 잘게 나뉜 군집을 쓸 것",
-        )
-    if not (np.isfinite(x).all() and math.isfinite(effect)):
-        raise DataError(
-            "처치 군집이나 비교 군집의 변화에 유한하지 않은 값이 있음",
-            remedy="전후가 모두 관측된 군집만 쓸 것",
-        )
+    x = _checked(effect, comparison, side, ratio)
     gap = float(effect) - float(x.mean())
     above, below = float(x.max() - x.mean()), float(x.mean() - x.min())
-    if not above > 0:
-        raise DesignError(
-            "비교 군집의 변화가 모두 같아 흩어짐을 알 수 없음", remedy="군집마다 따로 잰 변화인지 확인할 것"
-        )
     q, alpha = len(x), (1.0 - level) * (0.5 if side == "two" else 1.0)
     weight = rearrangement_weight(q, ratio=ratio, alpha=alpha)
     known = not math.isnan(weight) and weight < 1.0
@@ -213,6 +192,32 @@ def single_treated_cluster(
         notes=() if known else ("no_rejection_possible",),
         detail={"weight": weight, "largest_ratio": _largest_ratio(q, used, alpha), "side": side},
     )
+
+
+def _checked(effect: float, comparison: ArrayLike, side: str, ratio: float) -> NDArray[np.float64]:
+    if side not in ("greater", "less", "two"):
+        raise UsageError(f"검정 방향 {side!r} 은(는) 없음", remedy="greater, less 또는 two 로 적을 것")
+    if not (math.isfinite(ratio) and 0 < ratio <= LARGEST_RATIO):
+        raise UsageError(
+            f"변동성 비 ratio={ratio!r} 은(는) 0 보다 크고 {LARGEST_RATIO:g} 이하인 수가 아님",
+            remedy="2.0 처럼 적을 것",
+        )
+    x = np.asarray(comparison, dtype=np.float64).ravel()
+    if len(x) < LEAST:
+        raise DesignError(
+            f"비교 군집이 {len(x)}개라 처치 군집의 변화를 견줄 수 없음",
+            remedy="비교 군집을 둘 이상 두거나 더 잘게 나뉜 군집을 쓸 것",
+        )
+    if not (np.isfinite(x).all() and math.isfinite(effect)):
+        raise DataError(
+            "처치 군집이나 비교 군집의 변화에 유한하지 않은 값이 있음",
+            remedy="전후가 모두 관측된 군집만 쓸 것",
+        )
+    if not x.max() > x.min():
+        raise DesignError(
+            "비교 군집의 변화가 모두 같아 흩어짐을 알 수 없음", remedy="군집마다 따로 잰 변화인지 확인할 것"
+        )
+    return x
 
 
 def _room(gap: float, spread: float) -> float:
