@@ -26,6 +26,8 @@ from evalkit.inference.refit import Fit, only_term
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
 
+__all__ = ["Placebo", "negative_control_exposures", "negative_control_outcomes"]
+
 CARDS = (
     MethodCard(
         function="negative_control_outcomes",

@@ -28,6 +28,8 @@ from evalkit.inference.refit import Fit, only_term
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
 
+__all__ = ["Placebo", "placebo_in_industry", "placebo_in_time"]
+
 Floats = NDArray[np.float64]
 
 CARDS = (
