@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from evalkit.checks.attrition import attrition
 from evalkit.checks.check import Check, Verdict
+from evalkit.checks.event_window import event_window, fewer_periods
 from evalkit.checks.influence import leave_one_out
 from evalkit.checks.pre_trends import pre_trends
 from evalkit.checks.sensitivity import sensitivity_check
@@ -49,17 +50,70 @@ def effect_checks(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The part of an event study that a sensitivity analysis reads, in bins of `width` periods.
+
+    event : terms before the base and after it, each with a variance; before, after : how many
+    target : weight of each event time of `event` in the average that the page prints
+    reduced : whether periods before were left out, or periods were averaged, because the clusters carry no more
+    """
+
+    event: Estimate
+    before: int
+    after: int
+    width: int
+    target: dict[int, float]
+    reduced: bool
+
+
+def sensitivity_window(event: Estimate, times: tuple[int, ...]) -> Window:
+    """As much of the event study as the number of clusters carries, the whole average in it.
+
+    First all periods before and those of the average; then at most three before; then averages of two, three and four
+    neighbouring periods, whole ones only: with 14 clusters a covariance of many coefficients is starved.
+
+    Raises
+    ------
+    DesignError : no such part carries the analysis; the sentence is that of the first
+    """
+    first: EvalkitError | None = None
+    last, span = max(times) + 1, -int(min(event.terms.get_level_values("event_time")))
+    for before, width in ((span, 1), (3, 1), (3, 2), (3, 3), (3, 4)):
+        try:
+            part = fewer_periods(event, before=before, after=max(last // width, 1), width=width)
+            window = event_window(part)
+        except EvalkitError as error:
+            first = first or error
+            continue
+        post = [int(t) for t in part.terms.get_level_values("event_time") if int(t) >= 0]
+        wanted = [t for t in post if width > 1 or t in times]
+        return Window(
+            part,
+            window.before,
+            len(post),
+            width,
+            dict.fromkeys(wanted, 1 / len(wanted)),
+            before != span or width > 1,
+        )
+    assert first is not None
+    raise first
+
+
 def trend_sensitivity(event: Estimate, times: tuple[int, ...], *, level: float) -> Check:
     """How far trends may differ after support, in multiples of what is seen before, until the effect is lost.
 
     The target is the average that the page prints. An effect that is not told apart from zero has nothing to lose: the
-    verdict is "unknown" then.
+    verdict is "unknown" then. ``detail`` says which part of the event study was read: before, after, width, reduced.
     """
     try:
-        found = sensitivity_check(event, target=dict.fromkeys(times, 1 / len(times)), level=level)
+        window = sensitivity_window(event, times)
+        found = sensitivity_check(window.event, target=window.target, level=level)
     except EvalkitError as error:
         return Check("sensitivity", "unknown", "not_computable", detail={"problem": error.sentence()})
-    return replace(found, verdict="unknown") if found.reason == "null_not_excluded" else found
+    read = {name: getattr(window, name) for name in ("before", "after", "width", "reduced")}
+    verdict = "unknown" if found.reason == "null_not_excluded" else found.verdict
+    return replace(found, verdict=verdict, detail={**found.detail, **read})
 
 
 def few_clusters(counts: ClusterCounts, lead: Headline) -> Check:

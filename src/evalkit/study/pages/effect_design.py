@@ -258,7 +258,9 @@ def check_sentence(study: Study, effect: Effect, name: str) -> str:
         if check.reason == "not_computable":
             return say("study.sensitivity.not_computable", lang, problem=check.detail.get("problem", ""))
         value = check.statistic or 0.0
-        return say(f"study.sensitivity.{check.reason}", lang, breakdown=multiple(value))
+        told = say(f"study.sensitivity.{check.reason}", lang, breakdown=multiple(value))
+        read = {name: check.detail.get(name, 0) for name in ("before", "after", "width")}
+        return f"{told} {say('study.note.window', lang, **read)}" if check.detail.get("reduced") else told
     if name == "spillovers":
         return say(f"study.spillovers.{check.reason}", lang, km=number(check.detail.get("km", 0.0)))
     return say(f"study.{name}.{check.reason}", lang)
