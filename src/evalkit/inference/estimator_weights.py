@@ -309,9 +309,11 @@ def _group_time(panel: Panel, design: Design, est: Estimate, adoption: Floats, m
         return _cells(panel, design, dates, totals, cells)[:, at] * share[:, None]
     if label != "event_study":
         return None
+    # with a varying base the first period has no cell
+    seen = panel.periods if design.base == "universal" else panel.periods[1:]
     rows = []
     for e in est.terms.get_level_values(0):
-        chosen = [g for g in cohorts if g + e in panel.periods]
+        chosen = [g for g in cohorts if g + e in seen]
         shares = np.array([totals[dates == g].sum() for g in chosen])
         pairs = np.array([(g, g + e) for g in chosen], dtype=np.int64)
         rows.append(np.tensordot(shares / shares.sum(), _cells(panel, design, dates, totals, pairs), axes=1))
