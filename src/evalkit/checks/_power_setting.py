@@ -190,7 +190,7 @@ def _unit_effect(kind: Kind, mean: float, doses: Floats, weight: Floats) -> floa
     unit = mean if kind == "multiplicative" else float(doses @ weight / weight.sum())
     if not np.isfinite(unit) or unit == 0:
         raise DesignError(
-            f"지원받을 단위의 평균 {'결과' if kind == 'multiplicative' else '용량'}이 {unit:g} 이라 효과의 크기를 나타낼 수 없음",
+            f"지원받을 단위의 평균 {'결과가' if kind == 'multiplicative' else '용량이'} {unit:g} 이라 효과의 크기를 나타낼 수 없음",
             remedy='kind="additive" 로 둘 것',
         )
     return unit
