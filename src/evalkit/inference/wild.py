@@ -57,7 +57,7 @@ CARDS = (
         reference="Cameron, Gelbach & Miller (2008); MacKinnon, Nielsen & Webb (2023)",
         oracle=(
             "R fwildclusterboot 0.14.3: tests/reference/test_wild_bootstrap.py",
-            "행을 직접 다시 뽑은 회귀: tests/properties/test_wild_bootstrap_properties.py",
+            "행을 직접 다시 뽑은 회귀: tests/reference/test_wild_bootstrap.py",
         ),
         differs="표본 자신과 같은 부호 배열도 센다: fwildclusterboot 의 p값은 0이 될 수 있으나 여기서는 2^(1−G) 이상이다.",
         refuses="군집별 적률이 없는 추정(집단·시점별 효과 등): 군집 잭나이프나 score_bootstrap 을 쓴다.",

@@ -44,7 +44,7 @@ CARDS = (
         assumptions=("군집 사이에는 오차가 서로 무관하다.", "검정하는 항의 수가 군집 수보다 훨씬 적다."),
         returns="WildJoint (통계량과 p값)",
         reference="Roodman, MacKinnon, Nielsen & Webb (2019)",
-        oracle=("행을 직접 다시 뽑은 회귀: tests/properties/test_wild_bootstrap_properties.py (wild_joint)",),
+        oracle=("행을 직접 다시 뽑은 회귀: tests/reference/test_wild_bootstrap.py",),
     ),
 )
 

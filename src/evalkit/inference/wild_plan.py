@@ -26,7 +26,7 @@ SEED = 20180301
 ENUMERATED = 16
 FEW = 10
 # the null imposed: no sign against it; not imposed: hardly any draw as far out: the mark of few treated clusters
-UNMOVED, BEYOND = 0.5, 0.01
+UNMOVED, BEYOND = 0.2, 0.01
 # row sums of scores below this share of their parts are rounding errors
 CANCELLED = 1e-12
 
