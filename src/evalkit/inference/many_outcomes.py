@@ -27,8 +27,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from evalkit.arrays import stepdown as steps
 from evalkit.arrays.cluster import cluster_sums
-from evalkit.errors import DataError, DesignError, UsageError
+from evalkit.errors import DataError, DesignError, RefusalError, UsageError
 from evalkit.estimate import Estimate
+from evalkit.inference.counts import ClusterCounts
 from evalkit.inference.refit import only_term
 from evalkit.method_card import MethodCard
 
@@ -37,6 +38,8 @@ Source = Literal["auto", "replicates", "influence"]
 
 # clusters up to which all sign patterns are used
 ENUMERATED = 16
+# clusters on the smaller side below which sign changes find too much
+FEWEST = 5
 
 CARDS = (
     MethodCard(
@@ -56,7 +59,7 @@ CARDS = (
             "14개 군집 모의실험: tests/recovery/test_rigour_M17.py",
         ),
         differs="동률도 센다(>=); 군집이 16개 이하이면 부호를 모두 센다.",
-        refuses="영향함수도 군집을 뺀 값도 없는 추정: 통계량과 재표집 값을 romano_wolf 에 직접 준다.",
+        refuses="한쪽의 군집이 5개보다 적을 때(counts 를 주면): 재배정한 통계량을 romano_wolf 에 준다.",
     ),
     MethodCard(
         function="sharpened_q",
@@ -281,6 +284,7 @@ def family_test(
     draws: int = 9_999,
     seed: int = 20180301,
     source: Source = "auto",
+    counts: ClusterCounts | None = None,
 ) -> FamilyTests:
     """Tests of families of outcomes whose estimates share clusters, for any estimator.
 
@@ -291,8 +295,11 @@ def family_test(
     draws, seed : used with more than 16 clusters; all sign patterns otherwise
     source : what the draws are made of; "auto" = delete-one-cluster estimates where every outcome has them, else influence functions
 
+    counts : clusters by treatment (`cluster_counts`), so that too few on a side are refused
+
     Raises
     ------
+    RefusalError : fewer than 5 clusters on a side: with 3 of 14 treated, one family in six has a false finding
     UsageError : an outcome without an estimate, an empty family, an estimate with several terms
     DesignError : one cluster, or the source is not held by every estimate
     """
@@ -303,6 +310,12 @@ def family_test(
             f"묶음 {', '.join(families) or '(없음)'} 에 결과가 없거나 추정이 없는 결과가 있음: {', '.join(absent)}",
             where=("families",),
             remedy=f"추정이 있는 결과 이름만 적을 것: {', '.join(estimates)}",
+        )
+    if counts is not None and counts.fewest < FEWEST:
+        raise RefusalError(
+            f"처치군과 비교군 가운데 적은 쪽의 군집이 {counts.fewest}개라 부호를 바꾸는 다중검정이 수준을 지키지 못함",
+            where=("family_test",),
+            remedy="처치를 다시 배정한 통계량(randomisation_draws)을 romano_wolf 에 줄 것",
         )
     if draws < 99:
         raise UsageError(f"추출 횟수 {draws} 이(가) 너무 적음", remedy="적어도 99, 보통 9999 로 적을 것")
