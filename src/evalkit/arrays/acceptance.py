@@ -105,8 +105,10 @@ def of_t(b: Floats, h: Floats, own: Floats, actual: Floats, always: Flags) -> tu
     begins = kept & ~np.pad(kept, ((0, 0), (1, 0)))[:, :-1]
     stops = kept & ~np.pad(kept, ((0, 0), (0, 1)))[:, 1:]
     whole = int(everywhere.sum())
-    starts = np.concatenate([left[begins] * unit, np.full(whole, -np.inf)])
-    ends = np.concatenate([right[stops] * unit, np.full(whole, np.inf)])
+    # z = 0 always belongs: with b = 0 it is a double root that may stand alone
+    alone = np.zeros(int((~(kept & (left <= 0) & (right >= 0)).any(axis=1)).sum()))
+    starts = np.concatenate([left[begins] * unit, np.full(whole, -np.inf), alone])
+    ends = np.concatenate([right[stops] * unit, np.full(whole, np.inf), alone])
     return starts, ends
 
 
