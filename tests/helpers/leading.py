@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from evalkit.design import Design
+from evalkit.errors import EvalkitError
 from evalkit.estimate import Estimate
-from evalkit.inference import cluster_counts, headline
+from evalkit.inference import cluster_counts, headline, wild_draws
 from evalkit.inference.refit import Refits
 from evalkit.interval_set import IntervalSet
 
@@ -16,45 +18,43 @@ LEVEL = 0.95
 DRAWS = 999
 
 
-def judged(p_value: float, low: float, high: float) -> dict[str, float]:
-    """Rejection of no effect, and whether the interval holds it; NaN where the method had no answer."""
-    if math.isnan(p_value):
-        return {"rejection": math.nan, "coverage": math.nan, "width": math.nan}
-    return {
-        "rejection": float(p_value <= 1 - LEVEL),
-        "coverage": float(low <= 0 <= high),
-        "width": high - low,
-    }
+def judged(p_value: float) -> dict[str, float]:
+    """Rejection of no effect; NaN where the method had no answer. Its interval holds 0 where it does not reject."""
+    return {"rejection": math.nan if math.isnan(p_value) else float(p_value <= 1 - LEVEL)}
 
 
 def of_set(found: IntervalSet | None) -> dict[str, float]:
     """The same of a test."""
-    if found is None:
-        return judged(math.nan, math.nan, math.nan)
-    return judged(found.p_value, found.low, found.high)
+    return judged(math.nan if found is None else found.p_value)
 
 
 def of_estimate(way: Estimate | None) -> dict[str, float]:
     """The same of a covariance."""
-    if way is None:
-        return of_set(None)
-    row = way.table(LEVEL).iloc[0]
-    return judged(float(row["p_value"]), float(row["conf_low"]), float(row["conf_high"]))
+    return judged(math.nan if way is None else float(way.table(LEVEL)["p_value"].iloc[0]))
+
+
+def of_wild(est: Estimate) -> dict[str, float]:
+    """The same of the wild bootstrap, where the estimate holds what it needs."""
+    try:
+        return judged(float(wild_draws(est, kind="WCR-S", draws=DRAWS).p_values[0]))
+    except EvalkitError:
+        return judged(math.nan)
 
 
 def measures(
     est: Estimate, adoption: np.ndarray, refits: Refits, weights: np.ndarray | None = None
 ) -> dict[str, dict[str, float]]:
     """The rule ("auto") and all that stands beside it."""
+    refits = replace(refits, intervals=False)
     lead = headline(est, cluster_counts(est, adoption, weights), refits=refits, level=LEVEL)
-    row = lead.first(LEVEL)
-    out = {"auto": judged(row["p_value"], row["conf_low"], row["conf_high"])}
+    out = {"auto": judged(lead.first(LEVEL)["p_value"])}
     ways = {**lead.companions, lead.estimate.inference: lead.estimate}
     for name in ("CV1", "CR2", "CV3"):
         out[name] = of_estimate(ways.get(name))
     beside = {**lead.sets, **({} if lead.interval is None else {lead.row.lead: lead.interval})}
-    for name in ("FP-v", "RI", "WCR-S"):
+    for name in ("FP-v", "RI"):
         out[name] = of_set(beside.get(name))
+    out["WCR-S"] = of_wild(est)
     return out
 
 

@@ -87,3 +87,20 @@ def world(
         {"y": y},
         {"adoption": adoption, "size": size, "province": np.arange(provinces)},
     )
+
+
+def firms(rng: np.random.Generator, provinces: int, *, supported_in: int, per: int = 20) -> Panel:
+    """Firms of provinces, some supported and some not in the same province; shocks common to a province, to the supported
+    firms of a province, and a firm's own. `supported_in` provinces have supported firms, between a fifth and four fifths."""
+    province = np.repeat(np.arange(provinces), per)
+    share = rng.uniform(0.2, 0.8, provinces)
+    rank = np.tile(np.arange(per), provinces)
+    on = (rank < np.round(share[province] * per)) & (province < supported_in)
+    common, own = shocks(rng, provinces), shocks(rng, provinces)
+    y = common[province] + 0.5 * own[province] * on[:, None] + shocks(rng, len(province))
+    return Panel(
+        np.arange(len(province)),
+        np.arange(PERIODS),
+        {"y": y},
+        {"adoption": np.where(on, float(BEFORE), np.inf), "province": province},
+    )

@@ -63,3 +63,27 @@ def test_M1_the_rule_keeps_its_level(cell: tuple[int, int, bool, str]) -> None:
     if treated == 1:
         assert rows["auto", "rejection"].failed == rows["auto", "rejection"].replications
     assert rows["CV1", "rejection"].value > 5, "the usual error is what the rule protects from"
+
+
+def draw_firms(rng: np.random.Generator, *, provinces_: int, supported_in: int) -> rigour.Measures:
+    """One world of firms, supported and not in the same province."""
+    panel = provinces.firms(rng, provinces_, supported_in=supported_in)
+    design = design_of("province")
+    adoption = np.asarray(panel.constant("adoption"))
+    return measures(
+        two_way_effects(panel, design), adoption, Refits(panel, design, two_way_effects, draws=DRAWS)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("supported_in", [14, 7])
+def test_M1_firms_within_provinces(supported_in: int) -> None:
+    """Support inside provinces: provinces stand on both sides, and the jackknife leads."""
+    rows = rigour.run(
+        "M1",
+        f"14 provinces of 20 firms, supported and unsupported firms in {supported_in} of them",
+        partial(draw_firms, provinces_=14, supported_in=supported_in),
+        seed=20260150 + supported_in,
+        claims={("auto", "rejection"): CLAIM},
+    )
+    rigour.judge(rows)

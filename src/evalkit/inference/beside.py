@@ -11,6 +11,7 @@ from evalkit.errors import EvalkitError
 from evalkit.estimate import Estimate
 from evalkit.inference.choice import Row
 from evalkit.inference.counts import ClusterCounts
+from evalkit.inference.few_treated import ferman_pinto
 from evalkit.inference.randomisation import randomisation_test
 from evalkit.inference.refit import Refits
 from evalkit.inference.wild import wild_bootstrap
@@ -30,19 +31,31 @@ def tests_for(
     made: dict[str, Callable[[], IntervalSet]] = {}
     if refits is not None and counts.assigned_by_cluster:
         if refits.scale == "linear":
-            made["FP-v"] = lambda: _residuals(refits, level=level)
+            made["FP-v"] = lambda: ferman_pinto(
+                refits.panel,
+                refits.design,
+                refits.fit,
+                size=refits.size,
+                draws=refits.draws,
+                seed=refits.seed,
+                level=level,
+                interval=refits.intervals,
+            )
             made["RI"] = lambda: randomisation_test(
                 refits.panel,
                 refits.design,
                 # one treated cluster has no error of its own to be divided by
                 statistic="t" if counts.fewest > 1 else "coefficient",
+                strata=refits.strata,
                 draws=refits.draws,
                 seed=refits.seed,
                 level=level,
+                interval=refits.intervals,
             )
         else:
             made["RI"] = lambda: reassigned_ratio(refits, level=level)
-    made["WCR-S"] = lambda: wild_bootstrap(est, level=level)[0]
+    if refits is None or refits.intervals:
+        made["WCR-S"] = lambda: wild_bootstrap(est, level=level)[0]
     found: dict[str, IntervalSet] = {}
     missing: dict[str, str] = {}
     for name in dict.fromkeys((row.lead, *row.companions)):
@@ -53,20 +66,6 @@ def tests_for(
         except EvalkitError as error:
             missing[name] = error.problem
     return found, missing
-
-
-def _residuals(refits: Refits, *, level: float) -> IntervalSet:
-    from evalkit.inference.few_treated import ferman_pinto
-
-    return ferman_pinto(
-        refits.panel,
-        refits.design,
-        refits.fit,
-        size=refits.size,
-        draws=refits.draws,
-        seed=refits.seed,
-        level=level,
-    )
 
 
 def reassigned_ratio(refits: Refits, *, level: float = 0.95) -> IntervalSet:
@@ -82,6 +81,7 @@ def reassigned_ratio(refits: Refits, *, level: float = 0.95) -> IntervalSet:
         refits.design,
         refits.fit,
         statistic="coefficient",
+        strata=refits.strata,
         draws=refits.draws,
         seed=refits.seed,
         level=level,

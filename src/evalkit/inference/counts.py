@@ -106,7 +106,8 @@ def cluster_counts(est: Estimate, treated: ArrayLike, weights: ArrayLike | None 
             remedy="단위마다 0 이상의 값을 줄 것",
         )
     mass, mass_treated = (
-        np.bincount(est.cluster, part, minlength=est.n_clusters) for part in (weigh, weigh * flags)
+        np.bincount(est.cluster, part, minlength=est.n_clusters).astype(np.float64)
+        for part in (weigh, weigh * flags)
     )
     size = np.bincount(est.cluster, minlength=est.n_clusters)
     inside = np.bincount(est.cluster, flags.astype(np.float64), minlength=est.n_clusters)

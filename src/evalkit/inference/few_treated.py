@@ -106,6 +106,7 @@ def ferman_pinto(
     level: float = 0.95,
     null: float = 0.0,
     weights: EstimatorWeights | None = None,
+    interval: bool = True,
 ) -> IntervalSet:
     """Test and interval for one term by residual paths of the clusters, through the weights of the estimator.
 
@@ -120,6 +121,7 @@ def ferman_pinto(
     rule : "exact" or "plain" scaling of residuals, see the module
     draws, seed, level, null : the same seed gives the same result; the null is the value tested
     weights : from `estimator_weights`, where they are at hand
+    interval : whether the set is wanted; otherwise it is the whole line
 
     Returns
     -------
@@ -153,7 +155,8 @@ def ferman_pinto(
         seed=[seed, 1],
         rule=rule,
     )
-    return by_all(paths, test, options, notes + ["anticipation_in_paths"] * (design.anticipation > 0))
+    told = notes + ["anticipation_in_paths"] * (design.anticipation > 0)
+    return by_all(paths, test, options, told, interval=interval)
 
 
 def one_term(paths: Paths, term: int | None) -> int:
@@ -251,11 +254,17 @@ def accepted(test: NullImposed, level: float) -> list[tuple[float, float]]:
 
 
 def by_all(
-    paths: Paths, test: NullImposed, options: Options, notes: list[str], method: str = "FP-v"
+    paths: Paths,
+    test: NullImposed,
+    options: Options,
+    notes: list[str],
+    method: str = "FP-v",
+    *,
+    interval: bool = True,
 ) -> IntervalSet:
     """Interval and test with all clusters as donors."""
     draws, null, every = options.draws, options.null, np.arange(len(paths.labels))
-    pieces = accepted(test, options.level)
+    pieces = accepted(test, options.level) if interval else [(-np.inf, np.inf)]
     law, q, _ = test.scales.fit(test.paths - null * test.shift)
     found, matrix = test.draws_at(null)
     share = np.square(matrix).sum(axis=0)

@@ -32,6 +32,8 @@ class Refits:
         the number of units
     draws, seed : of tests that cannot be enumerated
     most_refits : re-estimations at most, for methods that must be fitted again for every assignment
+    strata : fixed variable within whose values clusters are re-assigned; None = all
+    intervals : whether tests are inverted; p-values alone cost less
     """
 
     panel: Panel
@@ -42,6 +44,8 @@ class Refits:
     draws: int = 9_999
     seed: int = 20180301
     most_refits: int = 499
+    strata: str | None = None
+    intervals: bool = True
 
 
 def only_term(estimate: Estimate) -> float:

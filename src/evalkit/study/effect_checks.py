@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from evalkit.balancing import entropy_balancing
 from evalkit.checks.attrition import attrition
 from evalkit.checks.check import Check, Verdict
 from evalkit.checks.event_window import event_window, fewer_periods
 from evalkit.checks.influence import leave_one_out
+from evalkit.checks.overlap import overlap
 from evalkit.checks.pre_trends import pre_trends
 from evalkit.checks.sensitivity import sensitivity_check
-from evalkit.errors import EvalkitError
+from evalkit.errors import DesignError, EvalkitError
 from evalkit.estimate import Estimate
 from evalkit.inference import ClusterCounts, Headline
 from evalkit.study.firms import RING_KM
@@ -45,6 +47,7 @@ def effect_checks(
         leave_one_out(average, level=level),
         few_clusters(counts, lead),
         trend_sensitivity(event, times, level=level),
+        comparable(sample),
         attrition(sample.panel, sample.design, horizon=max(times)),
         spillovers(plan),
     )
@@ -114,6 +117,18 @@ def trend_sensitivity(event: Estimate, times: tuple[int, ...], *, level: float) 
     read = {name: getattr(window, name) for name in ("before", "after", "width", "reduced")}
     verdict = "unknown" if found.reason == "null_not_excluded" else found.verdict
     return replace(found, verdict=verdict, detail={**found.detail, **read})
+
+
+def comparable(sample: AnalysisSample) -> Check:
+    """Whether the comparison units overlap with the treated in the covariates: what weighting to their means costs."""
+    if not sample.design.covariates:
+        return Check("overlap", "pass", "no_adjustment")
+    try:
+        return overlap(entropy_balancing(sample.panel, sample.design))
+    except DesignError as error:
+        return Check("overlap", "fail", "outside_the_comparison", detail={"problem": error.problem})
+    except EvalkitError as error:
+        return Check("overlap", "unknown", "not_weighted", detail={"problem": error.problem})
 
 
 def few_clusters(counts: ClusterCounts, lead: Headline) -> Check:
