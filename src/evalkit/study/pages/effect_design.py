@@ -254,9 +254,11 @@ def check_sentence(study: Study, effect: Effect, name: str) -> str:
             for side in ("treated", "comparison")
         }
         return say(f"study.attrition.{check.reason}", lang, **shares)
+    if name == "overlap" and "ess" in check.detail:
+        return overlap_line(check, lang)
+    if name in ("overlap", "sensitivity") and "problem" in check.detail:
+        return say(f"study.{name}.{check.reason}", lang, problem=check.detail["problem"])
     if name == "sensitivity":
-        if check.reason == "not_computable":
-            return say("study.sensitivity.not_computable", lang, problem=check.detail.get("problem", ""))
         value = check.statistic or 0.0
         told = say(f"study.sensitivity.{check.reason}", lang, breakdown=multiple(value))
         read = {name: check.detail.get(name, 0) for name in ("before", "after", "width")}
@@ -264,6 +266,18 @@ def check_sentence(study: Study, effect: Effect, name: str) -> str:
     if name == "spillovers":
         return say(f"study.spillovers.{check.reason}", lang, km=number(check.detail.get("km", 0.0)))
     return say(f"study.{name}.{check.reason}", lang)
+
+
+def overlap_line(check: Check, lang: str) -> str:
+    """What weighting the comparison units costs, in words."""
+    return say(
+        f"study.overlap.{check.reason}",
+        lang,
+        ess=number(float(check.detail["ess"])),
+        share=quantity(100 * float(check.detail["ess_share"]), "%", 0, lang),
+        largest=quantity(100 * float(check.detail["largest_share"]), "%", 1, lang),
+        trimmed=quantity(100 * float(check.detail["trimmed"]), "%", 1, lang),
+    )
 
 
 def multiple(value: float) -> str:
