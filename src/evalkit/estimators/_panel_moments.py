@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
 from evalkit.arrays.panel_models import LeastSquares, Rows, cluster_moments
 from evalkit.estimators._panel_rows import PanelRows
 
-Floats = NDArray[np.float64]
 # models that are least squares with effects nested in clusters taken out, or with none
 KEPT = ("pooled", "fixed", "period", "two_way")
 # clusters × parameters² and clusters beyond which moments are not kept
@@ -19,9 +18,9 @@ CLUSTER_LIMIT = 1_000
 
 
 def kept_moments(
-    rows: PanelRows, problem: Rows, least: LeastSquares, terms: list[str], values: Floats, model: str
+    rows: PanelRows, problem: Rows, least: LeastSquares, slopes: pd.Series, model: str
 ) -> dict[str, Any]:
-    """For ``detail``: counted, and, where they are small, gram, score, positions, labels, values, weighted.
+    """For ``detail``: counted, and, where they are small, gram, score, positions, labels, values, weighted, ssr.
 
     counted : parameters K by convention: "none" (of the effects), "nonnested", "full"
     cluster_totals, residual_totals, cluster_rows : sums of regressors and residuals, and rows, by cluster; only of
@@ -29,7 +28,7 @@ def kept_moments(
     """
     if model not in KEPT:
         return {}
-    k, clusters = len(terms), len(rows.cluster_labels)
+    k, clusters = len(slopes), len(rows.cluster_labels)
     periods = len(np.unique(rows.period)) if model in ("period", "two_way") else 0
     units = rows.n_units if model in ("fixed", "two_way") else 0
     both = 1 if periods and units else 0
@@ -44,8 +43,8 @@ def kept_moments(
         "gram": gram[:, at[:, None], at[None, :]],
         "score": cross[:, at] - gram[:, at] @ least.theta,
         "positions": np.arange(k),
-        "labels": list(terms),
-        "values": values,
+        "labels": [str(name) for name in slopes.index],
+        "values": np.asarray(slopes, dtype=np.float64),
         "weighted": weighted,
         "ssr": float(problem.weight @ least.residual**2),
     }

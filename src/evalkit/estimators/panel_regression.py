@@ -132,20 +132,18 @@ def panel_regression(
     matrix, terms = _matrix(rows, names, model, drift)
     fitted = fitted_model(rows, matrix, terms, model, covariance, small_sample, lags)
     least, problem, components = _transformed(rows, matrix, terms, model)
-    deleted = _replicates(rows, matrix, problem, least, len(terms), components, replicates)
     factor = cluster_factor(rows, fitted, model, covariance, small_sample)
     detail = _detail(rows, fitted, model, covariance, lags, absorbed, components)
+    detail |= kept_moments(rows, problem, least, fitted.params[terms], model)
     detail |= _mean_test(factor, fitted, terms) if model == "correlated_random" else {}
-    values = np.asarray(fitted.params[terms], dtype=np.float64)
-    detail |= kept_moments(rows, problem, least, terms, values, model)
     return rows_estimate(
         rows,
         design,
         terms,
-        values,
+        np.asarray(fitted.params[terms], dtype=np.float64),
         factor * np.asarray(fitted.cov.loc[terms, terms], dtype=np.float64),
         panel_models.influence(problem, least, np.arange(len(terms)), rows.n_units),
-        deleted,
+        _replicates(rows, matrix, problem, least, len(terms), components, replicates),
         treated=int(rows.treated.sum()) if regressors is None else rows.n_units,
         dof=degrees_of_freedom(rows, fitted, covariance),
         method=f"panel_regression/{model}",

@@ -15,6 +15,25 @@ import numpy as np
 from evalkit.arrays.cluster import jackknife_covariance
 from evalkit.errors import DesignError, RefusalError, UsageError
 from evalkit.estimate import Estimate
+from evalkit.method_card import MethodCard
+
+CARDS = (
+    MethodCard(
+        function="cluster_jackknife",
+        name="군집 잭나이프(CV3)",
+        english="cluster jackknife CV3 and CV3J",
+        group="clusters",
+        question="군집을 하나씩 뺐을 때 추정값이 얼마나 달라지며, 그로 보아 표준오차는 얼마인가?",
+        assumptions=("군집 사이에는 오차가 서로 무관하다.", "처치 군집과 비교 군집이 각각 다섯 개쯤은 된다."),
+        returns="같은 항; t(G−1)",
+        reference="MacKinnon, Nielsen & Webb (2023)",
+        oracle=(
+            "R clubSandwich 0.6.0 CR3: tests/reference/test_inference.py",
+            "모자 행렬의 역으로 적은 식: tests/reference/test_cluster_covariances.py",
+        ),
+        refuses="군집을 뺀 추정치가 남지 않은 큰 추정: 군집 표준오차를 쓴다.",
+    ),
+)
 
 
 def cluster_jackknife(est: Estimate, centre: Literal["estimate", "mean"] = "estimate") -> Estimate:

@@ -25,6 +25,26 @@ from evalkit.errors import RefusalError, UsageError
 from evalkit.estimate import Estimate
 from evalkit.inference.fitted import as_fitted, labels_of
 from evalkit.inference.moments import combinations
+from evalkit.method_card import MethodCard
+
+CARDS = (
+    MethodCard(
+        function="bias_reduced",
+        name="편의를 줄인 군집 표준오차(CR2)",
+        english="bias-reduced linearisation CR2 with Bell–McCaffrey or Imbens–Kolesár degrees of freedom",
+        group="clusters",
+        question="군집이 적을 때 표준오차와 자유도를 얼마나 고쳐야 하는가?",
+        assumptions=("군집 사이에는 오차가 서로 무관하다.", "오차의 작업 모형이 크게 틀리지 않다."),
+        returns="같은 항 또는 항의 조합; 항마다 다른 자유도의 t",
+        reference="Bell & McCaffrey (2002); Imbens & Kolesár (2016); Pustejovsky & Tipton (2018)",
+        oracle=(
+            "R clubSandwich 0.6.0: tests/reference/test_inference.py",
+            "행렬을 그대로 적은 계산: tests/reference/test_cluster_covariances.py",
+        ),
+        differs="한 군집만 지닌 항은 CR2 가 0에 가까우므로 비운다.",
+        refuses="군집별 적률이 없는 추정: 군집 잭나이프를 쓴다.",
+    ),
+)
 
 Working = Literal["inverse", "identity"]
 Dof = Literal["BM", "IK"]

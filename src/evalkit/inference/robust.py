@@ -24,6 +24,29 @@ from evalkit.arrays.cluster import sandwich
 from evalkit.errors import DesignError, UsageError
 from evalkit.estimate import Estimate
 from evalkit.inference.fitted import as_fitted
+from evalkit.method_card import MethodCard
+
+CARDS = (
+    MethodCard(
+        function="cluster_robust",
+        name="군집 표준오차(CV1)",
+        english="cluster-robust covariance CV1 with named small-sample conventions",
+        group="clusters",
+        question="군집 안의 오차가 서로 연관될 때 표준오차는 얼마인가?",
+        assumptions=(
+            "군집 사이에는 오차가 서로 무관하다.",
+            "처치 군집과 비교 군집이 각각 많다: 적으면 표준오차가 너무 작다.",
+        ),
+        returns="같은 항; t(G−1)",
+        reference="Liang & Zeger (1986); Cameron & Miller (2015)",
+        oracle=(
+            "R fixest 0.14.2: tests/reference/test_two_way.py",
+            "R clubSandwich 0.6.0: tests/reference/test_cluster_covariances.py",
+        ),
+        differs="관례를 이름으로 고른다: SmallSample.FIXEST, STATA, CLUBSANDWICH, NONE.",
+        refuses="영향함수가 없는 추정과 군집이 하나인 추정.",
+    ),
+)
 
 Kind = Literal["CV1", "CR0", "iid", "CV1-period"]
 

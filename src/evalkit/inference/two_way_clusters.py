@@ -7,7 +7,7 @@ grouping of units.
 
 Small-sample factors and degrees of freedom as fixest: one factor of the smaller number of clusters, t(min G − 1). K counts
 period effects and not unit effects, as both groupings hold whole units. Checked against pyfixest with two groupings of
-units: tests/reference/test_two_way_clusters.py.
+units: tests/reference/test_cluster_covariances.py.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CARDS = (
         ),
         returns="같은 항; 두 분류 가운데 적은 군집 수로 t(G−1)",
         reference="Cameron, Gelbach & Miller (2011)",
-        oracle=("pyfixest 0.60: tests/reference/test_two_way_clusters.py",),
+        oracle=("pyfixest 0.60: tests/reference/test_cluster_covariances.py",),
         refuses="영향함수가 없는 추정: 군집 잭나이프를 쓴다.",
     ),
 )
