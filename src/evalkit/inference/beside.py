@@ -7,13 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from evalkit.errors import EvalkitError
+from evalkit.errors import DesignError, EvalkitError
 from evalkit.estimate import Estimate
 from evalkit.inference.choice import Row
+from evalkit.inference.cluster_effects import cluster_changes
 from evalkit.inference.counts import ClusterCounts
 from evalkit.inference.few_treated import ferman_pinto
 from evalkit.inference.randomisation import randomisation_test
 from evalkit.inference.refit import Refits
+from evalkit.inference.single_treated import single_treated_cluster
 from evalkit.inference.wild import wild_bootstrap
 from evalkit.interval_set import IntervalSet
 
@@ -52,6 +54,7 @@ def tests_for(
                 level=level,
                 interval=refits.intervals,
             )
+            made["Hagemann"] = lambda: _single(refits, level=level)
         else:
             made["RI"] = lambda: reassigned_ratio(refits, level=level)
     if refits is None or refits.intervals:
@@ -66,6 +69,21 @@ def tests_for(
         except EvalkitError as error:
             missing[name] = error.problem
     return found, missing
+
+
+def _single(refits: Refits, *, level: float) -> IntervalSet:
+    """Hagemann's test, the one treated cluster at most twice as variable as the others, either way."""
+    changes = cluster_changes(refits.panel, refits.design)
+    seen = np.isfinite(changes.values)
+    treated = changes.values[changes.treated & seen]
+    if len(treated) != 1:
+        raise DesignError(
+            f"처치 군집이 {len(treated)}개라 하나일 때의 검정을 쓸 수 없음",
+            remedy="FP-v 나 재배정 검정을 볼 것",
+        )
+    return single_treated_cluster(
+        float(treated[0]), changes.values[~changes.treated & seen], side="two", level=level
+    )
 
 
 def reassigned_ratio(refits: Refits, *, level: float = 0.95) -> IntervalSet:
