@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 ZERO = 1e-11
-# rays beyond which the enumeration is given up: memory grows with the square
-MOST_RAYS = 6000
+# rays, and pairs of rays to compare, beyond which the enumeration is given up: time grows with their product
+MOST_RAYS, MOST_PAIRS = 2000, 60_000
 
 
 class TooManyRays(Exception):
@@ -37,7 +37,7 @@ def extreme_rays(equations: Floats) -> Floats:
 
     Raises
     ------
-    TooManyRays : more than `MOST_RAYS` on the way
+    TooManyRays : too many on the way
     """
     x = np.ascontiguousarray(equations, dtype=np.float64)
     return _cached(x.tobytes(), x.shape[0], x.shape[1]).copy()
@@ -60,7 +60,7 @@ def _cut(rays: Floats, column: Floats) -> Floats:
     kept = rays[side == 0]
     if not len(above) or not len(below):
         return kept
-    if len(above) * len(below) > 40 * MOST_RAYS:
+    if len(above) * len(below) > MOST_PAIRS:
         raise TooManyRays
     up, down = (a.ravel() for a in np.meshgrid(np.arange(len(above)), np.arange(len(below)), indexing="ij"))
     union = (above[up] > 0) | (below[down] > 0)

@@ -3,7 +3,8 @@
 P(−r_j s <= X_j <= r_j s for all j), X ~ N(μ, Σ), s² ~ χ²(ν)/ν independent (s = 1 for ν = ∞): the probability that no
 coefficient is significant when critical values are t(ν). Variables are drawn one after another from their truncated
 conditional distributions (Genz 1992), on a fixed Sobol set with every point mirrored, so that results are smooth in μ and the
-same each time; in one dimension with ν = ∞ the formulas are exact. Error about 1e-6 for up to five variables.
+same each time; in one dimension with ν = ∞ the formulas are exact. Error about 3e-6 for up to three variables and below 1e-4 for
+more.
 
 Checked against quadrature, scipy.stats.multivariate_normal and 2 million draws (tests/reference/test_pre_trend_power.py).
 """
@@ -33,7 +34,9 @@ def box_moments(
     half_width : r, before scaling by s  # (k,)
     dof : ν
     """
-    lower = np.linalg.cholesky(covariance)
+    order, lower = _ordered(mean, covariance, half_width)
+    back = np.argsort(order)
+    mean, half_width = mean[order], half_width[order]
     points = _points(len(mean) + int(np.isfinite(dof)))
     scale = (
         np.sqrt(2 * gammaincinv(dof / 2, points[:, -1]) / dof) if np.isfinite(dof) else np.ones(len(points))
@@ -48,13 +51,35 @@ def box_moments(
         drawn[:, j] = _truncated(points[:, j], low, high)
     total = float(weight.mean())
     if not total > 0:
-        return 0.0, mean.copy()
+        return 0.0, mean[back]
     inside = mean + (weight @ (drawn @ lower.T)) / weight.sum()
     if len(mean) == 1 and np.isinf(dof):
         sd = float(lower[0, 0])
         low, high = (-half_width[0] - mean[0]) / sd, (half_width[0] - mean[0]) / sd
         inside = mean + sd * (np.exp(-0.5 * low**2) - np.exp(-0.5 * high**2)) / np.sqrt(2 * np.pi) / total
-    return total, np.asarray(inside, dtype=np.float64)
+    return total, np.asarray(inside[back], dtype=np.float64)
+
+
+def _ordered(mean: Floats, covariance: Floats, half_width: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """The least probable variable first, given those before it at their means (Gibson, Glasbey & Elston 1994), and the
+    Cholesky factor in that order  # (k,), (k, k)
+    """
+    left, order = list(range(len(mean))), []
+    centre, spread = mean.copy(), covariance.copy()
+    while left:
+        sd = np.sqrt(spread[left, left])
+        chance = _between((-half_width[left] - centre[left]) / sd, (half_width[left] - centre[left]) / sd)
+        j = left.pop(int(chance.argmin()))
+        order.append(j)
+        sd_j = float(np.sqrt(spread[j, j]))
+        low, high = (-half_width[j] - centre[j]) / sd_j, (half_width[j] - centre[j]) / sd_j
+        density = np.exp(-0.5 * low**2) - np.exp(-0.5 * high**2)
+        shift = density / np.sqrt(2 * np.pi) / max(float(_between(low, high)), 1e-300)
+        slope = spread[:, j] / sd_j
+        centre = centre + slope * np.clip(shift, low, high)
+        spread = spread - np.outer(slope, slope)
+    at = np.array(order)
+    return at, np.linalg.cholesky(covariance[np.ix_(at, at)])
 
 
 def _between(low: Floats, high: Floats) -> Floats:

@@ -377,7 +377,7 @@ def _combinations(
     except TooManyRays:
         raise DesignError(
             f"기준 후의 계수가 {len(window.target)}개라 부호나 단조의 제약을 함께 셈하기에 너무 많음",
-            remedy="fewer_periods 로 8개 이하로 줄이거나 제약을 뺄 것",
+            remedy="fewer_periods 로 6개 이하로 줄이거나 제약을 뺄 것",
         ) from None
 
 
