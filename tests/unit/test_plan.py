@@ -10,6 +10,7 @@ from evalkit.study.plan import Plan, load_plan
 from evalkit.study.prepare import fingerprint
 
 PLANS = Path(__file__).resolve().parents[2] / "plans"
+NO_COVARIATES = {"label": {"ko": "말", "en": "w"}}
 
 
 @pytest.fixture
@@ -78,13 +79,15 @@ def test_an_unknown_key_deep_inside_an_outcome(tmp_path: Path, raw: dict) -> Non
         (("robustness",), {"sensitivity": {"restriction": ["smooth"]}}, "비슷한 이름: smoothness"),
         (("robustness",), {"placebos": {"untargeted": ["가"]}}, "industry"),
         (("robustness",), {"placebos": {"shifts": [0]}}, "1 이상"),
-        (("robustness",), {"anticipation": [9]}, "5 이하"),
+        (("robustness",), {"anticipation": [0, 9]}, "5 이하"),
+        (("robustness",), {"anticipation": [1, 0]}, "짧은 것부터"),
+        (("robustness",), {"anticipation": [0]}, "둘 이상"),
         (("robustness",), {"specifications": {"method": ["reg", "reg"]}}, "두 번"),
         (
             ("robustness",),
             {
                 "specifications": {
-                    "covariates": {f"c{k}": [] for k in range(120)},
+                    "covariates": {f"c{k}": NO_COVARIATES for k in range(120)},
                     "anticipation": [0, 1, 2, 3],
                 }
             },
@@ -262,7 +265,7 @@ def test_choices_of_power_and_robustness_are_hashed(raw: dict) -> None:
 def test_specifications_multiply(raw: dict) -> None:
     chosen = {
         "comparison": ["never", "not_yet"],
-        "covariates": {"none": [], "all": ["log_jobs"]},
+        "covariates": {"none": NO_COVARIATES, "all": NO_COVARIATES | {"variables": ["log_jobs"]}},
         "method": ["reg"],
     }
     plan = Plan.model_validate(raw | {"robustness": {"specifications": chosen}})

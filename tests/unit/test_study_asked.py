@@ -180,6 +180,10 @@ def robustness(**changes: Any) -> dict[str, Any]:
     return {"robustness": changes}
 
 
+def named(*variables: str) -> dict[str, Any]:
+    return {"label": WORD, "variables": list(variables)}
+
+
 def test_names_of_the_robustness_page_that_are_there_pass(folder: Path) -> None:
     assert (
         complaint(
@@ -188,7 +192,7 @@ def test_names_of_the_robustness_page_that_are_there_pass(folder: Path) -> None:
             **robustness(
                 leave_out=["sido", "flag"],
                 benchmarks=["size"],
-                specifications={"covariates": {"none": [], "size": ["size", "km"]}},
+                specifications={"covariates": {"none": named(), "size": named("size", "km")}},
                 placebos={
                     "outcomes": {"late": {"label": WORD, "variable": "late", "unit": WORD}},
                     "industry": "sido",
@@ -209,7 +213,10 @@ def test_names_of_the_robustness_page_that_are_there_pass(folder: Path) -> None:
         ),
         (robustness(leave_out=["sigunggu"]), "비슷한 이름: sigungu"),
         (robustness(benchmarks=["sizes"]), "비슷한 이름: size"),
-        (robustness(specifications={"covariates": {"more": ["syze"]}}), "specifications > covariates > more"),
+        (
+            robustness(specifications={"covariates": {"more": named("syze")}}),
+            "specifications > covariates > more",
+        ),
         (
             robustness(placebos={"outcomes": {"x": {"label": WORD, "variable": "lat", "unit": WORD}}}),
             "비슷한 이름: late",

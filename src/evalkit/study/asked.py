@@ -124,15 +124,15 @@ def _robustness(plan: Plan, asked: list[_Stored], panels: dict[str, _Stored], pl
     for name in planned.benchmarks:
         _known(name, every, "통제변수", (place, "robustness", "benchmarks"))
     for label, covariates in planned.specifications.covariates.items():
-        for name in covariates:
+        for name in covariates.variables:
             _known(name, every, "통제변수", (place, "robustness", "specifications", "covariates", label))
     for key, outcome in placebos.outcomes.items():
         at = (place, "robustness", "placebos", "outcomes", key)
         _known(outcome.panel, panels, "패널", (*at, "panel"))
         _known(outcome.variable, panels[outcome.panel].varying, "변수", (*at, "variable"))
     if placebos.industry is not None:
-        at = (place, "robustness", "placebos")
-        _known(placebos.industry, fixed, "변수", (*at, "industry"))
+        here = (place, "robustness", "placebos")
+        _known(placebos.industry, fixed, "변수", (*here, "industry"))
         words = sorted(
             {
                 str(word)
@@ -142,7 +142,7 @@ def _robustness(plan: Plan, asked: list[_Stored], panels: dict[str, _Stored], pl
             }
         )
         for word in placebos.untargeted:
-            _known(word, words, f"{placebos.industry} 의 값", (*at, "untargeted"))
+            _known(word, words, f"{placebos.industry} 의 값", (*here, "untargeted"))
 
 
 def _exclusion(rule: Exclusion, panels: list[_Stored], where: tuple[str, ...]) -> None:

@@ -124,7 +124,7 @@ def _plan_error(error: ValidationError, raw: Mapping[str, Any], path: Path) -> P
         "model_attributes_type": "키와 값의 묶음",
         "dict_type": "키와 값의 묶음",
         "tuple_type": "목록",
-        "too_short": "하나 이상",
+        "too_short": "하나 이상" if fault.get("ctx", {}).get("min_length", 1) < 2 else "둘 이상",
         "greater_than_equal": f"{fault.get('ctx', {}).get('ge', 0):g} 이상",
         "less_than_equal": f"{fault.get('ctx', {}).get('le', 0):g} 이하",
         "greater_than": f"{fault.get('ctx', {}).get('gt', 0):g} 초과",

@@ -109,9 +109,9 @@ class PlaceboPlan(Strict):
     """Where and when nothing should be found."""
 
     shifts: tuple[Annotated[int, Field(ge=1, le=10)], ...] = Field(
-        (2, 3), description="시작을 앞당겨 보는 햇수"
+        (), description="시작을 앞당겨 보는 햇수; 비우면 시작 전 자료로 할 수 있는 모두"
     )
-    assignments: int = Field(499, ge=19, le=50_000, description="처치를 바꾸어 뽑는 횟수")
+    assignments: int = Field(199, ge=19, le=50_000, description="처치를 바꾸어 뽑는 횟수")
     outcomes: dict[Slug, PlaceboOutcome] = Field(
         default_factory=dict, description="사업이 움직일 수 없는 결과"
     )
@@ -126,12 +126,19 @@ class PlaceboPlan(Strict):
         return self
 
 
+class CovariateSet(Strict):
+    """A set of covariates with its name; no variables = none."""
+
+    label: Text
+    variables: tuple[str, ...] = ()
+
+
 class Specifications(Strict):
     """The choices that may be varied, each with the options planned; empty = as the plan has it."""
 
     comparison: tuple[Comparison, ...] = ()
-    covariates: dict[Slug, tuple[str, ...]] = Field(
-        default_factory=dict, description="이름을 붙인 통제변수 묶음; 빈 목록은 통제변수 없음"
+    covariates: dict[Slug, CovariateSet] = Field(
+        default_factory=dict, description="이름을 붙인 통제변수 묶음; variables 를 비우면 통제변수 없음"
     )
     method: tuple[Method, ...] = ()
     missing: tuple[Missing, ...] = ()
@@ -168,7 +175,17 @@ class RobustnessPlan(Strict):
     leave_out: tuple[str, ...] = Field(
         (), description="하나씩 빼 볼 고정 변수 (시·도, 업종); 비우면 추론의 군집"
     )
-    anticipation: tuple[Years, ...] = Field((0, 1, 2), min_length=1)
+    anticipation: tuple[Years, ...] = Field(
+        (0, 1, 2), min_length=2, description="지원 전에 효과가 나타날 수 있다고 보는 햇수"
+    )
+
+    @field_validator("anticipation")
+    @classmethod
+    def _different(cls, years: tuple[int, ...]) -> tuple[int, ...]:
+        if list(years) != sorted(set(years)):
+            raise ValueError("anticipation 은 겹치지 않게 짧은 것부터 적을 것")
+        return years
+
     specifications: Specifications = Specifications()
     benchmarks: tuple[str, ...] = Field(
         (), description="빠진 변수의 크기를 견줄 통제변수; 비우면 계획의 통제변수 모두"

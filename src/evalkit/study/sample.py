@@ -79,7 +79,8 @@ def draw_sample(plan: Plan, panel: Panel, name: str, number: int, lang: str = "k
             remedy="periods 를 앞으로 넓히거나, 넓힐 자료가 없으면 reading: description 으로 바꿀 것",
         )
     treated = (adoption >= lo) & (adoption <= hi)
-    values = _scaled(panel, outcome)
+    # the logarithm of a value that has none is missing until it is refused
+    values = scaled_values(panel, outcome.variable, outcome.scale)
     at_baseline = int(np.flatnonzero(panel.periods == baseline)[0])
     frozen = _frozen_covariates(plan, outcome, panel, at_baseline)
     kept = _Keeping(treated)
@@ -179,12 +180,12 @@ def _periods(panel: Panel, outcome: Outcome, phase: Phase) -> NDArray[np.int64]:
     return periods
 
 
-def _scaled(panel: Panel, outcome: Outcome) -> NDArray[np.float64]:
-    """The outcome on its scale; the logarithm of a value that has none is missing until it is refused."""
-    values = panel.values(outcome.variable)
-    if outcome.scale == "share":
+def scaled_values(panel: Panel, variable: str, scale: str) -> NDArray[np.float64]:
+    """A variable on its scale (level, share in per cent, log); the logarithm of a value that has none is missing."""
+    values = panel.values(variable)
+    if scale == "share":
         return np.asarray(values * 100.0)
-    if outcome.scale == "log":
+    if scale == "log":
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(np.where(values > 0, np.log(values), np.nan))
     return values

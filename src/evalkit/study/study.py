@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evalkit.appraisal.phases import PhaseComparison, compare_phases
 from evalkit.errors import DesignError, ParameterError, PlanError, nearest
@@ -15,6 +15,10 @@ from evalkit.study.asked import check_asked
 from evalkit.study.effect import Effect, estimate_effect
 from evalkit.study.plan import Outcome, Phase, Plan, load_plan
 from evalkit.study.prepare import Inputs, prepare
+
+if TYPE_CHECKING:
+    from evalkit.study.planning import Planning
+    from evalkit.study.robustness import Robustness
 
 
 class Study:
@@ -34,6 +38,8 @@ class Study:
         self.lang = lang
         self._panels: dict[str, Panel] = {}
         self._effects: dict[tuple[str, int], Effect] = {}
+        self._planning: dict[tuple[str, int], Planning] = {}
+        self._robustness: dict[tuple[str, int], Robustness] = {}
 
     @classmethod
     def open(cls, plan: str | Path, *, lang: str = "", data: str | Path | None = None) -> Study:
@@ -108,18 +114,39 @@ class Study:
     def effect(self, outcome: str, phase: int) -> Effect:
         """The effect of first support in a phase on an outcome, with its inference and checks."""
         if (outcome, phase) not in self._effects:
-            asked = self.outcome(outcome)
-            self.phase(phase)
-            if phase not in self.plan.phases_of(outcome):
-                raise PlanError(
-                    f"결과 {outcome!r} 은(는) {phase}단계에서 평가하지 않기로 계획됨",
-                    where=(self.plan_path.name, "outcomes", outcome, "phases"),
-                    remedy=f"평가하는 단계: {', '.join(map(str, self.plan.phases_of(outcome)))}",
-                )
-            self._effects[outcome, phase] = estimate_effect(
-                self.plan, self.panel(asked.panel), outcome, phase
-            )
+            panel = self._panel_of(outcome, phase)
+            self._effects[outcome, phase] = estimate_effect(self.plan, panel, outcome, phase)
         return self._effects[outcome, phase]
+
+    def planning(self, outcome: str, phase: int) -> Planning:
+        """What can be known of an effect before outcomes are read: sample, balance, inference to come, power."""
+        if (outcome, phase) not in self._planning:
+            from evalkit.study.planning import plan_ahead
+
+            panel = self._panel_of(outcome, phase)
+            self._planning[outcome, phase] = plan_ahead(self.plan, panel, outcome, phase)
+        return self._planning[outcome, phase]
+
+    def robustness(self, outcome: str, phase: int) -> Robustness:
+        """What could change an effect: every check that the plan names."""
+        if (outcome, phase) not in self._robustness:
+            from evalkit.study.robustness import robustness_of
+
+            panel, effect = self._panel_of(outcome, phase), self.effect(outcome, phase)
+            self._robustness[outcome, phase] = robustness_of(self.plan, panel, effect)
+        return self._robustness[outcome, phase]
+
+    def _panel_of(self, outcome: str, phase: int) -> Panel:
+        """The panel of an outcome that the plan evaluates in a phase."""
+        asked = self.outcome(outcome)
+        self.phase(phase)
+        if phase not in self.plan.phases_of(outcome):
+            raise PlanError(
+                f"결과 {outcome!r} 은(는) {phase}단계에서 평가하지 않기로 계획됨",
+                where=(self.plan_path.name, "outcomes", outcome, "phases"),
+                remedy=f"평가하는 단계: {', '.join(map(str, self.plan.phases_of(outcome)))}",
+            )
+        return self.panel(asked.panel)
 
     def effects(self) -> dict[tuple[str, int], Effect | DesignError]:
         """Every outcome × phase of the plan; a design that the data cannot answer stands with its reason."""

@@ -52,7 +52,8 @@ def anticipation(
     with canvas(3.2) as (figure, axes):
         value_axis(axes)
         x = rows.index.to_numpy(dtype=np.float64)
-        shift = 0.12 if early else 0.0
+        # beside the effect before support where there is one
+        shift = np.where(rows["early"].notna(), 0.1, 0.0) if early else np.zeros(len(x))
         axes.vlines(x - shift, rows["conf_low"], rows["conf_high"], color=TREATED, linewidth=1.8, zorder=3)
         axes.plot(x - shift, rows["estimate"], "o", color=TREATED, markersize=6.5, zorder=4)
         if early:

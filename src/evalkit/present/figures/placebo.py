@@ -107,15 +107,6 @@ def _bars(axes: Axes, values: NDArray[np.float64]) -> tuple[NDArray[np.float64],
         edgecolor="white",
         linewidth=0.6,
     )
-    axes.plot(
-        values[:: max(1, len(values) // 400)],
-        np.zeros(len(values[:: max(1, len(values) // 400)])),
-        "|",
-        color=BEFORE,
-        markersize=5,
-        zorder=3,
-        clip_on=False,
-    )
     axes.set_ylim(0, counts.max() * 1.28)
     axes.grid(axis="y", color=FAINT, linewidth=0.6)
     return edges, counts

@@ -62,12 +62,8 @@ def sensitivity(
         value_axis(axes)
         _draw(axes, frame)
         ticks = [float(m) for m in frame.index]
-        shown = digits_for(min((abs(t) for t in ticks if t), default=1.0), at_most=3)
-        shown = min(
-            d for d in range(shown + 1) if all(abs(t - round(t, d)) < 1e-9 for t in ticks) or d == shown
-        )
         step = max(1, -(-len(ticks) // 11))
-        axes.set_xticks(ticks[::step], [number(t, shown) for t in ticks[::step]])
+        axes.set_xticks(ticks[::step], [_plain(t) for t in ticks[::step]])
         if breakdown is not None and breakdown > ticks[0]:
             _breakdown(axes, breakdown, f"{bound}* = {number(breakdown, 2)}")
         unit_label(axes, ylabel)
@@ -87,6 +83,11 @@ def sensitivity(
             data=_data(frame, name, title, bound, unit, places, level, lang),
             note=note,
         )
+
+
+def _plain(value: float) -> str:
+    """A bound with the digits that it has, three figures at most."""
+    return f"{value:.3g}"
 
 
 def _draw(axes: Axes, frame: pd.DataFrame) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from evalkit.errors import EvalkitError
 from evalkit.present.messages import interval, level_text, number, quantity, say
 from evalkit.present.numerals import digits_for
 from evalkit.present.phrases import reworded
@@ -90,8 +91,26 @@ def level_of(study: Study) -> str:
 
 def group_label(study: Study, effect: Effect, side: str) -> str:
     """What the plan calls the treated or the comparison units of this effect's panel."""
-    groups = study.plan.units.groups[study.plan.outcomes[effect.outcome].panel]
+    return group_words(study, effect.outcome, side)
+
+
+def group_words(study: Study, outcome: str, side: str) -> str:
+    """What the plan calls the treated or the comparison units of an outcome's panel."""
+    groups = study.plan.units.groups[study.plan.outcomes[outcome].panel]
     return (groups.treated if side == "treated" else groups.comparison)[study.lang]
+
+
+def reason_words(error: EvalkitError) -> str:
+    """Why there is no answer, without the way out: that is for whoever writes the plan."""
+    return f"{error.problem.rstrip('.')}."
+
+
+def variable_words(study: Study, name: str) -> str:
+    """Words for a variable of the sample, such as «로그 고용» or «업종 묶음: 바이오·의료»."""
+    stem, _, level = name.partition("=")
+    stem = stem.removesuffix("_baseline").removesuffix("_fixed")
+    label = say(f"study.variable.{stem}", study.lang)
+    return f"{label} {level}" if level else label.rstrip(":")
 
 
 def of_firms(study: Study, outcome: str) -> bool:

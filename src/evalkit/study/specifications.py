@@ -1,0 +1,192 @@
+"""The planned specifications of one effect: every combination of the choices that the plan allows, once each."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from evalkit.balancing import entropy_balancing, inverse_probability
+from evalkit.checks.specification_curve import Choice, SpecificationCurve, specification_curve
+from evalkit.design import Design
+from evalkit.errors import DesignError
+from evalkit.estimate import Estimate
+from evalkit.panel import Panel
+from evalkit.study.fitting import PlannedFit, planned_fit
+from evalkit.study.plan import Plan
+from evalkit.study.sample import ADOPTION, draw_sample
+
+# the choices in the order in which a page shows them
+CHOICES = ("comparison", "exclusions", "covariates", "method", "weights", "missing", "anticipation")
+PLANNED = "planned"
+WEIGHT = "balancing_weight"
+
+
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """One combination.
+
+    Attributes
+    ----------
+    options : choice -> option taken, as text; only choices that the plan varies
+    planned : whether it is what the plan leads with
+    """
+
+    options: Mapping[str, str]
+    planned: bool
+
+
+def combinations(plan: Plan, panel: Panel, outcome: str) -> tuple[Specification, ...]:
+    """Every combination of the planned options, those that come to the same thing once.
+
+    Sets of covariates that name a variable of another panel are passed over. Without covariates there is one method and nothing to weight by; weights replace the method's own adjustment.
+    """
+    asked = _options(plan)
+    known = {*panel.varying, *panel.fixed}
+    asked["covariates"] = tuple(
+        option for option in asked["covariates"] if set(_covariates(plan, outcome, option)) <= known
+    )
+    varied = {name: options for name, options in asked.items() if len(options) > 1}
+    found: dict[tuple[tuple[str, str], ...], Specification] = {}
+    for values in itertools.product(*asked.values()):
+        taken = dict(zip(asked, values, strict=True))
+        adjusted = bool(_covariates(plan, outcome, taken["covariates"]))
+        if taken["weights"] != "none":
+            if not adjusted:
+                continue
+            taken["method"] = asked["method"][0]
+        elif not adjusted:
+            taken["method"] = asked["method"][0]
+        resolved = {**taken, "covariates": "+".join(_covariates(plan, outcome, taken["covariates"]))}
+        key = tuple(resolved.items())
+        shown = {name: taken[name] for name in varied}
+        found.setdefault(key, Specification(shown, all(taken[n] == asked[n][0] for n in asked)))
+    return tuple(found.values())
+
+
+def _options(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Options of each choice as text, what the plan leads with first."""
+    planned, design = plan.robustness.specifications, plan.design
+
+    def first(lead: str, others: tuple[Any, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([lead, *(str(o) for o in others)]))
+
+    return {
+        "comparison": first(design.comparison, planned.comparison),
+        "exclusions": first("True", planned.exclusions),
+        "covariates": first(PLANNED, tuple(planned.covariates)),
+        "method": first(design.method, planned.method),
+        "weights": first("none", planned.weights),
+        "missing": first(design.missing, planned.missing),
+        "anticipation": first(str(design.anticipation), planned.anticipation),
+    }
+
+
+def _covariates(plan: Plan, outcome: str, option: str) -> tuple[str, ...]:
+    if option != PLANNED:
+        return plan.robustness.specifications.covariates[option].variables
+    own = plan.outcomes[outcome].covariates
+    return plan.design.covariates if own is None else own
+
+
+def prepared(
+    plan: Plan, panel: Panel, outcome: str, phase: int, specification: Specification
+) -> tuple[Panel, Design, PlannedFit]:
+    """Sample, design and method of one specification.
+
+    Raises
+    ------
+    DesignError, RefusalError : with the reason why the data cannot answer it
+    """
+    taken = {name: options[0] for name, options in _options(plan).items()} | dict(specification.options)
+    variant = varied(plan, outcome, taken)
+    sample = draw_sample(variant, panel, outcome, phase)
+    fit = planned_fit(variant, phase)
+    if taken["weights"] == "none":
+        return sample.panel, sample.design, fit
+    balance = entropy_balancing if taken["weights"] == "entropy" else inverse_probability
+    adoption = np.asarray(sample.panel.constant(ADOPTION), dtype=np.float64)
+    alike = sample.panel.with_fixed(**{ADOPTION: np.where(sample.treated, adoption, np.inf)})
+    found = balance(alike, sample.design)
+    if not found.weights[sample.comparison].any():
+        raise DesignError("비교 단위에 남은 무게가 없음", remedy="통제변수를 줄일 것")
+    design = replace(sample.design, covariates=(), weight=WEIGHT)
+    kept = found.weights > 0
+    return found.apply(sample.panel, WEIGHT).select(kept), design, fit
+
+
+def varied(plan: Plan, outcome: str, taken: Mapping[str, str]) -> Plan:
+    """The plan with other options taken."""
+    missing = taken["missing"]
+    design = plan.design.model_copy(
+        update={
+            "comparison": taken["comparison"],
+            "method": taken["method"],
+            "missing": missing,
+            "anticipation": int(taken["anticipation"]),
+            "at_risk": plan.design.at_risk if missing == "pairs" else None,
+        }
+    )
+    changed = plan.outcomes[outcome].model_copy(
+        update={"covariates": _covariates(plan, outcome, taken["covariates"])}
+    )
+    units = plan.units
+    if taken["exclusions"] == "False":
+        units = units.model_copy(update={"exclude": ()})
+    return plan.model_copy(
+        update={"design": design, "units": units, "outcomes": {**plan.outcomes, outcome: changed}}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The estimates of every planned specification.
+
+    Attributes
+    ----------
+    found : the curve with its statistics; its rows are in the order of `taken`
+    taken : choice -> option of each row that has an estimate, only choices that the plan varies
+    failed : options of each specification without an estimate, with the reason
+    """
+
+    found: SpecificationCurve
+    taken: tuple[Mapping[str, str], ...]
+    failed: tuple[tuple[Mapping[str, str], str], ...]
+
+
+def planned_curve(plan: Plan, panel: Panel, outcome: str, phase: int) -> Curve:
+    """Estimate every planned specification.
+
+    Raises
+    ------
+    DesignError : the plan allows no choice beyond its own
+    """
+    grid = combinations(plan, panel, outcome)
+    if len(grid) < 2:
+        raise DesignError(
+            "계획이 다른 명세를 하나도 허용하지 않아 명세 곡선을 그리지 않음",
+            remedy="robustness.specifications 에 고를 수 있었던 선택을 적을 것",
+        )
+    # one dimension: combinations that come to the same thing stand once, and a choice may change sample and method at once
+    choices = {str(at): _choice(plan, panel, outcome, phase, one) for at, one in enumerate(grid)}
+    own = prepared(plan, panel, outcome, phase, grid[0])
+    found = specification_curve(
+        own[0], own[1], own[2], {"specification": choices}, draws=0, level=plan.inference.level
+    )
+    rows = tuple(grid[int(at)].options for at in found.choices["specification"])
+    failed = tuple(
+        (grid[int(at)].options, str(why))
+        for at, why in zip(found.failed["specification"], found.failed["reason"], strict=True)
+    )
+    return Curve(found, rows, failed)
+
+
+def _choice(plan: Plan, panel: Panel, outcome: str, phase: int, specification: Specification) -> Choice:
+    def fit(_: Panel, __: Design) -> Estimate:
+        sample, design, method = prepared(plan, panel, outcome, phase, specification)
+        return method(sample, design)
+
+    return Choice(fit=fit)
