@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from itertools import combinations, product
 
@@ -168,6 +169,26 @@ def test_assignments_at_once_are_refits(design: Design) -> None:
     np.testing.assert_allclose(quick.values, slow.values, rtol=1e-9)
     np.testing.assert_allclose(quick.errors, slow.errors, rtol=1e-9)
     np.testing.assert_allclose(quick.p_values, slow.p_values, rtol=1e-8)
+
+
+@pytest.mark.parametrize("staggered", [False, True])
+@pytest.mark.parametrize("coarse", [False, True])
+def test_one_cluster_on_a_side_has_no_error_the_fast_way_either(staggered: bool, coarse: bool) -> None:
+    """A sample without region 5: assignments that treat it leave one treated region, whose scores cancel."""
+    own = panel().with_fixed(pair=panel().constant("region") % 3)
+    if staggered:
+        region = own.constant("region")
+        own = own.with_fixed(adoption=np.select([region == 0, region == 1], [2014.0, 2015.0], np.inf))
+    chosen = reassignments(own, DESIGN)
+    keep = own.constant("region") != 5
+    here = replace(chosen, group=chosen.group[keep])
+    design = Design("y", cluster="pair" if coarse else "region")
+    quick = refit(own.select(keep), design, two_way_coefficient, here)
+    slow = refit(own.select(keep), design, two_way, here)
+    assert quick.fast
+    assert np.isnan(slow.errors).any()
+    np.testing.assert_allclose(quick.values, slow.values, rtol=1e-9)
+    np.testing.assert_allclose(quick.errors, slow.errors, rtol=1e-9)
 
 
 def test_a_change_that_depends_on_who_is_treated_is_made_anew() -> None:

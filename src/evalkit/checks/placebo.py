@@ -90,9 +90,9 @@ def placebo_in_time(
     DesignError : fewer than two clean periods before adoption, or no shift asked for is feasible
     """
     require_level(level)
+    clean, dates = before_treatment(panel, design, design.anticipation, cut)
     actual = fit(panel, design)
     only_term(actual)
-    clean, dates = before_treatment(panel, design, design.anticipation, cut)
     first = float(dates.min())
     wanted = (
         range(1, int(dates[np.isfinite(dates)].max() - clean.periods[0]) + 1) if shifts is None else shifts

@@ -19,6 +19,7 @@ from evalkit.arrays.reassigned_two_way import evaluate, factor, moments
 from evalkit.design import Design
 from evalkit.errors import EvalkitError, UsageError
 from evalkit.estimate import Estimate
+from evalkit.estimators._two_way_sample import Sample
 from evalkit.estimators._two_way_sample import draw as sample_of
 from evalkit.estimators.cohort_sample import adoption_codes
 from evalkit.estimators.two_way import two_way_effects
@@ -157,15 +158,43 @@ def _two_way_at_once(panel: Panel, design: Design, chosen: Reassignment) -> Numb
     owner[group[::-1]] = sample.cluster[::-1]
     if (group < 0).any() or (owner[group] != sample.cluster).any():
         return None
+    seen = _seen(sample, group, len(owner))
+    present = np.asarray(seen.any(axis=1))
+    if (present & ~np.asarray(seen.all(axis=1))).any():
+        return None  # who stands on each side would have to be counted period by period
     # groups without a unit in this panel stand in the first cluster, to which they add nothing
     owner = np.maximum(owner, 0)
     paths = (panel.periods[None, :] >= chosen.dates[:, None]).astype(np.float64)
     effects = factor(sample.weights, sample.dense, sample.outcome.shape)
     sums = moments(effects, [effects.residual(sample.outcome)], paths, group, len(chosen.labels), owner)
-    found = evaluate(sums, np.vstack([chosen.observed.astype(np.int8), chosen.codes]))
+    codes = np.vstack([chosen.observed.astype(np.int8), chosen.codes])
+    found = evaluate(sums, codes)
     values, errors = found.coefficient[:, 0], np.sqrt(found.variance[:, 0])
     scale = float(actual.std_errors[0]) / errors[0]
+    errors[_alone(chosen.dates[codes], present, owner, panel.periods)] = np.nan
     return values, errors * scale, np.full(len(values), float(actual.dof[0]))
+
+
+def _seen(sample: Sample, group: NDArray[np.int64], groups: int) -> NDArray[np.bool_]:
+    """Whether each group is observed in each period  # (A, T)"""
+    used = np.ones(sample.outcome.shape, dtype=bool) if sample.used is None else sample.used
+    out = np.zeros((groups, used.shape[1]), dtype=bool)
+    np.logical_or.at(out, group, used)
+    return out
+
+
+def _alone(
+    dates: Floats, present: NDArray[np.bool_], owner: NDArray[np.int64], periods: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Assignments (B, A) with one cluster on a side, as `evalkit.estimators._one_sided` counts them  # (B,)"""
+    of_cluster = (owner[:, None] == np.arange(int(owner.max()) + 1)) & present[:, None]  # (A, C)
+    table = of_cluster.astype(np.float64)
+    treated = present & (dates > periods[0]) & (dates <= periods[-1])
+    first = np.where(treated, dates, np.inf).min(axis=1, keepdims=True)
+    # units treated in every period serve as comparison too
+    others = present & ((dates > first) | (dates <= periods[0]))
+    sides = [((side.astype(np.float64) @ table) > 0).sum(axis=1) for side in (treated, others)]
+    return np.asarray(np.minimum(*sides) == 1)
 
 
 # the coefficient of the treatment in a two-way regression, CV1
