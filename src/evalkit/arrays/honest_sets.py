@@ -58,7 +58,7 @@ class Problem:
     ) -> None:
         self.found = found
         self.coefficients = coefficients
-        self.root = np.linalg.cholesky(covariance)
+        self.root: Floats = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
         self.stage = stage
         self.level = level
         self.kappa = 0.0 if stage == "Conditional" else (1 - level) / 10
@@ -100,11 +100,11 @@ class Problem:
     def sets(self, bounds: Floats) -> list[Pieces]:
         """The confidence set of each bound, as pieces."""
         m = self.moments(bounds)
-        grid, open_ = _grid(m, len(bounds), self.components)
+        grid = _grid(m, len(bounds), self.components)
         inside = self._accepted(m, grid)
         ends = _changes(inside)
         refined = self._refine(m, grid, ends)
-        return [_pieces(grid[i], inside[i], refined, ends, i, open_[i]) for i in range(len(bounds))]
+        return [_pieces(grid[i], inside[i], refined, ends, i) for i in range(len(bounds))]
 
     def _accepted(self, m: Moments, theta: Floats) -> NDArray[np.bool_]:
         """Values that some component does not reject  # (m, T)"""
@@ -132,8 +132,8 @@ class Problem:
         return np.asarray(inner, dtype=np.float64)
 
 
-def _grid(m: Moments, bounds: int, components: int) -> tuple[Floats, NDArray[np.bool_]]:
-    """Values to test for each bound, in order, and whether the set may have no lower or upper end  # (m, T), (m, 2)"""
+def _grid(m: Moments, bounds: int, components: int) -> Floats:
+    """Values to test for each bound, in order  # (m, T)"""
     cut = np.where(np.isfinite(m.critical), m.critical, FAR)[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         edge = (m.level - cut) / m.toward
@@ -146,20 +146,22 @@ def _grid(m: Moments, bounds: int, components: int) -> tuple[Floats, NDArray[np.
         np.where(nothing, np.inf, floor).min(axis=1),
         np.where(nothing, -np.inf, ceiling).max(axis=1),
     )
-    open_ = np.stack([np.isneginf(floor), np.isposinf(ceiling)], axis=1)
     scale = _scale(m).reshape(bounds, components).max(axis=1)
     middle = np.where(np.isfinite(floor), floor, np.where(np.isfinite(ceiling), ceiling, 0.0))
     floor = np.where(np.isfinite(floor), floor, np.minimum(middle, ceiling) - 100 * scale)
     ceiling = np.where(np.isfinite(ceiling), ceiling, np.maximum(middle, floor) + 100 * scale)
-    width = np.maximum(ceiling - floor, scale * 1e-6)
-    grid = floor[:, None] + width[:, None] * np.linspace(-0.002, 1.002, GRID)
-    extra = [grid]
+    floor, ceiling = np.minimum(floor, ceiling - scale * 1e-6), np.maximum(ceiling, floor + scale * 1e-6)
+    width = ceiling - floor
+    # evenly, and closer and closer to both ends: a first stage that cuts a test off can leave islands there
+    near = np.concatenate([[0.0], 2.0 ** -np.arange(8.0, 24.0, 2.0)])
+    share = np.concatenate([np.linspace(-0.002, 1.002, GRID), near, 1 - near])
+    extra = [floor[:, None] * (1 - share) + ceiling[:, None] * share]
     if not np.isfinite(m.critical).all() and not np.isfinite(m.half_length).all():
         far = 2.0 ** np.arange(1, 12)
         extra += [floor[:, None] - width[:, None] * far, ceiling[:, None] + width[:, None] * far]
     if m.level.shape[1] <= FEW:
         extra.append(_meetings(m, bounds, floor, ceiling))
-    return np.sort(np.concatenate(extra, axis=1), axis=1), open_
+    return np.sort(np.concatenate(extra, axis=1), axis=1)
 
 
 def _scale(m: Moments) -> Floats:
@@ -175,7 +177,7 @@ def _meetings(m: Moments, bounds: int, floor: Floats, ceiling: Floats) -> Floats
         at = (m.level[:, one] - m.level[:, two]) / (m.toward[:, one] - m.toward[:, two])
     at = at.reshape(bounds, -1)
     inside = np.isfinite(at) & (at >= floor[:, None]) & (at <= ceiling[:, None])
-    return np.where(inside, at, floor[:, None])
+    return np.where(inside, at, (floor + ceiling)[:, None] / 2)
 
 
 def _changes(inside: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -190,7 +192,6 @@ def _pieces(
     refined: Floats,
     ends: NDArray[np.int64],
     i: int,
-    open_: NDArray[np.bool_],
 ) -> Pieces:
     mine = ends[:, 0] == i
     starts = list(refined[mine & (ends[:, 2] == 1)])

@@ -3,6 +3,7 @@
 before outcomes     simulated_power, serial_mde, claim_check; balance_card, overlap
 where nothing is    placebo_in_time, placebo_in_place, placebo_in_industry, negative_control_outcomes and _exposures
 what would change   leave_one_out, leave_out, anticipation_effects, specification_curve
+did trends part     pre_trends, pre_trend_power, equivalence; sensitivity with its breakdown bound; fewer_periods
 what was left out   omitted_variables, e_value, oster_bounds on the collapsed_regression
 """
 
@@ -14,6 +15,8 @@ from evalkit.checks.check import Check
 from evalkit.checks.claim import claim_check
 from evalkit.checks.collapsed import Collapsed, collapsed_regression
 from evalkit.checks.e_value import EValue, e_value
+from evalkit.checks.equivalence import Equivalence, equivalence, equivalence_check
+from evalkit.checks.event_window import EventWindow, event_window, fewer_periods
 from evalkit.checks.influence import LeaveOut, leave_one_out, leave_out
 from evalkit.checks.leading_rule import leading_rule
 from evalkit.checks.negative_controls import negative_control_exposures, negative_control_outcomes
@@ -24,7 +27,10 @@ from evalkit.checks.placebo import Placebo, placebo_in_industry, placebo_in_time
 from evalkit.checks.placebo_places import PlaceboInPlace, placebo_in_place
 from evalkit.checks.power import smallest_detectable
 from evalkit.checks.power_simulation import PowerCurve, before_adoption, simulated_power
+from evalkit.checks.pre_trend_power import PreTrendPower, pre_trend_power
+from evalkit.checks.pre_trends import pre_trends
 from evalkit.checks.reassignment import FastFit, two_way_coefficient
+from evalkit.checks.sensitivity import Sensitivity, sensitivity, sensitivity_check
 from evalkit.checks.serial_power import SerialMde, serial_mde
 from evalkit.checks.specification_curve import Choice, SpecificationCurve, specification_curve
 
@@ -35,6 +41,8 @@ __all__ = [
     "Choice",
     "Collapsed",
     "EValue",
+    "Equivalence",
+    "EventWindow",
     "FastFit",
     "LeaveOut",
     "OmittedVariables",
@@ -42,6 +50,8 @@ __all__ = [
     "Placebo",
     "PlaceboInPlace",
     "PowerCurve",
+    "PreTrendPower",
+    "Sensitivity",
     "SerialMde",
     "SpecificationCurve",
     "anticipation_effects",
@@ -51,6 +61,10 @@ __all__ = [
     "claim_check",
     "collapsed_regression",
     "e_value",
+    "equivalence",
+    "equivalence_check",
+    "event_window",
+    "fewer_periods",
     "leading_rule",
     "leave_one_out",
     "leave_out",
@@ -62,6 +76,10 @@ __all__ = [
     "placebo_in_industry",
     "placebo_in_place",
     "placebo_in_time",
+    "pre_trend_power",
+    "pre_trends",
+    "sensitivity",
+    "sensitivity_check",
     "serial_mde",
     "simulated_power",
     "smallest_detectable",
