@@ -58,10 +58,10 @@ def leading_rule(
             jackknife=jackknife is None or bool(np.isfinite(jackknife.covariance.diagonal()).any()),
         )
         if row.lead in TESTS and fit is not None:
-            from evalkit.inference.beside import tests_for
+            from evalkit.inference.beside import named_tests
 
             refits = Refits(panel, design, fit, scale=scale, size=size, draws=draws, seed=seed)
-            sets, _ = tests_for(estimate, counts, replace(row, companions=()), refits, level=level)
+            sets, _ = named_tests(estimate, counts, replace(row, companions=()), refits, level=level)
             if row.lead in sets:
                 return sets[row.lead]
         return _by_covariance(estimate, counts, ways, row, rule)

@@ -20,7 +20,7 @@ from evalkit.inference.wild import wild_bootstrap
 from evalkit.interval_set import IntervalSet
 
 
-def tests_for(
+def named_tests(
     est: Estimate, counts: ClusterCounts, row: Row, refits: Refits | None, *, level: float
 ) -> tuple[dict[str, IntervalSet], dict[str, str]]:
     """Every test that the row names and that can be made here, by the name of the row; and why others could not.

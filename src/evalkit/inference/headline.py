@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from evalkit.estimate import Estimate
-from evalkit.inference.beside import tests_for
+from evalkit.inference.beside import named_tests
 from evalkit.inference.choice import Row, Rule, decide
 from evalkit.inference.counts import ClusterCounts, inflated
 from evalkit.inference.jackknife import cluster_jackknife
@@ -116,7 +116,7 @@ def headline(
     led = _lead_by_covariance(est, ways, (row.reason, *reasons), row, coarser)
     if len(est) != 1:
         return led
-    found, missing = tests_for(est, counts, row, usable, level=level)
+    found, missing = named_tests(est, counts, row, usable, level=level)
     interval = found.pop(row.lead, None) if row.lead in TESTS else None
     reasons = list(led.reasons)
     if row.lead in TESTS and interval is None:

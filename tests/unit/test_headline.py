@@ -1,0 +1,173 @@
+"""The decision table applied: which test leads, what stands beside it, and what is said where it cannot be had."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import provinces
+import pytest
+
+from evalkit.design import Design
+from evalkit.estimate import Estimate
+from evalkit.estimators.poisson import poisson_effects
+from evalkit.estimators.two_way import two_way_effects
+from evalkit.inference import cluster_counts, cluster_jackknife, ferman_pinto, headline, wider
+from evalkit.inference.beside import reassigned_ratio, named_tests
+from evalkit.inference.headline import Headline
+from evalkit.inference.refit import Fit, Refits, only_term
+from evalkit.panel import Panel
+
+LEVEL = 0.95
+
+
+def lead(
+    treated: int, *, fit: Fit = two_way_effects, refits: bool = True, seed: int = 3, **options: object
+) -> tuple[Headline, Panel, Estimate]:
+    panel = provinces.world(np.random.default_rng(seed), 14, treated)
+    design = Design("y", cluster="province")
+    est = fit(panel, design)
+    counts = cluster_counts(est, np.asarray(panel.constant("adoption")))
+    again = Refits(panel, design, fit, draws=499, **options) if refits else None  # type: ignore[arg-type]
+    return headline(est, counts, refits=again), panel, est
+
+
+def test_two_to_four_treated_clusters_lead_with_residuals_rescaled() -> None:
+    found, panel, est = lead(3)
+    assert (found.row.lead, found.name, found.covered) == ("FP-v", "FP-v", True)
+    own = ferman_pinto(panel, Design("y", cluster="province"), two_way_effects, draws=499)
+    assert found.interval is not None
+    assert (found.interval.p_value, found.interval.pieces) == (own.p_value, own.pieces)
+    row = found.first(LEVEL)
+    assert (row["conf_low"], row["conf_high"], row["p_value"]) == (own.low, own.high, own.p_value)
+    assert row["estimate"] == est.values[0]
+    assert math.isnan(row["std_error"])  # a test has no standard error, and none is borrowed for it
+    assert {"RI"} <= set(found.sets)
+    assert {"CR2", "CV1"} <= {*found.companions, found.estimate.inference}
+
+
+def test_the_covariance_behind_a_leading_test_is_the_wider() -> None:
+    found, _, est = lead(3)
+    second = found.companions.get("CR2", found.estimate)
+    assert found.estimate.std_errors[0] == wider(cluster_jackknife(est), second).std_errors[0]
+
+
+def test_without_the_panel_the_wider_covariance_leads_and_nothing_is_claimed() -> None:
+    found, _, _ = lead(3, refits=False)
+    assert (found.row.lead, found.interval, found.covered) == ("wider", None, False)
+    assert found.reasons[0] == "few_clusters_wider_leads"
+
+
+def test_enough_clusters_lead_with_the_jackknife_and_the_wild_bootstrap_beside() -> None:
+    found, _, _ = lead(6)
+    assert (found.name, found.interval, found.covered) == ("CV3", None, True)
+    assert set(found.sets) == {"WCR-S"}
+    assert found.first(LEVEL)["p_value"] == found.estimate.table(LEVEL)["p_value"].iloc[0]
+
+
+def test_one_treated_cluster_has_no_p_value_and_its_tests_are_exploratory() -> None:
+    found, _, _ = lead(1)
+    assert not found.p_value_allowed
+    assert not found.covered
+    row = found.first(LEVEL)
+    assert np.isnan([row["std_error"], row["conf_low"], row["conf_high"], row["p_value"]]).all()
+    assert set(found.sets) == {"FP-v", "RI", "Hagemann"}
+    assert found.sets["RI"].smallest_p == pytest.approx(1 / 14)
+    assert "no_rejection_possible" in found.sets["RI"].notes
+
+
+def test_a_lead_that_cannot_be_computed_is_said_and_the_wider_stands_in() -> None:
+    """A method that is not linear in the outcome has no weights to put residuals through."""
+
+    def crooked(panel: Panel, design: Design) -> Estimate:
+        est = two_way_effects(panel, design)
+        return replace(est, values=np.abs(est.values) + 1.0)
+
+    found, _, _ = lead(3, fit=crooked)
+    assert found.interval is None
+    assert found.reasons[-1] == "lead_not_computed"
+    assert not found.covered
+    assert "선형" in found.missing["FP-v"]
+    assert np.isfinite(found.first(LEVEL)["p_value"])
+
+
+def test_several_terms_have_no_leading_test() -> None:
+    panel = provinces.world(np.random.default_rng(1), 14, 3)
+    design = Design("y", cluster="province")
+    est = two_way_effects(panel, design)
+    twice = est.combine([[1.0], [2.0]], ["a", "b"])
+    counts = cluster_counts(est, np.asarray(panel.constant("adoption")))
+    found = headline(twice, counts, refits=Refits(panel, design, two_way_effects))
+    assert (found.interval, dict(found.sets), found.row.refitting) == (None, {}, ("none",))
+
+
+def test_a_coarser_level_counts_where_there_are_forty_clusters() -> None:
+    rng = np.random.default_rng(2)
+    region = np.repeat(np.arange(50), 2)
+    adoption = np.where(region < 20, 5.0, np.inf)
+    y = provinces.shocks(rng, 14)[region % 14] + rng.normal(size=(100, provinces.PERIODS))
+    panel = Panel(
+        np.arange(100),
+        np.arange(provinces.PERIODS),
+        {"y": y},
+        {"adoption": adoption, "fine": region, "coarse": region % 14},
+    )
+    fine, coarse = (two_way_effects(panel, Design("y", cluster=name)) for name in ("fine", "coarse"))
+    counts = cluster_counts(fine, adoption)
+    found = headline(fine, counts, coarser=coarse)
+    assert (found.row.lead, found.covered) == ("levels", False)
+    both = wider(cluster_jackknife(fine), cluster_jackknife(coarse))
+    assert found.estimate.std_errors[0] == both.std_errors[0]
+    assert headline(fine, counts).row.lead == "CV3"
+
+
+def test_a_ratio_is_reassigned_and_its_interval_agrees_with_its_p_value() -> None:
+    rng = np.random.default_rng(5)
+    size = provinces.sizes(14)
+    for effect, inside in ((0.0, True), (1.5, False)):
+        adoption = np.full(14, np.inf)
+        adoption[[1, 7]] = provinces.BEFORE
+        on = np.arange(provinces.PERIODS)[None, :] >= adoption[:, None]
+        mean = 2_000 * size[:, None] * np.exp(0.08 * provinces.shocks(rng, 14) + effect * on)
+        panel = Panel(
+            np.arange(14),
+            np.arange(provinces.PERIODS),
+            {"y": rng.poisson(mean) * 1.0},
+            {"adoption": adoption},
+        )
+        found = reassigned_ratio(Refits(panel, Design("y"), poisson_effects, scale="ratio"))
+        assert (0.0 in found) is inside is (found.p_value > 1 - LEVEL)
+        assert found.exact
+        assert found.draws == 91
+        assert "interval_by_shift" in found.notes
+        assert found.low + found.high == pytest.approx(2 * found.estimate)
+
+
+def test_a_ratio_with_few_clusters_leads_with_reassignment() -> None:
+    rng = np.random.default_rng(6)
+    panel = provinces.world(rng, 14, 2)
+    counted = panel.with_varying(y=rng.poisson(np.exp(5 + 0.05 * panel.values("y"))) * 1.0)
+    design = Design("y", cluster="province")
+    est = poisson_effects(counted, design, replicates=True)
+    counts = cluster_counts(est, np.asarray(panel.constant("adoption")))
+    found = headline(est, counts, refits=Refits(counted, design, poisson_effects, scale="ratio"))
+    assert (found.row.lead, found.covered) == ("RI", True)
+    assert found.interval is not None
+    assert found.interval.method == "RI-β"
+
+
+def test_only_the_tests_that_the_row_names_are_made() -> None:
+    found, panel, est = lead(3)
+    counts = cluster_counts(est, np.asarray(panel.constant("adoption")))
+    refits = Refits(panel, Design("y", cluster="province"), two_way_effects, draws=99, intervals=False)
+    sets, missing = named_tests(est, counts, replace(found.row, companions=()), refits, level=LEVEL)
+    assert (set(sets), missing) == ({"FP-v"}, {})
+    assert sets["FP-v"].pieces == ((-np.inf, np.inf),)
+
+
+def test_one_term_is_asked_for() -> None:
+    est = lead(3)[2]
+    assert only_term(est) == est.values[0]
+    with pytest.raises(Exception, match="항이 2개"):
+        only_term(est.combine([[1.0], [2.0]], ["a", "b"]))
