@@ -105,7 +105,7 @@ def setting(cohorts: tuple[int, int], weighted: bool, variance: str) -> Setting:
     mass = SIZE if weighted else np.ones(G)
     others = np.stack(
         [
-            overall_weights(dates(cohorts, rng.permutation(G)), mass, np.arange(T)).ravel()
+            overall_weights(dates(cohorts, rng.permutation(G)[: sum(cohorts)]), mass, np.arange(T)).ravel()
             for _ in range(ASSIGNMENTS)
         ]
     )
