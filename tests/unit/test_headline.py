@@ -10,11 +10,12 @@ import provinces
 import pytest
 
 from evalkit.design import Design
+from evalkit.errors import DesignError, UsageError
 from evalkit.estimate import Estimate
 from evalkit.estimators.poisson import poisson_effects
 from evalkit.estimators.two_way import two_way_effects
 from evalkit.inference import cluster_counts, cluster_jackknife, ferman_pinto, headline, wider
-from evalkit.inference.beside import reassigned_ratio, named_tests
+from evalkit.inference.beside import named_tests, reassigned_ratio
 from evalkit.inference.headline import Headline
 from evalkit.inference.refit import Fit, Refits, only_term
 from evalkit.panel import Panel
@@ -122,6 +123,42 @@ def test_a_coarser_level_counts_where_there_are_forty_clusters() -> None:
     assert headline(fine, counts).row.lead == "CV3"
 
 
+def two_levels(split: bool) -> tuple[Estimate, Estimate, np.ndarray]:
+    """45 municipalities of two units in nine provinces; with `split` one of them lies in two provinces."""
+    fine = np.repeat(np.arange(45), 2)
+    coarse = fine % 9
+    if split:
+        coarse[7] = 5  # the second unit of municipality 3, whose first lies in province 3
+    rng = np.random.default_rng(8)
+    adoption = np.where(fine < 20, 5.0, np.inf)
+    panel = Panel(
+        np.arange(90),
+        np.arange(provinces.PERIODS),
+        {"y": rng.normal(size=(90, provinces.PERIODS))},
+        {"adoption": adoption, "fine": fine, "coarse": coarse},
+    )
+    return (*(two_way_effects(panel, Design("y", cluster=name)) for name in ("fine", "coarse")), adoption)
+
+
+def test_a_cluster_in_two_provinces_is_refused_with_its_name() -> None:
+    fine, coarse, adoption = two_levels(split=True)
+    with pytest.raises(DesignError, match=r"군집 1개가 더 큰 군집 둘에") as caught:
+        headline(fine, cluster_counts(fine, adoption), coarser=coarse)
+    assert "군집 3" in str(caught.value)
+    assert "3, 5" in str(caught.value)
+    fine, coarse, adoption = two_levels(split=False)
+    assert headline(fine, cluster_counts(fine, adoption), coarser=coarse).row.lead == "levels"
+    with pytest.raises(DesignError, match="서로 다른 단위"):
+        headline(fine, cluster_counts(fine, adoption), coarser=lead(3)[2])
+
+
+def test_fewer_comparison_than_treated_clusters_is_said() -> None:
+    found, _, _ = lead(11)
+    assert (found.row.lead, found.covered) == ("FP-v", True)
+    assert "comparison_side_is_smaller" in found.reasons
+    assert "comparison_side_is_smaller" not in lead(3)[0].reasons
+
+
 def test_a_ratio_is_reassigned_and_its_interval_agrees_with_its_p_value() -> None:
     rng = np.random.default_rng(5)
     size = provinces.sizes(14)
@@ -169,5 +206,5 @@ def test_only_the_tests_that_the_row_names_are_made() -> None:
 def test_one_term_is_asked_for() -> None:
     est = lead(3)[2]
     assert only_term(est) == est.values[0]
-    with pytest.raises(Exception, match="항이 2개"):
+    with pytest.raises(UsageError, match="항이 2개"):
         only_term(est.combine([[1.0], [2.0]], ["a", "b"]))

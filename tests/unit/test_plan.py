@@ -44,6 +44,17 @@ def test_an_unknown_key_names_the_nearest_and_its_place(tmp_path: Path, raw: dic
     assert "비슷한 이름: covariates" in said
 
 
+def test_the_rule_may_stand_alone(tmp_path: Path, raw: dict) -> None:
+    raw["inference"] = "auto"
+    path = tmp_path / "plan.yml"
+    path.write_text(yaml.safe_dump(raw, allow_unicode=True), encoding="utf-8")
+    short = load_plan(path).inference
+    raw["inference"] = {"rule": "auto"}
+    assert short == Plan.model_validate(raw).inference
+    raw["inference"] = "autoo"
+    assert "비슷한 이름: auto" in refuse(tmp_path, raw)
+
+
 def test_an_unknown_key_deep_inside_an_outcome(tmp_path: Path, raw: dict) -> None:
     raw["outcomes"]["jobs"]["scal"] = "log"
     assert "비슷한 이름: scale" in refuse(tmp_path, raw)

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
+from evalkit.errors import DesignError
 from evalkit.estimate import Estimate
 from evalkit.inference.beside import named_tests
-from evalkit.inference.choice import Row, Rule, decide
+from evalkit.inference.choice import ENOUGH, Row, Rule, decide
 from evalkit.inference.counts import ClusterCounts, inflated
 from evalkit.inference.jackknife import cluster_jackknife
 from evalkit.inference.reduced import available, bias_reduced
@@ -36,7 +37,8 @@ class Headline:
     companions : the same estimate under the other methods, by name
     reasons : codes, the row of the decision table first: `evalkit.inference.DECISIONS`, then "mixed_clusters",
         "jackknife_undefined" (a deletion leaves a term without an estimate), "jackknife_not_kept" (too many clusters),
-        "lead_not_computed" (the method that should lead had no answer)
+        "comparison_side_is_smaller" (fewer than five, and fewer than the treated), "lead_not_computed" (the method that
+        should lead had no answer)
     p_value_allowed : whether a p-value or interval may be printed
     row : the row of the table
     interval : what leads where it is a test and not a covariance; None = the covariance of `estimate` leads
@@ -103,8 +105,13 @@ def headline(
     Raises
     ------
     UsageError : the rule does not exist
+    DesignError : a cluster lies in two of the coarser ones
     """
+    if coarser is not None:
+        check_nested(est, coarser)
     ways, reasons = covariances(est, counts)
+    if 0 < counts.comparison_side < min(counts.treated_side, ENOUGH):
+        reasons.append("comparison_side_is_smaller")
     usable = refits if refits is not None and len(est) == 1 else None
     row = decide(
         counts,
@@ -122,6 +129,33 @@ def headline(
     if row.lead in TESTS and interval is None:
         reasons.append("lead_not_computed")
     return replace(led, interval=interval, sets=found, missing=missing, reasons=tuple(reasons))
+
+
+def check_nested(fine: Estimate, coarse: Estimate) -> None:
+    """Every cluster of the first must lie in one cluster of the second.
+
+    Raises
+    ------
+    DesignError : one lies in two, or the estimates are of different units
+    """
+    if fine.n_units != coarse.n_units or not np.array_equal(fine.units, coarse.units):
+        raise DesignError(
+            f"두 수준의 추정이 서로 다른 단위({fine.n_units}개, {coarse.n_units}개)에서 나옴",
+            remedy="같은 자료에서 군집 변수만 바꾸어 추정할 것",
+        )
+    low = np.full(fine.n_clusters, np.iinfo(np.int64).max)
+    high = np.full(fine.n_clusters, -1)
+    np.minimum.at(low, fine.cluster, coarse.cluster)
+    np.maximum.at(high, fine.cluster, coarse.cluster)
+    split = np.flatnonzero((high >= 0) & (low != high))
+    if len(split):
+        at = int(split[0])
+        first, second = (str(coarse.cluster_labels[int(part[at])]) for part in (low, high))
+        raise DesignError(
+            f"군집 {len(split)}개가 더 큰 군집 둘에 걸쳐 있음",
+            where=(f"군집 {fine.cluster_labels[at]}", f"{first}, {second}"),
+            remedy="군집을 기준 시점의 지역으로 고정하거나, 더 큰 군집 하나만으로 추론할 것",
+        )
 
 
 def covariances(est: Estimate, counts: ClusterCounts) -> tuple[dict[str, Estimate], list[str]]:

@@ -119,6 +119,8 @@ def _robustness(plan: Plan, asked: list[_Stored], panels: dict[str, _Stored], pl
     planned, placebos = plan.robustness, plan.robustness.placebos
     if plan.inference.strata is not None:
         _known(plan.inference.strata, fixed, "변수", (place, "inference", "strata"))
+    if plan.inference.size is not None:
+        _known(plan.inference.size, fixed, "변수", (place, "inference", "size"))
     for name in planned.leave_out:
         _known(name, fixed, "변수", (place, "robustness", "leave_out"))
     for name in planned.benchmarks:

@@ -242,7 +242,8 @@ def _refits(plan: Plan, sample: AnalysisSample, lo: int, hi: int, times: tuple[i
         cells = _cells(plan, replace(sample, panel=panel), design, lo, hi)
         return aggregate.average(aggregate.event_study(cells), times)
 
-    return Refits(sample.panel, sample.design, fit)
+    asked = plan.inference
+    return Refits(sample.panel, sample.design, fit, size=asked.size, strata=asked.strata)
 
 
 def _coarser(fine: Estimate, other: Estimate) -> Estimate | None:

@@ -45,6 +45,10 @@ class InferencePlan(Strict):
     strata: str | None = Field(
         None, description="처치를 바꾸어 뽑을 때 같은 값끼리만 바꾸는 고정 변수; 비우면 모두 바꿀 수 있음"
     )
+    size: str | None = Field(
+        None,
+        description="단위의 크기를 담은 고정 변수(인구, 종사자): 군집의 분산이 크기에 따라 줄어드는 만큼을 헤아림; 비우면 단위 수",
+    )
     looks: Looks | None = Field(None, description="해마다 되풀이하는 평가와 오류율을 나누어 쓰는 방법")
 
 

@@ -248,6 +248,14 @@ class Plan(Strict):
                 )
         return outcomes
 
+    @field_validator(
+        "inference", mode="before", json_schema_input_type=InferencePlan | Literal["auto", "cv3"]
+    )
+    @classmethod
+    def _rule_alone(cls, inference: Any) -> Any:
+        """`inference: auto` is the rule with everything else as usual."""
+        return {"rule": inference} if isinstance(inference, str) else inference
+
     @model_validator(mode="after")
     def _phases_known(self) -> Plan:
         for name, outcome in self.outcomes.items():

@@ -242,6 +242,8 @@ def rule_notes(study: Study, effect: Effect) -> tuple[str, ...]:
     reasons = [say(f"study.rule.{reason}", lang) for reason in lead.reasons]
     if lead.p_value_allowed and not effect.description:
         reasons.insert(1, say(f"study.rule.{'covered' if lead.covered else 'not_covered'}", lang))
+    if lead.interval is not None and np.isfinite(lead.interval.smallest_p):
+        reasons.append(say("study.rule.smallest", lang, least=p_value(lead.interval.smallest_p)))
     return tuple(reasons)
 
 
