@@ -51,7 +51,7 @@ def exponential_tilt(x: Floats, target: Floats, base: Floats, bound: float = np.
     n, p = x.shape
     base = base / base.sum()
     log_base = np.log(base)
-    rows = np.column_stack([np.ones(n), x - target])  # (n, 1 + p); wanted means (1, 0, …, 0)
+    rows = np.vstack([np.ones(n), (x - target).T])  # (1 + p, n); wanted means (1, 0, …, 0)
     wanted = np.zeros(p + 1)
     wanted[0] = 1.0
     coef = np.zeros(p + 1)
@@ -59,13 +59,13 @@ def exponential_tilt(x: Floats, target: Floats, base: Floats, bound: float = np.
     best, stuck, steps = np.inf, 0, 0
     while steps < STEPS:
         steps += 1
-        gradient = rows.T @ weights - wanted
+        gradient = rows @ weights - wanted
         size = float(np.abs(gradient).max())
         stuck = 0 if size < 0.5 * best else stuck + 1
         best = min(best, size)
         if size < 1e-15 or (best < FOUND / 10 and stuck >= 2) or np.abs(coef[1:]).max(initial=0) > RUNAWAY:
             break
-        hessian = (rows * slope[:, None]).T @ rows
+        hessian = (rows * slope) @ rows.T
         hessian[np.diag_indices(p + 1)] += 1e-14 * max(float(np.trace(hessian)), 1e-12)
         move = np.linalg.lstsq(hessian, gradient, rcond=1e-14)[0] if p else gradient / hessian[0, 0]
         length = 1.0
@@ -80,7 +80,7 @@ def exponential_tilt(x: Floats, target: Floats, base: Floats, bound: float = np.
         if length < 1e-10:
             break
         coef, (weights, slope, loss) = trial, new
-    gap = rows.T @ weights - wanted
+    gap = rows @ weights - wanted
     found = bool(np.abs(gap).max() < FOUND)
     total = weights.sum()
     weights = weights / total if found else np.exp(_centred(np.log(np.maximum(weights, 1e-300))))
@@ -95,7 +95,7 @@ def _centred(logs: Floats) -> Floats:
 
 def _dual(rows: Floats, coef: Floats, log_base: Floats, bound: float) -> tuple[Floats, Floats, float]:
     """Weights φ', their slopes φ'' and Σ φ."""
-    z = rows @ coef
+    z = coef @ rows
     plain = np.exp(np.minimum(log_base + z, 700.0))
     if not np.isfinite(bound):
         return plain, plain, float(plain.sum())

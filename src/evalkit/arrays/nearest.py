@@ -39,6 +39,9 @@ def with_replacement(a: Floats, b: Floats, count: int, limit: float = np.inf) ->
     if n0 == 0 or n1 == 0:
         return out
     scale, most = _scale(a, b), min(count, n0)
+    if a.shape[1] == 1:
+        out[:, :most] = _on_a_line(a[:, 0], b[:, 0], most, limit, scale)
+        return out
     for low in range(0, n1, max(1, BLOCK // n0)):
         d = _distances(a[low : low + max(1, BLOCK // n0)], b, scale)
         if most == 1:
@@ -54,6 +57,23 @@ def with_replacement(a: Floats, b: Floats, count: int, limit: float = np.inf) ->
         kept = place < most
         out[low + rows[kept], place[kept]] = columns[kept]
     return out
+
+
+def _on_a_line(a: Floats, b: Floats, count: int, limit: float, scale: float) -> Codes:
+    """The same in one dimension: the nearest stand among the `count` next on either side  # (n1, count)"""
+    n0, steps = len(b), np.arange(count)
+    at = np.arange(n0)
+    # of equal values the first in order must be among the next: it stands last below and first above
+    below, above = np.lexsort((-at, b)), np.lexsort((at, b))
+    low = np.searchsorted(b[below], a, side="left")[:, None] - 1 - steps
+    high = np.searchsorted(b[above], a, side="left")[:, None] + steps
+    near = np.concatenate([below[np.maximum(low, 0)], above[np.minimum(high, n0 - 1)]], axis=1)
+    outside = np.concatenate([low < 0, high >= n0], axis=1)
+    d = np.round(np.abs(a[:, None] - b[near]) / scale / TIE) * TIE * scale
+    d = np.where(outside, np.inf, d)
+    order = np.lexsort((near, d), axis=1)[:, :count]
+    found, apart = np.take_along_axis(near, order, 1), np.take_along_axis(d, order, 1)
+    return np.where((apart <= limit) & np.isfinite(apart), found, -1)
 
 
 def without_replacement(

@@ -21,7 +21,15 @@ from numpy.typing import NDArray
 
 from evalkit.arrays.exponential_tilt import Tilt, exponential_tilt, least_gap
 from evalkit.balancing.result import Balancing
-from evalkit.balancing.sides import Covariate, Told, balancing_of, read_sides, standardised, with_powers
+from evalkit.balancing.sides import (
+    Covariate,
+    Told,
+    balancing_of,
+    independent,
+    read_sides,
+    standardised,
+    with_powers,
+)
 from evalkit.design import Design
 from evalkit.errors import DesignError, UsageError
 from evalkit.method_card import MethodCard
@@ -30,8 +38,6 @@ from evalkit.panel import Panel
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 EDGE = 1e-12
-# a column that keeps less than this of its variance beside the others is a combination of them
-REDUNDANT = 1e-8
 
 CARDS = (
     MethodCard(
@@ -105,8 +111,8 @@ def entropy_balancing(
     dropped = dict(sides.dropped)
     if len(kept) < len(at):
         dropped["outside_category"] = tuple(str(u) for u in panel.units[np.setdiff1d(at, kept)])
-    columns, redundant = _independent(z[kept][:, columns], columns)
-    notes += ["redundant_column"] * bool(redundant)
+    columns, redundant = independent(z[kept], columns)
+    notes += ["redundant_column"] * redundant
     bound = np.inf if max_weight is None else max_weight
     tilt = _tilted(z[kept], columns, spread, origin, sides.base[kept], bound, sides.period)
     if (tilt.weights > bound * (1 - 1e-9)).any():
@@ -176,24 +182,6 @@ def _inside(z: Floats, at: Codes, spread: Floats, origin: tuple[str, ...]) -> tu
         j = int(columns[edge[0]])
         at = at[np.abs(z[at, j]) <= EDGE]
         columns = columns_left[columns_left != j]
-
-
-def _independent(z: Floats, columns: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[int]]:
-    """Columns that are no combination of those before them (and a constant), and the others."""
-    if not len(columns):
-        return columns, []
-    basis = np.ones((len(z), 1)) / np.sqrt(len(z))
-    kept, lost = [], []
-    for j, column in enumerate(z.T):
-        left = column - basis @ (basis.T @ column)
-        left -= basis @ (basis.T @ left)
-        size = float(np.linalg.norm(left))
-        if size <= REDUNDANT * max(float(np.linalg.norm(column)), 1e-300):
-            lost.append(int(columns[j]))
-            continue
-        basis = np.column_stack([basis, left / size])
-        kept.append(int(columns[j]))
-    return np.asarray(kept, dtype=np.int64), lost
 
 
 def _refuse(

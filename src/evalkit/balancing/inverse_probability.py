@@ -26,6 +26,7 @@ from evalkit.balancing.sides import (
     Sides,
     Told,
     balancing_of,
+    independent,
     read_sides,
     standardised,
     with_powers,
@@ -109,12 +110,13 @@ def inverse_probability(
     sides = read_sides(panel, design, covariates)
     x, names, origin = with_powers(sides, moments)
     z, mean, spread = standardised(x, sides)
-    columns, notes = _usable(z, sides, spread)
+    used = sides.treated | sides.comparison
+    columns, redundant = independent(z[used], np.flatnonzero(spread > 0))
+    notes = ["constant_column"] * bool((spread == 0).any()) + ["redundant_column"] * redundant
     fitted = _fit(z[:, columns], sides, calibrated)
     if fitted is None:
         _separated(z[:, columns], sides, [origin[j] for j in columns])
     assert fitted is not None
-    used = sides.treated | sides.comparison
     index = fitted.coef @ np.vstack([np.ones(len(z)), z[:, columns].T])
     ratio = odds(index)
     propensity = np.where(used, ratio / (1 + ratio) if calibrated else inverse_logit(index), np.nan)
@@ -152,27 +154,6 @@ def _weights(
     return weights, {
         reason: tuple(str(unit) for unit in panel.units[who]) for reason, who in out.items() if who.any()
     }
-
-
-def _usable(z: Floats, sides: Sides, spread: Floats) -> tuple[Codes, list[str]]:
-    """Columns that vary and are no combination of those before them."""
-    used = sides.treated | sides.comparison
-    notes: list[str] = []
-    kept: list[int] = []
-    basis = np.ones((int(used.sum()), 1)) / np.sqrt(used.sum())
-    for j in range(z.shape[1]):
-        if not spread[j] > 0:
-            notes.append("constant_column")
-            continue
-        column = z[used, j]
-        left = column - basis @ (basis.T @ column)
-        left -= basis @ (basis.T @ left)
-        if np.linalg.norm(left) <= 1e-8 * np.linalg.norm(column):
-            notes.append("redundant_column")
-            continue
-        basis = np.column_stack([basis, left / np.linalg.norm(left)])
-        kept.append(j)
-    return np.asarray(kept, dtype=np.int64), notes
 
 
 def _sample(z: Floats, who: NDArray[np.bool_], base: Floats) -> Sample:

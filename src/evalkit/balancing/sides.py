@@ -21,6 +21,9 @@ from evalkit.panel import Panel
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+# a column that keeps less than this of its length beside the others is a combination of them; more than PLAIN needs no
+# second look
+REDUNDANT, PLAIN = 1e-8, 1e-3
 # a variable of the panel, or a varying variable and the period in which it is read
 Covariate = str | tuple[str, int]
 
@@ -134,7 +137,8 @@ def read_sides(panel: Panel, design: Design, covariates: Sequence[Covariate] | N
                 remedy="빈 값이 많은 공변량을 빼거나 다른 기준 시점의 값을 쓸 것",
             )
     x = np.where(used[:, None], x, 0.0)
-    binary = np.array([len(np.unique(column[used])) <= 2 for column in x.T])
+    inside = x[used]
+    binary = ((inside == inside.min(axis=0)) | (inside == inside.max(axis=0))).all(axis=0)
     notes = ("outcome_matched",) if design.outcome in origin else ()
     return Sides(
         sides[0],
@@ -269,6 +273,38 @@ def standardised(x: Floats, sides: Sides) -> tuple[Floats, Floats, Floats]:
     spread = np.where(spread > 1e-12 * np.maximum(1.0, np.abs(mean)), spread, 0.0)
     safe = np.where(spread > 0, spread, 1.0)
     return (x - mean) / safe, mean, spread
+
+
+def independent(z: Floats, columns: NDArray[np.int64]) -> tuple[NDArray[np.int64], bool]:
+    """Columns that are no combination of those before them and a constant; whether any was left out.
+
+    Parameters
+    ----------
+    z : rows in which the columns must be told apart  # (n, K)
+    columns : candidates, in order
+    """
+    if not len(columns):
+        return columns, False
+    chosen = z[:, columns] - z[:, columns].mean(axis=0)
+    gram = chosen.T @ chosen
+    size = np.sqrt(np.maximum(np.diag(gram), 1e-300))
+    try:
+        plain = bool(np.diag(np.linalg.cholesky(gram / size / size[:, None])).min() > PLAIN)
+    except np.linalg.LinAlgError:
+        plain = False
+    if plain and bool((size > REDUNDANT * np.sqrt(len(z))).all()):
+        return columns, False
+    basis = np.ones((len(z), 1)) / np.sqrt(len(z))
+    kept: list[int] = []
+    for j in columns:
+        column = z[:, j]
+        left = column - basis @ (basis.T @ column)
+        left -= basis @ (basis.T @ left)
+        length = float(np.linalg.norm(left))
+        if length > REDUNDANT * max(float(np.linalg.norm(column)), 1e-300):
+            basis = np.column_stack([basis, left / length])
+            kept.append(int(j))
+    return np.asarray(kept, dtype=np.int64), len(kept) < len(columns)
 
 
 @dataclass(frozen=True, slots=True)
