@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.checks.reassignment import (
+    VERIFIED,
     FastFit,
     assigned,
     at_once,
@@ -202,7 +203,7 @@ def _at_once(spec: Specification, panel: Panel, design: Design, chosen: Reassign
     if found is None or not spec.changes:
         return found
     last = len(chosen.codes)
-    for b in range(last - 3, last):
+    for b in range(last - VERIFIED, last):
         moved = spec.panel(assigned(panel, design, chosen, b))
         seen = fit_or_nan(moved, spec.design, spec.fit.one)
         told = [column[b + 1] for column in found]

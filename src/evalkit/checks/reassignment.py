@@ -34,7 +34,7 @@ Numbers = tuple[Floats, Floats, Floats]
 Many = Callable[[Panel, Design, Reassignment], Numbers | None]
 
 # assignments, beside the actual one, on which a fast way must give what the fit gives
-VERIFIED = 3
+VERIFIED = 2
 AGREEMENT = 1e-7
 
 

@@ -209,15 +209,11 @@ def curve_statistics(values: Floats, p_values: Floats, level: float) -> Floats:
 def _tables(
     done: list[tuple[Specification, Estimate]], dimensions: list[str], level: float
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    rows: list[dict[str, Any]] = [
-        {
-            **{name: float(found.table(level)[name].iloc[0]) for name in COLUMNS},
-            "n_treated": int(found.n_treated[0]),
-            "n_comparison": int(found.n_comparison[0]),
-            "counted": spec.counted,
-        }
-        for spec, found in done
-    ]
+    rows: list[dict[str, Any]] = []
+    for spec, found in done:
+        row = found.table(level).iloc[0]
+        behind = {"n_treated": int(found.n_treated[0]), "n_comparison": int(found.n_comparison[0])}
+        rows.append({**{name: float(row[name]) for name in COLUMNS}, **behind, "counted": spec.counted})
     columns = [*COLUMNS, "n_treated", "n_comparison", "counted"]
     return (
         pd.DataFrame(rows, columns=columns),
