@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from evalkit.arrays.residual_paths import Codes, Floats, Scales, two_way_paths
 
 # numbers held at a time
-BLOCK = 1 << 21
+BLOCK = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def studentised(weights: Floats, y: Floats, scales: Scales, draws: int, seed: li
     each = np.einsum("kct,dt->kcd", weights, unit) * q[:, None]  # (K, G, D)
     picked = np.random.default_rng(seed).integers(0, len(donors), (draws, clusters))
     ratios = np.empty((draws, terms))
-    step = max(1, BLOCK // (clusters * max(periods**2, terms * clusters)))
+    step = max(1, BLOCK // (periods**2 + clusters * (terms + periods)))
     columns = np.arange(clusters)
     for start in range(0, draws, step):
         k: Codes = picked[start : start + step]
