@@ -22,7 +22,7 @@ from evalkit.errors import RefusalError
 from evalkit.estimate import Estimate
 from evalkit.estimators.group_time import group_time_effects
 from evalkit.estimators.two_way import two_way_effects
-from evalkit.inference import conley, conley_curve, conley_cutoff, driscoll_kraay
+from evalkit.inference import cluster_robust, conley, conley_curve, conley_cutoff, driscoll_kraay
 from evalkit.inference.spatial import row_scores
 from evalkit.panel import Panel
 
@@ -63,7 +63,14 @@ def cutoff_of(case: str) -> float:
 @pytest.mark.parametrize("case", SPHERICAL)
 def test_conley_on_the_sphere(case: str) -> None:
     """The case whose matrix had a negative eigenvalue is clipped by both, to the same numbers within 1e-8."""
-    est = conley(fitted("1reg" not in case), where(), cutoff_of(case), kernel="uniform", radius_km=FIXEST_KM)
+    est = conley(
+        fitted("1reg" not in case),
+        where(),
+        cutoff_of(case),
+        kernel="uniform",
+        adjust="full",
+        radius_km=FIXEST_KM,
+    )
     reference = CARRIED[case]
     np.testing.assert_allclose(est.covariance, reference["vcov"], rtol=1e-6, atol=2e-10)
     np.testing.assert_array_equal(est.dof, reference["df_t"])
@@ -129,9 +136,17 @@ def dense(est: Estimate, kernel: str, cutoff: float, lag: int | None) -> np.ndar
 def test_conley_is_the_double_sum(kernel: str, lag: int | None, cutoff: float) -> None:
     """The near one goes over neighbours, the far one over blocks of points."""
     est = fitted(True, "pop")
-    ours = conley(est, where(), cutoff, kernel=kernel, lag=lag, adjust=False)  # type: ignore[arg-type]
+    ours = conley(est, where(), cutoff, kernel=kernel, lag=lag, adjust="none")  # type: ignore[arg-type]
     brute = sums.without_negative(dense(est, kernel, cutoff, lag))[0]
     np.testing.assert_allclose(ours.covariance, brute, rtol=1e-11, atol=1e-15)
+
+
+def test_the_factor_without_neighbours_is_that_of_clustered_units() -> None:
+    """Cutoff 0, scores summed over periods: CV1 by unit but for G/(G − 1), and its degrees of freedom."""
+    est = fitted(True)
+    ours = conley(est, where(), 0.0)
+    np.testing.assert_allclose(ours.covariance * 200 / 199, cluster_robust(est).covariance, rtol=1e-10)
+    np.testing.assert_array_equal(ours.dof, [199, 199])
 
 
 def test_neighbours_and_blocks_give_the_same() -> None:
@@ -168,7 +183,7 @@ def test_projected_kilometres_are_straight_distances() -> None:
     distance = np.hypot(flat[:, 0][:, None] - flat[:, 0], flat[:, 1][:, None] - flat[:, 1])
     score = est.influence[:, 0] / est.n_units
     brute = score @ np.maximum(1 - distance / 40, 0) @ score
-    ours = conley(est, flat, 40.0, degrees=False, adjust=False)
+    ours = conley(est, flat, 40.0, degrees=False, adjust="none")
     np.testing.assert_allclose(ours.covariance[0, 0], brute, rtol=1e-12)
 
 
@@ -292,5 +307,5 @@ def test_panel_form_is_diff_diff_s(kernel: str, lag: int) -> None:
         lag_cutoff=lag,
     )
     places = rows.drop_duplicates("unit")[["lat", "lon"]].to_numpy()
-    ours = conley(est, places, 120.0, kernel=kernel, lag=lag, adjust=False, radius_km=6_371.01)  # type: ignore[arg-type]
+    ours = conley(est, places, 120.0, kernel=kernel, lag=lag, adjust="none", radius_km=6_371.01)  # type: ignore[arg-type]
     np.testing.assert_allclose(ours.covariance, covariance, rtol=1e-9)

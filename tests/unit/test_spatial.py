@@ -119,6 +119,8 @@ def test_wrong_options() -> None:
     est = by_hand([1.0, 2.0, 3.0])
     with pytest.raises(UsageError, match="커널 'gauss'"):
         conley(est, line(3), 10.0, degrees=False, kernel="gauss")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="보정 'half'"):
+        conley(est, line(3), 10.0, degrees=False, adjust="half")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="시차 -1"):
         conley(two_way(), line(12), 10.0, degrees=False, lag=-1)
     with pytest.raises(UsageError, match="단위와 기간별 점수가 이 추정에 없어"):

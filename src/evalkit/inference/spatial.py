@@ -9,8 +9,9 @@ Uniform weights are not positive semi-definite, and Bartlett weights in distance
 eigenvalues are set to 0 and said ("negative_variance_clipped"). The cutoff from the data is the first zero of the covariogram of the
 unit scores (the idea of Lehner 2026; his package was not available to compare with).
 
-Small samples: n/(n − K) (Conley) and (n − 1)/(n − K) T/(T − 1) (Driscoll–Kraay), K with all fixed effects, as fixest; where the estimate knows no K, none. Degrees of freedom
-n − K (Conley) and T − 1 (Driscoll–Kraay). With 14 provinces none of these is a remedy for few clusters: they rest on many places.
+Small samples. fixest takes n/(n − K) with K counting all fixed effects (`adjust` "full"), which doubles the variance of a panel of
+two periods; where scores are summed over units the unit effects lie inside them, and (n − 1)/(n − K) without them is enough
+(`adjust` "nested", the default there). Driscoll–Kraay: (n − 1)/(n − K) T/(T − 1), all effects counted, t(T − 1). With 14 provinces none of these is a remedy for few clusters: they rest on many places.
 
 Checked: fixest 0.14.2 (vcov_conley, NW, DK), linearmodels 7.1, diff_diff 3.13.0, dense sums: tests/reference/test_spatial.py.
 """
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +35,8 @@ from evalkit.inference.locations import Coordinates, located
 from evalkit.method_card import MethodCard
 
 Floats = NDArray[np.float64]
+
+Adjust = Literal["auto", "full", "nested", "none"]
 
 # periods below which Driscoll–Kraay is refused
 FEWEST_PERIODS = 20
@@ -53,7 +57,7 @@ CARDS = (
         oracle=(
             "R fixest 0.14.2 vcov_conley, diff_diff 3.13.0, 모든 쌍의 합: tests/reference/test_spatial.py",
         ),
-        differs="거리는 반지름 6371.0088km 의 구면 거리다(fixest 는 6376km 또는 위도별 근사).",
+        differs="거리는 반지름 6371.0088km 의 구면 거리다(fixest 는 6376km 또는 위도별 근사). 기간을 합칠 때 단위 효과는 자유도에서 빼지 않는다.",
         refuses="영향함수가 없는 추정: 군집 잭나이프를 쓴다.",
     ),
     MethodCard(
@@ -109,7 +113,7 @@ def conley(
     kernel: Kernel = "bartlett",
     lag: int | None = None,
     degrees: bool = True,
-    adjust: bool = True,
+    adjust: Adjust = "auto",
     radius_km: float = EARTH_KM,
 ) -> Estimate:
     """The estimate with Conley standard errors.
@@ -123,7 +127,8 @@ def conley(
     kernel : "bartlett" (1 − d/cutoff) or "uniform" (1 up to the cutoff)
     lag : None = scores summed over the periods of a unit; L >= 0 = the panel form with L lags within units
     degrees : what the coordinates are
-    adjust : factor n/(n − K), where the estimate knows n and K
+    adjust : small-sample factor, where the estimate knows n and K: "full" n/(n − K), all fixed effects counted, t(n − K);
+        "nested" (n − 1)/(n − K), unit effects not counted, t(N − 1); "none"; "auto" = "nested" without `lag`, "full" with it
     radius_km : of the sphere
 
     Returns
@@ -133,11 +138,11 @@ def conley(
 
     Raises
     ------
-    UsageError : negative cutoff or lag, unknown kernel, `lag` where the rows are not kept
+    UsageError : negative cutoff or lag, unknown kernel or factor, `lag` where the rows are not kept
     DesignError : no influence functions
     DataError : coordinates that do not fit
     """
-    _check(cutoff_km, kernel, lag)
+    _check(cutoff_km, kernel, lag, adjust)
     scores = _scores(est, lag)
     points = sums.embed(located(est.units, coordinates, degrees=degrees), degrees, radius_km)
     covariance, near = sums.spatial_sum(
@@ -145,7 +150,7 @@ def conley(
     )
     if lag:
         covariance = covariance + sums.serial_sum(scores, lag, own=False)
-    factor, dof = _small_sample(est, adjust)
+    factor, dof = _small_sample(est, ("nested" if lag is None else "full") if adjust == "auto" else adjust)
     covariance, clipped = sums.without_negative(_blank(est, covariance * factor))
     notes = ["negative_variance_clipped"] if clipped else []
     if cutoff_km > 0 and near < 1:
@@ -270,7 +275,7 @@ def driscoll_kraay(est: Estimate, lag: int | None = None, *, adjust: bool = True
         lag = int(np.floor(4 * (periods / 100) ** (2 / 9)))
     if lag < 0:
         raise UsageError(f"시차 {lag} 이(가) 음수임", remedy="0 이상으로 적을 것")
-    factor, _ = _small_sample(est, adjust)
+    factor, _ = _small_sample(est, "full")
     n = int(est.detail["n_obs"])
     scale = factor * (n - 1) / n * periods / (periods - 1) if adjust else 1.0
     meat = sums.serial_sum(by_period[None], lag, own=True)
@@ -284,7 +289,9 @@ def driscoll_kraay(est: Estimate, lag: int | None = None, *, adjust: bool = True
     )
 
 
-def _check(cutoff_km: float, kernel: str, lag: int | None) -> None:
+def _check(cutoff_km: float, kernel: str, lag: int | None, adjust: str) -> None:
+    if adjust not in ("auto", "full", "nested", "none"):
+        raise UsageError(f"보정 {adjust!r} 은(는) 없음", remedy="auto, full, nested, none 중에서 고를 것")
     if kernel not in ("uniform", "bartlett"):
         raise UsageError(f"커널 {kernel!r} 은(는) 없음", remedy="bartlett 또는 uniform 으로 적을 것")
     if not (np.isfinite(cutoff_km) and cutoff_km >= 0):
@@ -340,14 +347,16 @@ def row_loadings(est: Estimate, at: Sequence[int]) -> Floats:
     return out
 
 
-def _small_sample(est: Estimate, adjust: bool) -> tuple[float, float]:
-    """Factor n/(n − K) and n − K; 1 and infinity where the estimate is no regression."""
+def _small_sample(est: Estimate, adjust: str) -> tuple[float, float]:
+    """Factor and degrees of freedom; 1 and infinity where the estimate is no regression."""
     names = ("n_obs", "n_regressors", "n_units", "n_period_effects")
     if any(name not in est.detail for name in names):
         return 1.0, float(np.inf)
     n, own, units, periods = (int(est.detail[name]) for name in names)
+    if adjust == "nested":
+        return (n - 1) / max(n - own - periods, 1), float(max(est.n_units - 1, 1))
     left = max(n - own - units - (periods - 1), 1)
-    return (n / left if adjust else 1.0), float(left)
+    return (1.0 if adjust == "none" else n / left), float(left)
 
 
 def _blank(est: Estimate, covariance: Floats) -> Floats:
