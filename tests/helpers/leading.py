@@ -10,7 +10,8 @@ import numpy as np
 from evalkit.design import Design
 from evalkit.errors import EvalkitError
 from evalkit.estimate import Estimate
-from evalkit.inference import cluster_counts, headline, wild_draws
+from evalkit.inference import ClusterCounts, cluster_counts, decide, headline, wild_draws
+from evalkit.inference.counts import effective_number
 from evalkit.inference.refit import Refits
 from evalkit.interval_set import IntervalSet
 
@@ -61,3 +62,32 @@ def measures(
 def design_of(cluster: str, weight: str | None = None) -> Design:
     """Outcome y, clustered."""
     return Design("y", cluster=cluster, weight=weight)
+
+
+def by_rule(
+    found: dict[str, float], adoption: np.ndarray, weights: np.ndarray, size: np.ndarray
+) -> tuple[float, bool]:
+    """The p-value that the automatic rule puts first for provinces that are wholly treated or not, from the p-values of
+    the methods by name ("FP-v", "CV3-t"), and whether it is said to keep its size.
+
+    Parameters
+    ----------
+    adoption : first treated period, +inf = never; weights : what the estimate weighs provinces with; size : by which the
+        variance may fall  # (G,) each
+    """
+    on = np.isfinite(adoption)
+    counts = ClusterCounts(
+        total=len(on),
+        treated=int(on.sum()),
+        comparison=int((~on).sum()),
+        mixed=0,
+        min_p_permutation=None,
+        min_p_sign=None,
+        effective=effective_number(weights),
+        effective_treated=effective_number(weights[on]),
+        effective_comparison=effective_number(weights[~on]),
+        size_ratio=float(size[on].mean() / size[~on].mean()),
+    )
+    row = decide(counts, refitting="linear", jackknife=bool(np.isfinite(found["CV3-t"])))
+    name = {"none": "", "FP-v": "FP-v", "CV3": "CV3-t"}[row.lead]
+    return (found[name] if name else math.nan), row.covers

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cache, partial
 from itertools import combinations
 
+import leading
 import numpy as np
 import provinces
 import pytest
@@ -98,9 +99,15 @@ def who(treated: int, side: str) -> np.ndarray:
     return np.isin(np.arange(G), order[:treated])
 
 
+def ruled(treated: int, side: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Adoption, weights and sizes, as the rule sees them."""
+    return np.where(who(treated, side), float(BEFORE), np.inf), np.ones(G), SIZE
+
+
 def draw(rng: np.random.Generator, *, treated: int, side: str, law: str) -> rigour.Measures:
     y = provinces.shocks(rng, G, law=law) / np.sqrt(SIZE)[:, None]
     found = p_values(y, who(treated, side), int(rng.integers(1 << 31)))
+    found = {"auto": leading.by_rule(found, *ruled(treated, side))[0], **found}
     return {name: {"rejection": float(p <= LEVEL) if np.isfinite(p) else np.nan} for name, p in found.items()}
 
 
@@ -114,7 +121,9 @@ def claims_of(treated: int, side: str) -> rigour.Claims:
     """Smallest treated: within 3–7 % from two on. Largest: never above 7 %, and it may err on the safe side."""
     if treated == 1:
         return {}
-    return {("FP-v", "rejection"): (3.0 if side == "smallest" and treated <= 4 else 2.0, 7.0)}
+    claims = {("FP-v", "rejection"): (3.0 if side == "smallest" and treated <= 4 else 2.0, 7.0)}
+    covered = leading.by_rule({"FP-v": 1.0, "CV3-t": 1.0}, *ruled(treated, side))[1]
+    return claims | ({("auto", "rejection"): (3.0, 7.0)} if covered else {})
 
 
 @pytest.mark.slow

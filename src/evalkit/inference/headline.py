@@ -113,6 +113,8 @@ def headline(
     if 0 < counts.comparison_side < min(counts.treated_side, ENOUGH):
         reasons.append("comparison_side_is_smaller")
     usable = refits if refits is not None and len(est) == 1 else None
+    if usable is not None and usable.size is not None:
+        counts = sized(counts, usable)
     row = decide(
         counts,
         rule,
@@ -129,6 +131,18 @@ def headline(
     if row.lead in TESTS and interval is None:
         reasons.append("lead_not_computed")
     return replace(led, interval=interval, sets=found, missing=missing, reasons=tuple(reasons))
+
+
+def sized(counts: ClusterCounts, refits: Refits) -> ClusterCounts:
+    """The counts with the ratio of sizes by the variable that the variance is said to fall with."""
+    assert refits.size is not None
+    size = np.asarray(refits.panel.constant(refits.size), dtype=np.float64)
+    cluster, labels = refits.panel.clusters(refits.design.cluster)
+    adoption = np.asarray(refits.panel.constant(refits.design.adoption), dtype=np.float64)
+    mass = np.bincount(cluster, size, minlength=len(labels))
+    on = np.bincount(cluster, np.isfinite(adoption).astype(np.float64), minlength=len(labels)) > 0
+    known = on.any() and (~on).any() and mass[~on].mean() > 0
+    return replace(counts, size_ratio=float(mass[on].mean() / mass[~on].mean()) if known else np.nan)
 
 
 def check_nested(fine: Estimate, coarse: Estimate) -> None:
