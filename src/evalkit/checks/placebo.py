@@ -12,6 +12,7 @@ Differences: diff_diff moves adoption to one date at a time, has no joint test a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -201,7 +202,7 @@ def placebo_in_industry(
         )
     actual = fit(panel.select(targets), design)
     pseudo = panel.with_fixed(**{design.adoption: own[codes]})
-    fits = Fits()
+    fits, whole = Fits(), Fits()
     for name in np.unique(names[~targets]):
         chosen = ~targets & (names == name)
         if not np.isfinite(own[codes[chosen]]).any():
@@ -212,18 +213,10 @@ def placebo_in_industry(
     result = _family("industry", "placebo_in_industry", fits, table, actual, joint, level)
     if len(fits.done) < 2:
         return result
-    whole = Fits()
     whole.attempt("(all)", fit, pseudo.select(~targets), design)
     extra = table_of(whole.done, level, "industry").assign(p_holm=np.nan)
-    return Placebo(
-        result.kind,
-        pd.concat([table, extra]) if len(extra) else table,
-        result.estimate,
-        result.p_value,
-        result.combined,
-        {**result.failed, **whole.failed},
-        result.check,
-    )
+    both = pd.concat([table, extra]) if len(extra) else table
+    return replace(result, table=both, failed={**result.failed, **whole.failed})
 
 
 def _industries(

@@ -14,7 +14,7 @@ or resampled rows; two-sided; the share takes the sign of the median of the same
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from evalkit.checks.reassignment import require_level
 from evalkit.design import Design
 from evalkit.errors import EvalkitError
 from evalkit.estimate import COLUMNS, Estimate
-from evalkit.inference.reassignment import reassignments
+from evalkit.inference.reassignment import Reassignment, reassignments
 from evalkit.inference.refit import Fit, only_term
 from evalkit.method_card import MethodCard
 from evalkit.panel import Panel
@@ -128,19 +128,7 @@ def specification_curve(
     """
     require_level(level)
     grid = specifications(panel, design, fit, dimensions)
-    done: list[tuple[Specification, Estimate]] = []
-    failed = []
-    for spec in grid:
-        try:
-            found = spec.estimate(panel)
-            only_term(found)
-        except EvalkitError as problem:
-            failed.append({**spec.labels, "reason": problem.sentence()})
-            continue
-        if np.isfinite(found.values[0]):
-            done.append((spec, found))
-        else:
-            failed.append({**spec.labels, "reason": "추정치가 없음."})
+    done, failed = _estimated(grid, panel)
     table, choices = _tables(done, list(dimensions), level)
     counted = table["counted"].to_numpy(dtype=bool)
     own = curve_statistics(
@@ -148,21 +136,14 @@ def specification_curve(
         table.loc[counted, "p_value"].to_numpy(dtype=np.float64)[None],
         level,
     )[0]
-    joint: dict[str, float] = dict.fromkeys(STATISTICS, float("nan"))
-    used, exact, missing = 0, False, float("nan")
+    joint = _Joint()
     if draws and counted.any():
         chosen = reassignments(panel, design, strata=strata, draws=draws, seed=seed, enumerated=most)
-        values, p_values = permuted([spec for spec, e in done if spec.counted], panel, design, chosen)
-        statistics = curve_statistics(values, p_values, level)
-        exact, used = chosen.exact, len(chosen.codes)
-        for k, name in enumerate(STATISTICS):
-            joint[name] = p_value(as_large(float(own[k]), statistics[1:, k]), exact=exact)
-        missing = float(np.isnan(values[1:]).mean())
-    smallest = float("nan") if not used else 1 / used if exact else 1 / (used + 1)
+        joint = _tested([spec for spec, _ in done if spec.counted], panel, design, chosen, own, level)
     same = np.sign(table.loc[counted, "estimate"]) == np.sign(own[0])
     planned = next((row for row, (spec, _) in enumerate(done) if spec.planned), None)
     share_same = float(same.mean()) if counted.any() else float("nan")
-    check = _check(table, planned, own, share_same, joint, len(failed), smallest, level)
+    check = _check(table, planned, own, share_same, joint, len(failed), level)
     columns = [*dimensions, "reason"]
     return SpecificationCurve(
         table=table,
@@ -173,13 +154,62 @@ def specification_curve(
         share_significant=float(own[1]),
         share_same_sign=share_same,
         stouffer=float(own[2]),
-        joint=joint,
-        draws=used,
-        exact=exact,
-        smallest_p=smallest,
-        not_estimated=missing,
+        joint=joint.p_values,
+        draws=joint.draws,
+        exact=joint.exact,
+        smallest_p=joint.smallest_p,
+        not_estimated=joint.missing,
         check=check,
     )
+
+
+def _estimated(
+    grid: list[Specification], panel: Panel
+) -> tuple[list[tuple[Specification, Estimate]], list[dict[str, str]]]:
+    """Specifications with an estimate, and the labels of the others with the reason."""
+    done, failed = [], []
+    for spec in grid:
+        try:
+            found = spec.estimate(panel)
+            value = only_term(found)
+        except EvalkitError as problem:
+            failed.append({**spec.labels, "reason": problem.sentence()})
+            continue
+        if np.isfinite(value):
+            done.append((spec, found))
+        else:
+            failed.append({**spec.labels, "reason": "추정치가 없음."})
+    return done, failed
+
+
+@dataclass(frozen=True, slots=True)
+class _Joint:
+    """Joint p-values, and the assignments behind them; as it is, none was asked for."""
+
+    p_values: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(STATISTICS, float("nan")))
+    draws: int = 0
+    exact: bool = False
+    smallest_p: float = float("nan")
+    missing: float = float("nan")
+
+
+def _tested(
+    specs: list[Specification],
+    panel: Panel,
+    design: Design,
+    chosen: Reassignment,
+    own: Floats,
+    level: float,
+) -> _Joint:
+    """The curve among those of the other assignments."""
+    values, p_values = permuted(specs, panel, design, chosen)
+    told = curve_statistics(values[1:], p_values[1:], level)
+    exact, draws = chosen.exact, len(chosen.codes)
+    found = {
+        name: p_value(as_large(float(own[k]), told[:, k]), exact=exact) for k, name in enumerate(STATISTICS)
+    }
+    smallest = 1 / draws if exact else 1 / (draws + 1)
+    return _Joint(found, draws, exact, smallest, float(np.isnan(values[1:]).mean()))
 
 
 def curve_statistics(values: Floats, p_values: Floats, level: float) -> Floats:
@@ -226,14 +256,13 @@ def _check(
     planned: int | None,
     own: Floats,
     share_same: float,
-    joint: Mapping[str, float],
+    joint: _Joint,
     failed: int,
-    smallest: float,
     level: float,
 ) -> Check:
     """Does the plan's own answer stand for the grid?"""
     name, counted = "specification_curve", int(table["counted"].sum())
-    told = {**{f"p_{k}": v for k, v in joint.items()}, "smallest_p": smallest}
+    told = {**{f"p_{k}": v for k, v in joint.p_values.items()}, "smallest_p": joint.smallest_p}
     detail: dict[str, Any] = {
         "specifications": counted,
         "apart": len(table) - counted,
@@ -242,7 +271,7 @@ def _check(
         "share_same_sign": share_same,
         **{key: value for key, value in told.items() if np.isfinite(value)},
     }
-    p_joint = joint["stouffer"] if np.isfinite(joint["stouffer"]) else None
+    p_joint = joint.p_values["stouffer"] if np.isfinite(joint.p_values["stouffer"]) else None
     if not counted or planned is None:
         reason = "nothing_estimated" if not counted else "planned_failed"
         return Check(name, "unknown", reason, detail=detail)
@@ -255,7 +284,7 @@ def _check(
     if significant and own[1] <= MOSTLY:
         return Check(name, "warn", "mostly_not_significant", median, p_joint, detail)
     if significant and p_joint is not None and p_joint >= 1 - level:
-        reason = "too_few_assignments" if smallest >= 1 - level else "joint_not_significant"
+        reason = "too_few_assignments" if joint.smallest_p >= 1 - level else "joint_not_significant"
         return Check(name, "warn", reason, median, p_joint, detail)
     if not significant and own[1] > MOSTLY:
         return Check(name, "warn", "planned_differs", median, p_joint, detail)
