@@ -409,3 +409,7 @@ def test_fewer_periods_makes_a_starved_study_usable() -> None:
 def test_refusals_of_fewer_periods(options: dict[str, int], kind: type[EvalkitError], words: str) -> None:
     with pytest.raises(kind, match=words):
         fewer_periods(plain(), **options)
+
+
+def test_breakdown_ends_where_every_violation_lets_the_null_in() -> None:
+    assert breakdown(lambda b: b == 0, 2.0) == pytest.approx(0.0, abs=1e-12)

@@ -65,11 +65,10 @@ def _quantiles(vectors: Floats, kappa: float) -> Floats:
         low, high = np.where(above, c, low), np.where(above, high, c)
         with np.errstate(divide="ignore", invalid="ignore"):
             new = c * (1 + np.log(tail / kappa) * tail / slope)
-        new = np.where((new > low) & (new < high), new, (low + high) / 2)
         done = (np.abs(new - c) <= 1e-11 * most) | (high - low <= 1e-11 * most)
-        c = new
         if done.all():
             break
+        c = np.where(done, c, np.where((new > low) & (new < high), new, (low + high) / 2))
     return np.where(open_ <= kappa, 0.0, c)
 
 

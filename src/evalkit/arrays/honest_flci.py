@@ -173,7 +173,7 @@ def fixed_length(path: Frontier, target: Floats, bounds: ArrayLike, level: float
         return np.asarray(penalty * (c - b * bend) - m * sigma * bend, dtype=np.float64)
 
     inside = excess(high) > 0
-    for _ in range(60):
+    for _ in range(50):
         middle = (low + high) / 2
         above = excess(middle) > 0
         low, high = np.where(above, low, middle), np.where(above, middle, high)

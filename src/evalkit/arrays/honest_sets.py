@@ -209,13 +209,14 @@ def _pieces(
     return tuple(out)
 
 
-def breakdown(excludes: Callable[[Floats], NDArray[np.bool_]], scale: float) -> float:
+def breakdown(excludes: Callable[[Floats], NDArray[np.bool_]], scale: float, points: int = 3) -> float:
     """The largest bound up to which the null is excluded: 0 where it never is, +inf where it always is.
 
     Parameters
     ----------
     excludes : whether the set of each bound (m,) leaves the null out
     scale : a bound of usual size
+    points : bounds tried at once while the bracket is narrowed
     """
     if not excludes(np.zeros(1))[0]:
         return 0.0
@@ -228,10 +229,9 @@ def breakdown(excludes: Callable[[Floats], NDArray[np.bool_]], scale: float) -> 
         return float("inf")
     first = int(np.searchsorted(scan, part[int(out.argmin())]))
     low, high = (0.0 if first == 0 else float(scan[first - 1])), float(scan[first])
-    while high - low > PRECISION * high:
-        points = low + (high - low) * np.array([0.25, 0.5, 0.75])
-        out = excludes(points)
-        last = 3 if out.all() else int(out.argmin())
-        padded = np.array([low, *points, high])
-        low, high = float(padded[last]), float(padded[last + 1])
+    while high - low > PRECISION * max(high, 1e-4 * scale):
+        tried = np.linspace(low, high, points + 2)
+        out = excludes(tried[1:-1])
+        last = points if out.all() else int(out.argmin())
+        low, high = float(tried[last]), float(tried[last + 1])
     return low

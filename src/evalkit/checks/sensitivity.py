@@ -199,7 +199,7 @@ def sensitivity(
         tuple(_as_set(p, window, level, null, chosen) for p in pieces),
         tuple(tuple(identified_set(found, window.coefficients, float(v))) for v in values),
         _original(window, level, null),
-        breakdown(lambda b: problem.excludes(b, null), scale),
+        breakdown(lambda b: problem.excludes(b, null), scale, 15 if chosen == "FLCI" else 3),
         float(null),
         level,
         MappingProxyType(
