@@ -134,6 +134,15 @@ def page() -> str:
         " 추정치(`replicates`)를 지니므로, 뒤따르는 추론·진단·비교는 어느 방법의 결과든 똑같이 읽는다.",
         "",
     ]
+    lines += [
+        "## 추론의 자동 규칙 (`inference: auto`)",
+        "",
+        "처치 군집과 비교 군집의 수와 크기, 그리고 방법에 따라 무엇이 대표 결과가 되는지 한 표(`evalkit.inference.DECISIONS`)가 정한다."
+        " `3–7% 확인` 은 참인 귀무가설을 5% 검정이 3–7%만 기각했는지를 docs/rigour.md 의 M1–M4 에서 보았다는 뜻이다.",
+        "",
+        *rule_table(),
+        "",
+    ]
     found = methods()
     for group in get_args(Group):
         members = [m for m in found if m.card.group == group]
@@ -148,6 +157,49 @@ def page() -> str:
         for m in members:
             lines += _entry(m)
     return "\n".join(lines).rstrip() + "\n"
+
+
+STRENGTH_WORDS = {
+    "nothing": "0개",
+    "one": "1개",
+    "few": "2–4개, 또는 유효 수 5개 미만, 또는 군집 하나를 빼면 추정할 수 없음",
+    "enough": "5개 이상(유효 수도)",
+    "many": "40개 이상이고 더 큰 군집이 곁에 있음",
+}
+ASSIGNMENT_WORDS = {"clusters": "군집째로", "within": "군집 안에서"}
+REFITTING_WORDS = {"linear": "결과에 선형", "ratio": "비율", "none": "추정 결과만"}
+
+
+def rule_table() -> list[str]:
+    """The automatic rule as a table: the rows of `evalkit.inference.DECISIONS`, in their order."""
+    from evalkit.inference.choice import DECISIONS
+    from evalkit.present.messages import say
+
+    def words(values: tuple[str, ...], table: dict[str, str]) -> str:
+        return ", ".join(table[value] for value in values) or "어느 것이든"
+
+    lines = [
+        "| 규칙 | 적은 쪽의 군집 | 지원이 정해진 곳 | 다시 추정할 수 있는 것 | 처치 군집이 더 큼 | 대표 결과 | 곁에 두는 것 | 3–7% 확인 | 까닭 |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in DECISIONS:
+        larger = {(): "어느 것이든", (True,): "예", (False,): "아니오"}[row.larger]
+        lead = {"none": "없음", "wider": "둘 중 넓은 쪽", "levels": "두 수준 중 넓은 쪽"}.get(
+            row.lead, row.lead
+        )
+        cells = [
+            row.rule,
+            words(row.strength, STRENGTH_WORDS),
+            words(row.assignment, ASSIGNMENT_WORDS),
+            words(row.refitting, REFITTING_WORDS),
+            larger,
+            lead,
+            ", ".join(row.companions) or "–",
+            "예" if row.covers else "아니오",
+            say(f"study.rule.{row.reason}", "ko"),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
 
 
 def _entry(found: Method) -> list[str]:
