@@ -206,16 +206,7 @@ def sensitivity(
             dict(zip(window.times[window.before :].tolist(), window.target.tolist(), strict=True))
         ),
         notes,
-        MappingProxyType(
-            {
-                "base": window.base,
-                "dof": window.dof,
-                "inflation": window.inflation,
-                "before": window.before,
-                "after": len(window.target),
-                **more,
-            }
-        ),
+        MappingProxyType(_facts(window) | more),
     )
 
 
@@ -272,6 +263,16 @@ def sensitivity_check(
             "notes": list(found.notes),
         },
     )
+
+
+def _facts(window: EventWindow) -> dict[str, Any]:
+    return {
+        "base": window.base,
+        "dof": window.dof,
+        "inflation": window.inflation,
+        "before": window.before,
+        "after": len(window.target),
+    }
 
 
 def _told(window: EventWindow, pieces: list[Pieces]) -> list[str]:
