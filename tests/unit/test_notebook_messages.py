@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -19,7 +19,10 @@ from evalkit.report.markdown import translate_markdown
 from evalkit.study.pages import effect
 from evalkit.study.pages.audit_samples import LIMITS
 from evalkit.study.plan import load_plan
+from evalkit.study.plan_credibility import Comparison, Method, Missing, Weighting
 from evalkit.study.programme_files import INDICATORS
+from evalkit.study.specifications import CHOICES
+from evalkit.study.trends import Restriction
 
 PROJECT = Path(__file__).resolve().parents[2]
 SOURCE = PROJECT / "src" / "evalkit"
@@ -178,6 +181,10 @@ def reasons_of(check: str) -> set[str]:
         if isinstance(node, ast.Assign):
             if isinstance(node.value, ast.Subscript) and isinstance(node.value.value, ast.Dict):
                 found |= {text for value in node.value.value.values for text in literals(value)}
+            if getattr(node.targets[0], "id", "") == "reason" and isinstance(
+                node.value, ast.Constant | ast.IfExp
+            ):
+                found |= literals(node.value)
             if isinstance(node.value, ast.Tuple) and isinstance(node.targets[0], ast.Tuple):
                 names = [getattr(name, "id", "") for name in node.targets[0].elts]
                 if "reason" in names:
@@ -218,6 +225,86 @@ GRADES |= {f"starts_{name}" for name in STARTS if name != "description"}
 FLOW = (constants("study/sample.py", "drop", 1) | constants("study/sample.py", "FlowStep", 0)) - {"excluded"}
 PIVOTAL = {*effect.PIVOTAL, "precision", "unobserved"}
 
+PLACEBO = {
+    "no_placebo_effect",
+    "placebo_effect_found",
+    "placebos_too_wide",
+    "some_not_estimated",
+    "nothing_estimated",
+    "no_error",
+}
+PLACE = {
+    "stands_out",
+    "does_not_stand_out",
+    "common_among_placebos",
+    "too_few_places",
+    "nothing_estimated",
+}
+ANTICIPATION = {
+    "no_anticipation_found",
+    "effect_before_adoption",
+    "conclusion_changes",
+    "early_effect_not_estimated",
+    "too_few_estimates",
+    "no_error",
+}
+CURVE = {
+    "same_answer",
+    "consistently_not_significant",
+    "sign_turns",
+    "mostly_not_significant",
+    "joint_not_significant",
+    "too_few_assignments",
+    "planned_differs",
+    "some_failed",
+    "nothing_estimated",
+    "planned_failed",
+    "no_error",
+}
+OMITTED = {
+    "stronger_than_covariates_needed",
+    "as_strong_as_a_covariate_overturns",
+    "not_significant",
+    "no_benchmark",
+}
+OSTER = {
+    "stronger_selection_needed",
+    "selection_as_strong_overturns",
+    "controls_do_not_move",
+    "no_solution",
+}
+OVERLAP = {
+    "overlap_good",
+    "few_effective",
+    "few_effective_large_pool",
+    "much_trimmed",
+    "heavy_unit",
+}
+BREAKDOWN = {"holds_at_one", "breakdown_below_one", "breakdown_below_half", "null_not_excluded"}
+# module of the check -> the reasons that its sentences are written for
+REASONS: dict[str, set[str]] = {
+    "_joint": PLACEBO,
+    "placebo_places": PLACE,
+    "anticipation": ANTICIPATION,
+    "specification_curve": CURVE,
+    "omitted_variables": OMITTED,
+    "oster": OSTER,
+    "overlap": OVERLAP,
+    "sensitivity": BREAKDOWN,
+}
+CHECKED = set(get_args(Restriction)) | {
+    "in_time",
+    "in_place",
+    "in_industry",
+    "in_outcomes",
+    "left_out",
+    "one_unit",
+    "anticipation",
+    "curve",
+    "omitted",
+}
+LEFT_OUT = {name for plan in plans() for name in (*plan.robustness.leave_out, plan.inference.cluster)}
+
 # pattern of a key with holes -> what may stand in the hole; a new family fails here until it is listed
 FAMILIES: dict[str, set[str]] = {
     "study.pre_trends.*": PRE_TRENDS,
@@ -252,12 +339,68 @@ FAMILIES: dict[str, set[str]] = {
     "release.*": {"note", "caution", "danger"},
     "figure.*": {"before", "after", "treated", "comparison"},
 }
+FAMILIES |= {
+    "study.anticipation.*": ANTICIPATION,
+    "study.axis.*": set(get_args(Restriction)),
+    "study.choice.*": set(CHOICES),
+    "study.curve.*": CURVE,
+    "study.design.*": {"population", "contrast", "horizon", "scale", "method"},
+    "study.design.note_weighting.*": {"entropy", "inverse_probability"},
+    "study.design.outcome_*": {"level", "trend"},
+    "study.design.scale_*": {"level", "log", "share"},
+    "study.e_value.*": {"line", "not_significant"},
+    "study.group.*": {"level", "outcome"},
+    "study.group_of.*": LEFT_OUT,
+    "study.left.*": INFLUENCE,
+    "study.method.*": set(get_args(Method)),
+    "study.omitted.*": OMITTED,
+    "study.option.covariates.*": {"planned", "planned_none"},
+    "study.oster.*": OSTER,
+    "study.overlap.*": OVERLAP,
+    "study.place.*": PLACE,
+    "study.placebo.*": PLACEBO,
+    "study.robust.check.*": CHECKED,
+    "study.spending.*": {"obrien_fleming", "pocock"},
+    "study.title.bend_*": {"holds", "falls"},
+    "study.title.curve_*": {"same", "differs", "silent"},
+    "study.title.in_place_*": {"out", "common", "silent"},
+    "study.title.in_time_*": {"none", "found", "silent"},
+    "study.title.trend_*": {"holds", "falls"},
+}
 # their holes are filled from literals of the same module, which `test_present_tabulation` renders
 ELSEWHERE = {"table.*", "table.repair_*", "study.*.*", "notebook.*.*"}
+# two holes: `test_every_pair_of_codes_has_words`
+PAIRS = {
+    "study.option.*.*": {("comparison", option) for option in get_args(Comparison)}
+    | {("exclusions", option) for option in ("True", "False")}
+    | {("weights", option) for option in get_args(Weighting)}
+    | {("missing", option) for option in get_args(Missing)},
+    "study.trend.*.*": {(one, reason) for one in get_args(Restriction) for reason in BREAKDOWN}
+    | {("smoothness", "no_bend_seen")},
+}
 
 
 def test_every_family_of_keys_is_known() -> None:
-    assert set(asked_families()) - ELSEWHERE == set(FAMILIES)
+    assert set(asked_families()) - ELSEWHERE - set(PAIRS) == set(FAMILIES)
+
+
+@pytest.mark.parametrize("pattern", sorted(PAIRS))
+def test_every_pair_of_codes_has_words(pattern: str) -> None:
+    first, second, _ = pattern.split("*")
+    asked = {f"{first}{one}{second}{two}" for one, two in PAIRS[pattern]}
+    assert not sorted(asked - set(MESSAGES))
+
+
+@pytest.mark.parametrize("module", sorted(REASONS))
+def test_reasons_of_a_check_are_those_that_it_gives(module: str) -> None:
+    """Every sentence belongs to a reason that stands in the check's module, and every reason there has its sentence."""
+    tree = ast.parse((SOURCE / "checks" / f"{module}.py").read_text(encoding="utf-8"))
+    found = literals(tree)
+    assert not sorted(REASONS[module] - found)
+    given = set()
+    for call in calls(tree, "Check"):
+        given |= {text for text in literals(call.args[2]) if re.fullmatch(r"[a-z]+(_[a-z]+)+", text)}
+    assert not sorted(given - REASONS[module] - {"not_computable"})
 
 
 @pytest.mark.parametrize("pattern", sorted(FAMILIES))

@@ -27,6 +27,8 @@ from evalkit.study.sample import ADOPTION, OUTCOME, AnalysisSample, draw_sample
 
 # what stands for every value after the base period; positive, so that a logarithm of it is no fault
 BLANK = 1.0
+# share of values of the treated before that are not zero, below which the past says little of the noise to come
+NEARLY_NONE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Planning:
     power : power curve, or why there is none
     claim : effect a unit that the programme's total amounts to; None where nothing is claimed
     mean_before : mean outcome of the treated in the base period
+    flat_before : nearly all values of the treated before are zero, so that power simulated from them tells little
     """
 
     outcome: str
@@ -63,6 +66,7 @@ class Planning:
     power: Power | EvalkitError
     claim: float | None
     mean_before: float
+    flat_before: bool
 
     @property
     def n_treated(self) -> int:
@@ -132,6 +136,7 @@ def plan_ahead(plan: Plan, panel: Panel, outcome: str, phase: int) -> Planning:
         power=power_of(plan, sample, before, outcome, phase, claim=claim, lead=row.lead),
         claim=claim,
         mean_before=float(np.nanmean(before.values(OUTCOME)[sample.treated, at])),
+        flat_before=bool((np.nan_to_num(before.values(OUTCOME)[sample.treated]) != 0).mean() < NEARLY_NONE),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pandas as pd
 
@@ -21,6 +23,9 @@ from evalkit.present.messages import say
 from evalkit.present.numerals import Lang, digits_for, interval, level_text, number
 from evalkit.present.readings import as_frame, half_widths, has_interval
 from evalkit.present.tabulation import Column, Tabulation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def anticipation(
@@ -48,66 +53,72 @@ def anticipation(
     if rows.empty:
         raise UsageError("그릴 추정값이 없음", where=(name,), remedy="예상 기간을 행으로 한 표를 넘길 것")
     places = digits_for(*half_widths(rows))
-    early = rows["early"].notna().any() if "early" in rows.columns else False
+    early = "early" in rows.columns and bool(rows["early"].notna().any())
     with canvas(3.2) as (figure, axes):
-        value_axis(axes)
+        _draw(axes, rows, early)
+        words = [_tick(int(str(a)), planned, lang) for a in rows.index]
         x = rows.index.to_numpy(dtype=np.float64)
-        # beside the effect before support where there is one
-        shift = np.where(rows["early"].notna(), 0.1, 0.0) if early else np.zeros(len(x))
-        axes.vlines(x - shift, rows["conf_low"], rows["conf_high"], color=TREATED, linewidth=1.8, zorder=3)
-        axes.plot(x - shift, rows["estimate"], "o", color=TREATED, markersize=6.5, zorder=4)
-        if early:
-            axes.vlines(
-                x + shift,
-                rows["early_low"],
-                rows["early_high"],
-                color=COMPARISON,
-                linewidth=1.8,
-                linestyle=(0, (3, 1.5)),
-                zorder=3,
-            )
-            axes.plot(
-                x + shift, rows["early"], "s", color=COMPARISON, markeredgecolor=INK, markersize=5.5, zorder=4
-            )
-        words = [say("figure.anticipation_tick", lang, years=number(a)) for a in x]
-        words = [
-            f"{w}\n({say('figure.anticipation_planned', lang)})" if int(a) == planned else w
-            for w, a in zip(words, x, strict=True)
-        ]
         axes.set_xticks(x, words)
         axes.set_xlim(x[0] - 0.6, x[-1] + 0.6)
         unit_label(axes, ylabel)
         axes.set_xlabel(say("figure.anticipation_axis", lang))
-        key = (
-            [say("figure.anticipation_key", lang, level=level_text(level))]
-            if has_interval(rows).any()
-            else []
-        )
-        key += [say("figure.anticipation_early", lang)] if early else []
-        if key:
-            figure.supxlabel(" · ".join(key), fontsize=8.5, color=QUIET, x=0.99, ha="right")
+        _key(figure, rows, early, level, lang)
         return finish(
             figure,
             name=name,
             title=title,
-            alt=say(
-                "figure.anticipation_alt",
-                lang,
-                ylabel=ylabel,
-                rows=" ".join(
-                    say(
-                        "figure.anticipation_row",
-                        lang,
-                        years=number(float(str(a))),
-                        estimate=number(float(row["estimate"]), places),
-                        interval=interval(float(row["conf_low"]), float(row["conf_high"]), places),
-                    )
-                    for a, row in rows.iterrows()
-                ),
-            ),
+            alt=_alt(rows, ylabel, places, lang),
             data=_data(rows, early, name, title, unit, places, level, lang),
             note=note,
         )
+
+
+def _draw(axes: Axes, rows: pd.DataFrame, early: bool) -> None:
+    value_axis(axes)
+    x = rows.index.to_numpy(dtype=np.float64)
+    # beside the effect before support where there is one
+    shift = np.where(rows["early"].notna(), 0.1, 0.0) if early else np.zeros(len(x))
+    axes.vlines(x - shift, rows["conf_low"], rows["conf_high"], color=TREATED, linewidth=1.8, zorder=3)
+    axes.plot(x - shift, rows["estimate"], "o", color=TREATED, markersize=6.5, zorder=4)
+    if early:
+        axes.vlines(
+            x + shift,
+            rows["early_low"],
+            rows["early_high"],
+            color=COMPARISON,
+            linewidth=1.8,
+            linestyle=(0, (3, 1.5)),
+            zorder=3,
+        )
+        axes.plot(
+            x + shift, rows["early"], "s", color=COMPARISON, markeredgecolor=INK, markersize=5.5, zorder=4
+        )
+
+
+def _tick(years: int, planned: int, lang: Lang) -> str:
+    words = say("figure.anticipation_tick", lang, years=number(years))
+    return f"{words}\n({say('figure.anticipation_planned', lang)})" if years == planned else words
+
+
+def _key(figure: Any, rows: pd.DataFrame, early: bool, level: float, lang: Lang) -> None:
+    key = [say("figure.anticipation_key", lang, level=level_text(level))] if has_interval(rows).any() else []
+    key += [say("figure.anticipation_early", lang)] if early else []
+    if key:
+        figure.supxlabel(" · ".join(key), fontsize=8.5, color=QUIET, x=0.99, ha="right")
+
+
+def _alt(rows: pd.DataFrame, ylabel: str, places: int, lang: Lang) -> str:
+    lines = [
+        say(
+            "figure.anticipation_row",
+            lang,
+            years=number(float(str(a))),
+            estimate=number(float(row["estimate"]), places),
+            interval=interval(float(row["conf_low"]), float(row["conf_high"]), places),
+        )
+        for a, row in rows.iterrows()
+    ]
+    return say("figure.anticipation_alt", lang, ylabel=ylabel, rows=" ".join(lines))
 
 
 def _data(

@@ -83,25 +83,30 @@ def love_plot(
             x=0.99,
             ha="right",
         )
-        size = rows["before"].abs()
         return finish(
             figure,
             name=name,
             title=title,
-            alt=say(
-                "figure.love_alt" if both else "figure.love_alt_before",
-                lang,
-                k=len(rows),
-                threshold=f"{threshold:g}",
-                far=int((size >= threshold).sum()),
-                worst=str(rows["label"][size.idxmax()]),
-                value=number(float(rows["before"][size.idxmax()]), 2),
-                far_after=int((rows["after"].abs() >= threshold).sum()),
-            ),
+            alt=_alt(rows, threshold, both, lang),
             data=_data(rows, both, name, title, firms, lang),
             note=note,
             firms=firms,
         )
+
+
+def _alt(rows: pd.DataFrame, threshold: float, both: bool, lang: Lang) -> str:
+    size = rows["before"].abs().to_numpy(dtype=np.float64)
+    worst = rows.iloc[int(size.argmax())]
+    return say(
+        "figure.love_alt" if both else "figure.love_alt_before",
+        lang,
+        k=len(rows),
+        threshold=f"{threshold:g}",
+        far=int((size >= threshold).sum()),
+        worst=str(worst["label"]),
+        value=number(float(worst["before"]), 2),
+        far_after=int((rows["after"].abs() >= threshold).sum()),
+    )
 
 
 def _draw(axes: Axes, rows: pd.DataFrame, lines: list[int | str], threshold: float, both: bool) -> None:

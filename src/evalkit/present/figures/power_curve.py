@@ -68,7 +68,7 @@ def power_curve(
         axes.set_xlim(min(ends) - margin, max(ends) + margin)
         _target(axes, target, lang)
         if smallest is not None:
-            words = say("figure.smallest", lang, value=quantity(smallest, unit, places, lang))
+            words = say("figure.smallest", lang, value=quantity(smallest, unit, digits_for(smallest), lang))
             _mark(axes, smallest, words, 0.05, INK, INK, (0, (5, 2)), inner=True)
         if claim is not None:
             words = f"{claim_label} {quantity(claim, unit, digits_for(claim), lang)}".strip()

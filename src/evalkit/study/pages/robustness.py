@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from evalkit.checks.check import Check
 from evalkit.errors import EvalkitError
 from evalkit.present.messages import number, say
@@ -74,6 +76,10 @@ NOTHING_FOUND = {
 }
 
 
+# reasons that tell of a check only made in part
+INCOMPLETE = {"early_effect_not_estimated", "some_failed", "some_not_estimated"}
+
+
 def opening(study: Study, robust: Robustness) -> None:
     """Which result this page shakes."""
     show(
@@ -89,10 +95,21 @@ def opening(study: Study, robust: Robustness) -> None:
     )
 
 
-def findings(study: Study, robust: Robustness) -> list[tuple[str, str, str, str]]:
-    """Each check: its kind, its words, its verdict and its sentence."""
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: its kind, its words, its verdict, its sentence and the code of its reason."""
+
+    kind: str
+    label: str
+    verdict: str
+    sentence: str
+    reason: str = ""
+
+
+def findings(study: Study, robust: Robustness) -> list[Finding]:
+    """Every check that the plan names."""
     lang = study.lang
-    rows: list[tuple[str, str, str, str]] = []
+    rows: list[Finding] = []
     row = robust.effect.row(study.plan.inference.level)
     silent = not (row["conf_low"] > 0 or row["conf_high"] < 0)
 
@@ -100,10 +117,10 @@ def findings(study: Study, robust: Robustness) -> list[tuple[str, str, str, str]
         label = say(f"study.robust.check.{kind}", lang, **words)
         if isinstance(found, EvalkitError):
             sentence = say("study.robust.not_possible", lang, reason=reason_words(found))
-            rows.append((kind, label, "unknown", sentence))
+            rows.append(Finding(kind, label, "unknown", sentence))
         elif check is not None:
             verdict = "same" if silent and check.reason in NOTHING_FOUND else check.verdict
-            rows.append((kind, label, verdict, sentence))
+            rows.append(Finding(kind, label, verdict, sentence, check.reason))
 
     for restriction, trend in robust.trends:
         known = None if isinstance(trend, EvalkitError) else trend
@@ -139,7 +156,7 @@ def findings(study: Study, robust: Robustness) -> list[tuple[str, str, str, str]
         add("one_unit", unit, None, "")
     else:
         verdict, sentence = unit_sentence(study, robust)
-        rows.append(("one_unit", say("study.robust.check.one_unit", lang), verdict, sentence))
+        rows.append(Finding("one_unit", say("study.robust.check.one_unit", lang), verdict, sentence))
     early = robust.anticipation
     if isinstance(early, EvalkitError):
         add("anticipation", early, None, "")
@@ -162,7 +179,7 @@ def answer(study: Study, robust: Robustness) -> None:
     """How many checks hold, and what shakes the conclusion first."""
     lang, rows = study.lang, findings(study, robust)
     count = {
-        verdict: sum(row[2] == verdict for row in rows)
+        verdict: sum(found.verdict == verdict for found in rows)
         for verdict in ("pass", "same", "warn", "fail", "unknown")
     }
     lines = [
@@ -183,18 +200,23 @@ def answer(study: Study, robust: Robustness) -> None:
     lines.append(
         say("study.robust.nothing_shakes", lang)
         if worst is None
-        else say("study.robust.worst", lang, check=worst[1], sentence=worst[3])
+        else say("study.robust.worst", lang, check=worst.label, sentence=worst.sentence)
     )
     show(release_of(study).text("\n".join(f"- {line}" for line in lines)))
 
 
-def worst_of(rows: list[tuple[str, str, str, str]]) -> tuple[str, str, str, str] | None:
-    """The worst finding: what fails before what warns, in order of weight; None where all pass or are silent."""
+def worst_of(rows: list[Finding]) -> Finding | None:
+    """The worst finding: what fails before what warns, then what is merely incomplete; None where all pass or are silent."""
     for verdict in ("fail", "warn"):
-        found = [row for row in rows if row[2] == verdict]
+        found = [row for row in rows if row.verdict == verdict]
         if found:
-            return min(found, key=lambda row: ORDER.index(row[0]))
+            return min(found, key=lambda row: (row.reason in INCOMPLETE, ORDER.index(row.kind)))
     return None
+
+
+def unbroken(words: str) -> str:
+    """A verdict in a narrow column stays on one line."""
+    return words.replace(" ", "\u00a0")
 
 
 def at_a_glance(study: Study, robust: Robustness) -> None:
@@ -209,8 +231,8 @@ def at_a_glance(study: Study, robust: Robustness) -> None:
             Column("meaning", say("study.check.meaning", lang)),
         ),
         rows=tuple(
-            (label, say(f"study.verdict.{verdict}", lang), sentence)
-            for _, label, verdict, sentence in findings(study, robust)
+            (found.label, unbroken(say(f"study.verdict.{found.verdict}", lang)), found.sentence)
+            for found in findings(study, robust)
         ),
         lang=lang,
     )

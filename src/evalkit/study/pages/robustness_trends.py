@@ -69,8 +69,7 @@ def trend_title(study: Study, robust: Robustness, trend: Trend) -> str:
     holds = "holds" if trend.check.verdict == "pass" else "falls"
     if trend.restriction == "smoothness":
         return say(f"study.title.bend_{holds}", lang, bound=_size(study, robust, value))
-    bound = say("study.trend.times", lang, breakdown=number(value, 2))
-    return say(f"study.title.trend_{holds}", lang, bound=bound)
+    return say(f"study.title.trend_{holds}", lang, bound=number(value, 2))
 
 
 def natural_table(robust: Robustness, trend: Trend) -> tuple[pd.DataFrame, float]:
