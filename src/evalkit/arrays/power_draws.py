@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 # elements of an array held at a time
-BLOCK = 1 << 22
+BLOCK = 1 << 20
 # ties of a permutation statistic, relative: the same assignment summed in another order must count as itself
 TIE = 1e-10
 
