@@ -462,3 +462,17 @@ def test_the_first_of_dependent_columns_stays() -> None:
     inverse = scaled_inverse(gram, kept)
     np.testing.assert_allclose(inverse[np.ix_(kept, kept)] @ gram[np.ix_(kept, kept)], np.eye(3), atol=1e-12)
     assert not inverse[~kept].any()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_treatment_that_never_changes_in_a_unit_is_absorbed_in_an_unbalanced_panel_too(
+    weighted: bool,
+) -> None:
+    """With anticipation the only periods left of the treated are treated ones: what rounding leaves is no variation."""
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(60, 6))
+    y[rng.random((60, 6)) < 0.05] = np.nan
+    fixed = {"adoption": np.where(np.arange(60) < 20, 2.0, np.inf), "w": rng.uniform(0.5, 2.0, 60)}
+    panel = Panel(np.arange(60), np.arange(1, 7), {"y": y}, fixed)
+    with pytest.raises(DesignError, match="흡수"):
+        two_way_effects(panel, Design("y", anticipation=1, weight="w" if weighted else None))

@@ -31,6 +31,8 @@ Codes = NDArray[np.int64]
 BLOCK_CELLS = 1 << 16
 # variation within units, relative to the sum of squares, below which a variable counts as constant within units
 ABSORBED = 1e-22
+# the same of a table, whose moments come from cancelling sums over whole cohorts
+ABSORBED_TABLE = 1e-12
 # up to this many groups, sums of outer products are one matrix product per group
 FEW_GROUPS = 16
 
@@ -291,23 +293,18 @@ def _assemble(
 
 
 def constant_within(regression: Regression, gram: Floats) -> NDArray[np.bool_]:
-    """Whether each dense variable has no variation within units beyond rounding  # (V,)"""
-    first = regression.n_parameters - len(regression.dense)
-    out = np.zeros(len(regression.dense), dtype=bool)
+    """Whether each regressor, tables first, has no variation within units beyond rounding  # (K + V,)"""
+    weights, first = regression.weights, regression.n_period_effects
+    cohorts, periods, tables = regression.tables.shape
+    seen = np.ones((1, 1)) if weights is None else weights
+    cells = np.zeros((cohorts, periods))  # weight of each cohort and period
+    np.add.at(cells, regression.cohort, np.broadcast_to(seen, regression.outcome.shape))
+    size = np.einsum("jt,jtk->k", cells, regression.tables**2)
+    least = np.concatenate([ABSORBED_TABLE * size, np.zeros(len(regression.dense))])
     for a, values in enumerate(regression.dense):
-        if regression.complete:
-            w = 1.0 if regression.weights is None else regression.weights
-            size = (
-                float(np.sum(w * values**2))
-                if regression.weights is not None
-                else float(np.vdot(values, values))
-            )
-        else:
-            assert regression.weights is not None
-            seen = regression.weights > 0
-            size = float(np.sum(regression.weights[seen] * values[seen] ** 2))
-        out[a] = gram[first + a, first + a] <= ABSORBED * size
-    return out
+        filled = values if regression.complete else np.where(seen > 0, values, 0.0)
+        least[tables + a] = ABSORBED * float(np.sum(seen * filled**2))
+    return np.asarray(gram.diagonal()[first:] <= least)
 
 
 @dataclass(frozen=True, slots=True)

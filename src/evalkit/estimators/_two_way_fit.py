@@ -67,9 +67,8 @@ def solve(
         clusters if small else 1,
     )
     gram, cross = parts.gram.sum(axis=0), parts.cross.sum(axis=0)
-    if len(regression.dense):
-        still = np.flatnonzero(constant_within(regression, gram)) + size - len(regression.dense)
-        gram[still, :] = gram[:, still] = 0.0
+    still = np.flatnonzero(constant_within(regression, gram)) + first
+    gram[still, :] = gram[:, still] = 0.0
     kept = independent(gram)
     inverse = scaled_inverse(gram, kept)
     theta = inverse @ cross
