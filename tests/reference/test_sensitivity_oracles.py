@@ -26,6 +26,7 @@ from evalkit.arrays.honest_flci import fixed_length, folded_quantile, frontier
 from evalkit.arrays.honest_rays import extreme_rays
 from evalkit.arrays.honest_restrictions import Combinations, combinations, identified_set
 from evalkit.arrays.honest_sets import Problem
+from evalkit.arrays.honest_tests import Moments, rejected
 from evalkit.checks.sensitivity import sensitivity
 
 # -- restrictions written out, period by period ------------------------------------------------------------------------
@@ -194,6 +195,71 @@ def test_decisions_agree_with_linear_programs(configuration: int) -> None:
         inside = any(low <= theta <= high for low, high in pieces)
         assert inside != slow
     assert 5 < sum(decided) < 36
+
+
+def test_decisions_agree_with_a_search_along_the_statistic() -> None:
+    """Any combinations: how far the statistic can move before another one overtakes it, by bisection on the maximum.
+
+    Here the maximiser is often the least variable one, so that V_up is finite and decides.
+    """
+    rng = np.random.default_rng(31)
+    bounded_above = decided = 0
+    for trial in range(400):
+        loading = rng.normal(size=(4, 5)) * np.exp(rng.normal(size=(4, 1)))
+        level = loading @ rng.normal(size=5) + rng.normal(size=4)
+        critical, half = [(np.inf, np.inf), (3.0, np.inf), (1.0, np.inf), (np.inf, 0.5)][trial % 4]
+        weights, estimate = rng.normal(size=5), 0.3 * rng.normal()
+        flat = Moments(
+            level[None],
+            np.zeros((1, 4)),
+            loading[None],
+            np.array([critical]),
+            np.array([estimate]),
+            np.array([half]),
+            weights[None],
+        )
+        kappa = 0.0 if np.isinf(min(critical, half)) else 0.05
+        mine = bool(rejected(flat, np.zeros((1, 1)), 0.6, kappa)[0, 0])
+        best = int(level.argmax())
+        eta, line = level[best], loading[best]
+        tilt = loading @ line / (line @ line)
+        rest = level - tilt * eta
+
+        move = float(weights @ line / (line @ line))
+
+        def leads(
+            x: float,
+            rest: np.ndarray = rest,
+            tilt: np.ndarray = tilt,
+            best: int = best,
+            first: tuple[float, float, float, float] = (estimate, move, eta, half),
+        ) -> bool:
+            values = rest + tilt * x
+            within = abs(first[0] + first[1] * (x - first[2])) <= first[3]
+            return bool(within and values[best] >= values.max() - 1e-12)
+
+        ends = []
+        for far in (-1e6, 1e6):
+            inner, outer = eta, far
+            if leads(far):
+                ends.append(np.sign(far) * np.inf)
+                continue
+            for _ in range(120):
+                middle = (inner + outer) / 2
+                inner, outer = (middle, outer) if leads(middle) else (inner, middle)
+            ends.append(inner)
+        bounded_above += bool(np.isfinite(ends[1]))
+        sd = float(np.sqrt(line @ line))
+        size = (0.4 - kappa) / (1 - kappa)
+        low, high = ends[0], min(ends[1], critical)
+        if eta > critical or abs(estimate) > half:
+            expected = True
+        else:
+            expected = eta > 0 and stats.truncnorm(low / sd, high / sd).sf(eta / sd) < size
+        decided += mine
+        assert mine == expected
+    assert bounded_above > 40
+    assert 40 < decided < 360
 
 
 # -- combinations ------------------------------------------------------------------------------------------------------
