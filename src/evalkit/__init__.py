@@ -17,18 +17,40 @@ _HOMES = {
     "Design": "evalkit.design",
     "Zones": "evalkit.zones",
     "Estimate": "evalkit.estimate",
+    "IntervalSet": "evalkit.interval_set",
     "Study": "evalkit.study",
+    "anticipation_effects": "evalkit.checks.anticipation",
     "attrition_effects": "evalkit.estimators.attrition",
     "augmented_synthetic_control_effects": "evalkit.estimators.synthetic_control",
+    "balance_card": "evalkit.checks.balance",
+    "bias_reduced": "evalkit.inference.reduced",
     "border_class_effects": "evalkit.estimators.spillovers",
     "changes_in_changes": "evalkit.estimators.changes_in_changes",
+    "claim_check": "evalkit.checks.claim",
+    "cluster_diagnostics": "evalkit.inference.leverage",
+    "cluster_effects": "evalkit.inference.cluster_effects",
+    "cluster_jackknife": "evalkit.inference.jackknife",
+    "cluster_robust": "evalkit.inference.robust",
+    "conley": "evalkit.inference.spatial",
+    "conley_taber": "evalkit.inference.few_treated_classic",
     "descriptive_dose_regression": "evalkit.estimators.dose_response",
     "distribution_effects": "evalkit.estimators.distribution_did",
     "dose_response": "evalkit.estimators.dose_response",
+    "driscoll_kraay": "evalkit.inference.spatial",
     "duration_effects": "evalkit.estimators.duration_did",
     "duration_pre_test": "evalkit.estimators.duration_did",
     "dynamic_panel_effects": "evalkit.estimators.dynamic_panel",
+    "e_value": "evalkit.checks.e_value",
+    "entropy_balancing": "evalkit.balancing.entropy",
+    "equivalence": "evalkit.checks.equivalence",
+    "equivalence_check": "evalkit.checks.equivalence",
+    "estimator_weights": "evalkit.inference.estimator_weights",
     "extended_two_way_effects": "evalkit.estimators.extended_two_way",
+    "family_test": "evalkit.inference.many_outcomes",
+    "ferman_pinto": "evalkit.inference.few_treated",
+    "ferman_pinto_collapsed": "evalkit.inference.few_treated_classic",
+    "few_treated_band": "evalkit.inference.few_treated_band",
+    "fieller": "evalkit.appraisal.ratio",
     "fractional_shares": "evalkit.estimators.fractional_shares",
     "goodman_bacon_decomposition": "evalkit.estimators.goodman_bacon",
     "gravity_effects": "evalkit.estimators.gravity",
@@ -36,22 +58,53 @@ _HOMES = {
     "hausman": "evalkit.checks.hausman",
     "hausman_taylor_effects": "evalkit.estimators.hausman_taylor",
     "hazard_effects": "evalkit.estimators.hazard",
+    "ibragimov_muller": "evalkit.inference.independent_effects",
     "imputation_effects": "evalkit.estimators.imputation",
     "imputation_pretrends": "evalkit.estimators.imputation",
     "incidence_effects": "evalkit.estimators.hazard",
     "instrumental_effects": "evalkit.estimators.instrumental_variables",
+    "inverse_probability": "evalkit.balancing.inverse_probability",
     "jakiela": "evalkit.checks.jakiela",
+    "leave_out": "evalkit.checks.influence",
     "lee_bounds": "evalkit.estimators.lee_bounds",
     "lee_wooldridge_effects": "evalkit.estimators.lee_wooldridge",
     "local_projection_effects": "evalkit.estimators.local_projection",
+    "log_ratio": "evalkit.appraisal.ratio",
     "margin_effects": "evalkit.estimators.margins",
+    "matching": "evalkit.balancing.matching",
     "naive_phase_regression": "evalkit.estimators.phase_paths",
+    "negative_control_exposures": "evalkit.checks.negative_controls",
+    "negative_control_outcomes": "evalkit.checks.negative_controls",
+    "omitted_variables": "evalkit.checks.omitted_variables",
+    "oster_bounds": "evalkit.checks.oster",
+    "outcome_index": "evalkit.inference.outcome_index",
+    "overlap": "evalkit.checks.overlap",
     "panel_regression": "evalkit.estimators.panel_regression",
     "percent_effects": "evalkit.estimators.percent_effects",
     "phase_path_effects": "evalkit.estimators.phase_paths",
+    "placebo_in_industry": "evalkit.checks.placebo",
+    "placebo_in_place": "evalkit.checks.placebo_places",
+    "placebo_in_time": "evalkit.checks.placebo",
+    "placebo_rank": "evalkit.inference.placebo_rank",
     "poisson_effects": "evalkit.estimators.poisson",
     "poisson_event_study": "evalkit.estimators.poisson",
+    "pre_trend_power": "evalkit.checks.pre_trend_power",
+    "pre_trends": "evalkit.checks.pre_trends",
+    "randomisation_test": "evalkit.inference.randomisation",
     "repeated_cross_section_effects": "evalkit.estimators.repeated_cross_sections",
+    "repeated_interval": "evalkit.inference.repeated_looks",
+    "row_robust": "evalkit.inference.heteroskedastic",
+    "score_bootstrap": "evalkit.inference.score_bootstrap",
+    "sensitivity": "evalkit.checks.sensitivity",
+    "sensitivity_check": "evalkit.checks.sensitivity",
+    "serial_mde": "evalkit.checks.serial_power",
+    "sharpened_q": "evalkit.inference.many_outcomes",
+    "sign_changes": "evalkit.inference.independent_effects",
+    "simulated_power": "evalkit.checks.power_simulation",
+    "single_treated_cluster": "evalkit.inference.single_treated",
+    "smallest_detectable": "evalkit.checks.power",
+    "spatial_components": "evalkit.inference.spatial_components",
+    "specification_curve": "evalkit.checks.specification_curve",
     "spillover_effects": "evalkit.estimators.spillovers",
     "stacked_effects": "evalkit.estimators.stacked",
     "sun_abraham_effects": "evalkit.estimators.sun_abraham",
@@ -64,9 +117,12 @@ _HOMES = {
     "triple_difference_effects": "evalkit.estimators.triple_differences",
     "two_stage_effects": "evalkit.estimators.two_stage",
     "two_stage_event_study": "evalkit.estimators.two_stage",
+    "two_way_clusters": "evalkit.inference.two_way_clusters",
     "two_way_effects": "evalkit.estimators.two_way",
     "two_way_event_study": "evalkit.estimators.two_way",
     "two_way_weights": "evalkit.checks.two_way_weights",
+    "wild_bootstrap": "evalkit.inference.wild",
+    "wild_joint": "evalkit.inference.wild_draws",
 }
 __all__ = [
     *_HOMES,
@@ -74,8 +130,36 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from evalkit.appraisal.ratio import fieller as fieller
+    from evalkit.appraisal.ratio import log_ratio as log_ratio
+    from evalkit.balancing.entropy import entropy_balancing as entropy_balancing
+    from evalkit.balancing.inverse_probability import inverse_probability as inverse_probability
+    from evalkit.balancing.matching import matching as matching
+    from evalkit.checks.anticipation import anticipation_effects as anticipation_effects
+    from evalkit.checks.balance import balance_card as balance_card
+    from evalkit.checks.claim import claim_check as claim_check
+    from evalkit.checks.e_value import e_value as e_value
+    from evalkit.checks.equivalence import equivalence as equivalence
+    from evalkit.checks.equivalence import equivalence_check as equivalence_check
     from evalkit.checks.hausman import hausman as hausman
+    from evalkit.checks.influence import leave_out as leave_out
     from evalkit.checks.jakiela import jakiela as jakiela
+    from evalkit.checks.negative_controls import negative_control_exposures as negative_control_exposures
+    from evalkit.checks.negative_controls import negative_control_outcomes as negative_control_outcomes
+    from evalkit.checks.omitted_variables import omitted_variables as omitted_variables
+    from evalkit.checks.oster import oster_bounds as oster_bounds
+    from evalkit.checks.overlap import overlap as overlap
+    from evalkit.checks.placebo import placebo_in_industry as placebo_in_industry
+    from evalkit.checks.placebo import placebo_in_time as placebo_in_time
+    from evalkit.checks.placebo_places import placebo_in_place as placebo_in_place
+    from evalkit.checks.power import smallest_detectable as smallest_detectable
+    from evalkit.checks.power_simulation import simulated_power as simulated_power
+    from evalkit.checks.pre_trend_power import pre_trend_power as pre_trend_power
+    from evalkit.checks.pre_trends import pre_trends as pre_trends
+    from evalkit.checks.sensitivity import sensitivity as sensitivity
+    from evalkit.checks.sensitivity import sensitivity_check as sensitivity_check
+    from evalkit.checks.serial_power import serial_mde as serial_mde
+    from evalkit.checks.specification_curve import specification_curve as specification_curve
     from evalkit.checks.two_way_weights import two_way_weights as two_way_weights
     from evalkit.design import Design as Design
     from evalkit.estimate import Estimate as Estimate
@@ -130,6 +214,34 @@ if TYPE_CHECKING:
     from evalkit.estimators.two_way import two_way_effects as two_way_effects
     from evalkit.estimators.two_way import two_way_event_study as two_way_event_study
     from evalkit.flows import Flows as Flows
+    from evalkit.inference.cluster_effects import cluster_effects as cluster_effects
+    from evalkit.inference.estimator_weights import estimator_weights as estimator_weights
+    from evalkit.inference.few_treated import ferman_pinto as ferman_pinto
+    from evalkit.inference.few_treated_band import few_treated_band as few_treated_band
+    from evalkit.inference.few_treated_classic import conley_taber as conley_taber
+    from evalkit.inference.few_treated_classic import ferman_pinto_collapsed as ferman_pinto_collapsed
+    from evalkit.inference.heteroskedastic import row_robust as row_robust
+    from evalkit.inference.independent_effects import ibragimov_muller as ibragimov_muller
+    from evalkit.inference.independent_effects import sign_changes as sign_changes
+    from evalkit.inference.jackknife import cluster_jackknife as cluster_jackknife
+    from evalkit.inference.leverage import cluster_diagnostics as cluster_diagnostics
+    from evalkit.inference.many_outcomes import family_test as family_test
+    from evalkit.inference.many_outcomes import sharpened_q as sharpened_q
+    from evalkit.inference.outcome_index import outcome_index as outcome_index
+    from evalkit.inference.placebo_rank import placebo_rank as placebo_rank
+    from evalkit.inference.randomisation import randomisation_test as randomisation_test
+    from evalkit.inference.reduced import bias_reduced as bias_reduced
+    from evalkit.inference.repeated_looks import repeated_interval as repeated_interval
+    from evalkit.inference.robust import cluster_robust as cluster_robust
+    from evalkit.inference.score_bootstrap import score_bootstrap as score_bootstrap
+    from evalkit.inference.single_treated import single_treated_cluster as single_treated_cluster
+    from evalkit.inference.spatial import conley as conley
+    from evalkit.inference.spatial import driscoll_kraay as driscoll_kraay
+    from evalkit.inference.spatial_components import spatial_components as spatial_components
+    from evalkit.inference.two_way_clusters import two_way_clusters as two_way_clusters
+    from evalkit.inference.wild import wild_bootstrap as wild_bootstrap
+    from evalkit.inference.wild_draws import wild_joint as wild_joint
+    from evalkit.interval_set import IntervalSet as IntervalSet
     from evalkit.panel import Panel as Panel
     from evalkit.sample import Sample as Sample
     from evalkit.study import Study as Study
