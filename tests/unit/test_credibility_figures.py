@@ -369,6 +369,9 @@ def test_bars_of_one_or_two_firms_are_joined_with_their_neighbours() -> None:
     assert drawing.firms is not None
     assert drawing.firms >= 3
     assert all(n is None or n == 0 or n >= 3 for row in drawing.data.counts for n in row)
+    plain = the_overlap(least=1)  # no firms behind it
+    assert plain.firms is None
+    assert plain.data.counts is None
     rng = np.random.default_rng(1)
     for size in (1, 2, 3, 10, 60):
         one, two = rng.random(size), rng.random(3 * size)

@@ -361,6 +361,7 @@ FAMILIES |= {
     "study.placebo.*": PLACEBO,
     "study.robust.check.*": CHECKED,
     "study.spending.*": {"obrien_fleming", "pocock"},
+    "study.summary.*": {"crossed", "not_crossed"},
     "study.title.bend_*": {"holds", "falls"},
     "study.title.curve_*": {"same", "differs", "silent"},
     "study.title.in_place_*": {"out", "common", "silent"},

@@ -22,9 +22,12 @@ Floats = NDArray[np.float64]
 STEPS = 12
 # standard errors that the largest size spans: beyond it nearly every test rejects
 REACH = 6.0
-# how many times further than that a claim may lie to be simulated, and at how many sizes between
-FURTHER = 20.0
-BETWEEN = 4
+# the error of one assignment may mislead: so many times further in coarse steps, to the claim where it is not too far
+FURTHER = 3.0
+MOST = 20.0
+BETWEEN = 6
+# beyond a power of this, sizes larger than the claim tell nothing
+SURE = 0.99
 # share of simulations without an answer above which the curve would be a guess
 MOST_FAILED = 0.5
 
@@ -107,8 +110,9 @@ def _simulate(
                 remedy="지원 전에도 변하는 결과로 볼 것",
             )
         sizes = grid(REACH * (100 * scale if log else scale))
-        if claim is not None and sizes[-1] < abs(claim) <= FURTHER * sizes[-1]:
-            sizes = (*sizes, *np.linspace(sizes[-1], 1.05 * abs(claim), BETWEEN + 1)[1:].tolist())
+        claimed = 1.05 * abs(claim) if claim is not None and abs(claim) <= MOST * sizes[-1] else 0.0
+        further = max(FURTHER * sizes[-1], claimed)
+        sizes = (*sizes, *np.linspace(sizes[-1], further, BETWEEN + 1)[1:].tolist())
     effects = [math.log1p(s / 100) if log else s for s in sizes]
     found = simulated_power(
         before,
@@ -127,19 +131,23 @@ def _simulate(
             f"모의실험 {found.simulations}번 가운데 {found.failed}번에서 추정할 수 없어 검정력을 말할 수 없음",
             remedy="지원 전 기간을 늘리거나 통제변수를 줄일 것",
         )
-    return _natural(found, log, lead)
+    return _natural(found, log, lead, None if outcome in plan.power.effects else abs(claim or 0.0))
 
 
-def _natural(found: PowerCurve, log: bool, lead: str) -> Power:
+def _natural(found: PowerCurve, log: bool, lead: str, needed: float | None) -> Power:
+    """In natural units, without the tail of sizes found nearly always; `needed` is kept, None keeps all."""
+
     def natural(values: Floats) -> Floats:
         return np.asarray(100 * np.expm1(values) if log else values, dtype=np.float64)
 
     effects = natural(found.effects)
     smallest = float(natural(np.array([found.natural]))[0])
+    curve = pd.DataFrame({"power": found.power, "error": found.error}, index=pd.Index(effects, name="effect"))
+    if needed is not None:
+        sure = np.r_[False, found.power[:-1] >= SURE] & np.r_[False, effects[:-1] >= needed]
+        curve = curve[~sure]
     return Power(
-        curve=pd.DataFrame(
-            {"power": found.power, "error": found.error}, index=pd.Index(effects, name="effect")
-        ),
+        curve=curve,
         smallest=smallest if np.isfinite(smallest) else None,
         target=found.target,
         size=found.size,

@@ -47,7 +47,8 @@ def overlap(
     ----------
     treated, comparison : scores of the units  # (n1,), (n0,)
     labels : what the groups are called, treated first
-    least : bars of fewer units of a group than this are joined with their neighbours, so that none gives units away
+    least : bars of fewer units of a group than this are joined with their neighbours, so that none gives units away;
+        1 = units are no firms and are not counted
     """
     one, two = (np.asarray(v, dtype=np.float64) for v in (treated, comparison))
     one, two = one[np.isfinite(one)], two[np.isfinite(two)]
@@ -92,7 +93,7 @@ def overlap(
                 comparison_middle=number(float(np.median(two)), 2),
                 beyond=percent(float((one > two.max()).mean()), 0),
             ),
-            data=_data(edges, counts, labels, name, title, xlabel, lang),
+            data=_data(edges, counts, labels, least > 1, name, title, xlabel, lang),
             note=note,
             firms=int(min(c[c > 0].min() for c in counts)) if least > 1 else None,
         )
@@ -143,6 +144,7 @@ def _data(
     edges: NDArray[np.float64],
     counts: list[NDArray[np.int64]],
     labels: tuple[str, str],
+    counted: bool,
     name: str,
     title: str,
     xlabel: str,
@@ -162,4 +164,4 @@ def _data(
         Column("comparison", labels[1], "percent", "", 1),
     )
     sizes = tuple((None, int(a), int(b)) for a, b in zip(*counts, strict=True))
-    return Tabulation(f"{name}-data", title, columns, rows, counts=sizes, lang=lang)
+    return Tabulation(f"{name}-data", title, columns, rows, counts=sizes if counted else None, lang=lang)

@@ -30,6 +30,7 @@ from evalkit.study.pages.showing import (
     phase_label,
     reason_words,
     release_of,
+    say_or,
     show,
     written,
 )
@@ -146,7 +147,7 @@ def findings(study: Study, robust: Robustness) -> list[Finding]:
     else:
         add("in_place", place, place.check, place_sentence(study, place))
     for name, left in robust.left_out:
-        what = say(f"study.group_of.{name}", lang)
+        what = say_or(f"study.group_of.{name}", name, lang)
         if isinstance(left, EvalkitError):
             add("left_out", left, None, "", what=what)
         else:

@@ -18,6 +18,7 @@ from evalkit.study.pages.showing import (
     outcome_label,
     reason_words,
     release_of,
+    say_or,
     show,
     unit_of,
 )
@@ -64,7 +65,7 @@ def left_out_figure(study: Study, robust: Robustness) -> None:
     lang, release = study.lang, release_of(study)
     parts, notes = [], []
     for name, left in robust.left_out:
-        what = say(f"study.group_of.{name}", lang)
+        what = say_or(f"study.group_of.{name}", name, lang)
         if isinstance(left, EvalkitError):
             notes.append(
                 say(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from evalkit.errors import EvalkitError
-from evalkit.present.messages import interval, level_text, number, quantity, say
+from evalkit.present.messages import interval, keys, level_text, number, quantity, say
 from evalkit.present.numerals import digits_for
 from evalkit.present.phrases import reworded
 from evalkit.present.tabulation import Role
@@ -109,8 +109,13 @@ def variable_words(study: Study, name: str) -> str:
     """Words for a variable of the sample, such as «로그 고용» or «업종 묶음: 바이오·의료»."""
     stem, _, level = name.partition("=")
     stem = stem.removesuffix("_baseline").removesuffix("_fixed")
-    label = say(f"study.variable.{stem}", study.lang)
+    label = say_or(f"study.variable.{stem}", stem, study.lang)
     return f"{label} {level}" if level else label.rstrip(":")
+
+
+def say_or(key: str, name: str, lang: str) -> str:
+    """A message, or the name as the data have it where no message is written for it."""
+    return say(key, lang) if key in keys() else name
 
 
 def of_firms(study: Study, outcome: str) -> bool:
