@@ -54,11 +54,12 @@ def ranks(size: Floats, draws: Floats, includes_actual: bool) -> tuple[Floats, F
     Comparing 1 − p by `stepdown` is the min-p method, in which outcomes with long tails do not drive the rest.
     """
     b = len(draws)
-    ordered = np.sort(draws, axis=0)
     each = np.empty_like(draws)
     for k in range(draws.shape[1]):
+        order = np.argsort(draws[:, k])
+        ordered = draws[order, k]
         # a draw is compared with all draws, itself among them: #/B
-        each[:, k] = (b - np.searchsorted(ordered[:, k], draws[:, k] * TIE, side="left")) / b
+        each[order, k] = (b - np.searchsorted(ordered, ordered * TIE, side="left")) / b
     return single(size, draws, includes_actual), each
 
 

@@ -256,25 +256,10 @@ def spatial_components(
             remedy="이원고정효과 추정을 합치기 전에 부르거나 conditional=False 로 부를 것",
         )
     found = _places(labels, coordinates, average_correlation, degrees)
-    basis = found.basis
     code = np.arange(est.n_units) if locations == "unit" else est.cluster
-    n, q, k = len(labels), basis.q, len(est)
-    scores = cluster_sums(np.nan_to_num(est.influence), code, n) * (n / est.n_units)
-    errors = np.linalg.norm(basis.weights[:, 1 : q + 1].T @ scores, axis=0) / np.sqrt(q * n)
-    errors = np.where(errors > EXACT * np.abs(scores).max(axis=0, initial=0.0), errors, np.nan)
-    errors[np.isnan(est.values) | np.isnan(np.diag(est.covariance))] = np.nan
-    plain = basis.omegas[:, : q + 1, : q + 1]
-    whole = critical_value(plain, 1 - level)
-    critical, p_value = np.full(k, np.nan), np.full(k, np.nan)
-    given = at is not None and conditional is not False
-    for j in np.flatnonzero(np.isfinite(errors)):
-        omegas = [plain]
-        critical[j] = whole
-        if given and at is not None:
-            omegas.append(_given(est, at[j], basis, code))
-            critical[j] = max(whole, critical_value(omegas[1], 1 - level))
-        tau = abs(est.values[j] - null) / errors[j]
-        p_value[j] = max(float(rejection(each, tau).max()) for each in omegas)
+    errors = _std_errors(est, found.basis, code)
+    given = None if conditional is False else at
+    critical, p_value = _critical(est, found.basis, code, errors, given, level, null)
     return SpatialInference(
         estimate=est,
         std_errors=errors,
@@ -282,13 +267,45 @@ def spatial_components(
         p_value=p_value,
         level=level,
         null=null,
-        components=q,
-        locations=n,
+        components=found.basis.q,
+        locations=len(labels),
         correlation=found.correlation,
-        decay_km=float(1 / basis.grid[0]),
-        conditional=np.full(k, given),
-        notes=() if given else ("unconditional_only",),
+        decay_km=float(1 / found.basis.grid[0]),
+        conditional=np.full(len(est), given is not None),
+        notes=("unconditional_only",) if given is None else (),
     )
+
+
+def _std_errors(est: Estimate, basis: Basis, code: Codes) -> Floats:
+    """Length of the scores in the components, over √(q n)  # (k,)"""
+    n, q = len(basis.distances), basis.q
+    assert est.influence is not None
+    scores = cluster_sums(np.nan_to_num(est.influence), code, n) * (n / est.n_units)
+    errors = np.linalg.norm(basis.weights[:, 1 : q + 1].T @ scores, axis=0) / np.sqrt(q * n)
+    errors = np.where(errors > EXACT * np.abs(scores).max(axis=0, initial=0.0), errors, np.nan)
+    errors[np.isnan(est.values) | np.isnan(np.diag(est.covariance))] = np.nan
+    return errors
+
+
+def _critical(
+    est: Estimate,
+    basis: Basis,
+    code: Codes,
+    errors: Floats,
+    given: list[int] | None,
+    level: float,
+    null: float,
+) -> tuple[Floats, Floats]:
+    """Critical value and p-value of each term; `given` are its places in the two-way fit  # (k,), (k,)"""
+    plain = basis.omegas[:, : basis.q + 1, : basis.q + 1]
+    whole = critical_value(plain, 1 - level)
+    critical, p_value = np.full(len(est), np.nan), np.full(len(est), np.nan)
+    for j in np.flatnonzero(np.isfinite(errors)):
+        worst = [plain] if given is None else [plain, _given(est, given[j], basis, code)]
+        critical[j] = max(whole, *(critical_value(each, 1 - level) for each in worst[1:]), 0.0)
+        tau = float(abs(est.values[j] - null) / errors[j])
+        p_value[j] = max(float(rejection(each, tau).max()) for each in worst)
+    return critical, p_value
 
 
 def _places(
