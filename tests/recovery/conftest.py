@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+import rigour
 
 import recovery
-import rigour
 
 TABLE = Path(__file__).parent / "ESTIMATORS.md"
 HEAD = """# Recovery of each estimator

@@ -94,6 +94,6 @@ def _directions(rank: int) -> Floats:
         raise ValueError(f"{rank} dimensions: combinations of these restrictions have at most 3")
     at = np.arange(DIRECTIONS)
     height = 1 - (2 * at + 1) / DIRECTIONS
-    angle = 2 * np.pi * at / GOLDEN
+    turn = 2 * np.pi * at / GOLDEN
     ring = np.sqrt(1 - np.square(height))
-    return np.stack([ring * np.cos(angle), ring * np.sin(angle), height], axis=1)
+    return np.stack([ring * np.cos(turn), ring * np.sin(turn), height], axis=1)

@@ -101,7 +101,8 @@ def _path(linear: Floats, quadratic: Floats) -> tuple[Floats, Floats]:
     for _ in range(50 * n + 50):
         at = np.flatnonzero(active)
         if len(at):
-            solved = np.linalg.solve(quadratic[np.ix_(at, at)], np.stack([-linear[at], sign[at]], axis=1))
+            sides = np.stack([-linear[at], sign[at]], axis=1)
+            solved: Floats = np.asarray(np.linalg.solve(quadratic[np.ix_(at, at)], sides), dtype=np.float64)
         else:
             solved = np.zeros((0, 2))
         step, kind, which = _next(linear, quadratic, at, solved, active, penalty, left)

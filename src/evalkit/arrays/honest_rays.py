@@ -57,7 +57,7 @@ def _cut(rays: Floats, column: Floats) -> Floats:
     side = rays @ column
     side[np.abs(side) <= ZERO * (np.abs(rays) @ np.abs(column))] = 0.0
     above, below = rays[side > 0], rays[side < 0]
-    kept = rays[side == 0]
+    kept: Floats = rays[side == 0]
     if not len(above) or not len(below):
         return kept
     if len(above) * len(below) > MOST_PAIRS:
