@@ -99,6 +99,11 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = plan.read_text(encoding="utf-8")
     small = re.sub(r"\bfirms: \d+\}", "firms: 1600}", text)
     assert small != text
+    # fewer draws than the plan asks for: the pages are the same, their numbers rougher
+    for name, least in (("simulations", 100), ("assignments", 19)):
+        fewer = re.sub(rf"\b{name}: \d+", f"{name}: {least}", small)
+        assert fewer != small
+        small = fewer
     plan.write_text(small, encoding="utf-8")
     assert load_plan(plan).data.simulate.firms == 1600
     return root
@@ -214,6 +219,28 @@ def test_effect_pages_have_their_tables_and_drawings(rendered: Outcome) -> None:
     assert len(page.tables) >= 5
 
 
+@pytest.mark.parametrize(
+    ("name", "images", "tables"),
+    [("01b_design_power_jobs_phase1", 3, 5), ("02b_robustness_jobs_phase1", 6, 4)],
+)
+def test_pages_on_design_and_robustness_have_their_tables_and_drawings(
+    rendered: Outcome, name: str, images: int, tables: int
+) -> None:
+    page = Page(pages(rendered)[f"{name}.html"])
+    assert len(page.images) >= images
+    assert len(page.tables) >= tables
+
+
+def test_the_design_page_prints_the_power_that_the_study_finds(tree: Path, rendered: Outcome) -> None:
+    planned = Study.open(tree / "plans" / f"{PLAN}.yml").planning("jobs", 1)
+    name = "01b_design_power_jobs_phase1__power_jobs_1"
+    content = (rendered.folder / "figures" / f"{name}.csv").read_text(encoding="utf-8-sig")
+    rows = [list(map(float, row)) for row in list(csv.reader(io.StringIO(content)))[1:]]
+    curve = planned.power.curve["power"]  # type: ignore[union-attr]
+    assert [row[0] for row in rows] == pytest.approx(curve.index.tolist())
+    assert [row[1] for row in rows] == pytest.approx(curve.tolist())
+
+
 def test_no_folder_of_this_machine_is_printed(tree: Path, rendered: Outcome) -> None:
     for path in rendered.folder.rglob("*"):
         if path.is_file() and path.suffix in {".html", ".csv", ".ipynb"}:
@@ -243,6 +270,23 @@ def test_the_same_inputs_give_the_same_bytes(tree: Path, rendered: Outcome) -> N
     first, second = digests(rendered.folder), digests(again.folder)
     assert {Path(name).suffix for name in first} >= {".html", ".csv", ".xlsx", ".ipynb"}
     assert second == first
+
+
+@pytest.mark.parametrize("name", ["01b_design_power_sales_phase3", "02b_robustness_sales_phase3"])
+def test_design_and_robustness_in_english(tree: Path, rendered: Outcome, name: str) -> None:
+    outcome = render_plan(
+        tree / "plans" / f"{PLAN}.yml", Options(out=tree / "first", lang="en", only=(name,))
+    )
+    assert outcome.exit_code == 0
+    page = Page((outcome.folder / f"{name}.html").read_text(encoding="utf-8"))
+    assert page.lang == "en"
+    captions = [table["caption"] for table in page.tables]
+    assert captions
+    assert not [caption for caption in captions if re.search("[가-힣]", caption)]
+    # names of industry groups and of places are data
+    kept = re.compile("식품·화학|바이오·의료|전자·소프트웨어|기계·에너지|운송장비")
+    alts = [kept.sub("", image["alt"] or "") for image in page.images]
+    assert not [alt for alt in alts if re.search("[가-힣]", alt)]
 
 
 def test_the_summary_in_english(tree: Path, rendered: Outcome) -> None:

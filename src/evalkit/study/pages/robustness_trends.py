@@ -9,7 +9,7 @@ import pandas as pd
 
 from evalkit.errors import EvalkitError
 from evalkit.present import figures
-from evalkit.present.messages import number, p_value, say
+from evalkit.present.messages import number, p_value, quantity, say
 from evalkit.present.numerals import digits_for, spoken
 from evalkit.study.pages.showing import (
     outcome_label,
@@ -25,11 +25,21 @@ from evalkit.study.trends import Trend
 SIGNS = {"relative_magnitudes": "M̄", "smoothness": "M"}
 
 
+def _natural(robust: Robustness, value: float) -> float:
+    """A size on the scale of the estimation in the natural unit; a change of logarithms reads as per cent."""
+    return float(100 * np.expm1(value)) if robust.effect.scale == "log" else value
+
+
 def _size(study: Study, robust: Robustness, value: float) -> str:
-    """A size on the scale of the estimation, in the natural unit; a change of logarithms reads as per cent."""
-    natural = float(100 * np.expm1(value)) if robust.effect.scale == "log" else value
-    unit = unit_of(study, robust.outcome)
-    return spoken(natural, unit, digits_for(natural), study.lang)
+    """A size as a sentence says it."""
+    natural = _natural(robust, value)
+    return spoken(natural, unit_of(study, robust.outcome), digits_for(natural), study.lang)
+
+
+def _plain(study: Study, robust: Robustness, value: float) -> str:
+    """A size behind a sign, such as ±1.0명/기업."""
+    natural = _natural(robust, value)
+    return quantity(natural, unit_of(study, robust.outcome), digits_for(natural), study.lang)
 
 
 def trend_sentence(study: Study, robust: Robustness, trend: Trend) -> str:
@@ -142,7 +152,7 @@ def alike_sentence(study: Study, robust: Robustness) -> str:
     return say(
         "study.alike.shown" if shown else "study.alike.not_shown",
         lang,
-        margin=_size(study, robust, float(found.margins.min())),
-        smallest=_size(study, robust, found.smallest_margin),
+        margin=_plain(study, robust, float(found.margins.min())),
+        smallest=_plain(study, robust, found.smallest_margin),
         p=p_value(found.p_value),
     )
