@@ -254,6 +254,26 @@ def test_staggered_effects_equal_the_explicit_loop(kind: str) -> None:
     assert curve.power[-1] > 0
 
 
+def test_firms_supported_within_provinces_equal_the_explicit_loop() -> None:
+    """Every province holds both kinds: firms change places within theirs, in numbers that stay."""
+    rng = np.random.default_rng(13)
+    cluster = np.repeat(np.arange(6), 5)
+    y = rng.normal(size=(6, 8))[cluster] + rng.normal(size=(30, 8))
+    adoption = np.where(np.tile(np.arange(5), 6) < 2, 2020.0, np.inf)
+    panel = Panel(np.arange(30), np.arange(2012, 2020), {"y": y}, {"adoption": adoption, "c": cluster})
+    setting = setting_of(panel, DESIGN, Asked(2, 3, simulations=50, seed=9))
+    assert setting.n_assignments == comb(5, 2) ** 6
+    for s in range(50):
+        on = np.isfinite(setting.offset)[setting.units_codes(s)]
+        np.testing.assert_array_equal(np.bincount(cluster, on), np.full(6, 2))
+    curve = simulated_power(
+        panel, DESIGN, fit, RULES["CV3-t"], SIZES, after=2, before=3, simulations=50, seed=9
+    )
+    wanted = by_hand(panel, DESIGN, fit, RULES["CV3-t"], SIZES, simulations=50)
+    np.testing.assert_allclose(curve.power, wanted.mean(axis=0))
+    assert curve.power[-1] > curve.power[0]
+
+
 def test_judgements_of_every_kind_agree() -> None:
     """An estimate, its interval as a set, and a bare decision."""
     panel = provinces(seed=4)

@@ -7,7 +7,7 @@ addition. The dual is convex and smooth in one multiplier a column and one for t
 
     min Σ φ_i(z_i) − λ0 − λ'T,   φ_i(z) = q_i e^z where q_i e^z ≤ u, else u (1 + z − log(u/q_i)),   w_i = φ_i'(z_i),
 
-solved by damped Newton steps. Without a bound it is the calibration loss of `evalkit.arrays.propensity` with one
+solved by damped Newton steps, the Hessian carried on (BFGS) while they gain enough. Without a bound it is the calibration loss of `evalkit.arrays.propensity` with one
 treated unit at T. Checked in tests/reference/test_balancing.py against scipy's minimisers (primal and dual).
 """
 
@@ -56,35 +56,70 @@ def exponential_tilt(x: Floats, target: Floats, base: Floats, bound: float = np.
     wanted[0] = 1.0
     coef = np.zeros(p + 1)
     weights, slope, loss = _dual(rows, coef, log_base, bound)
+    gradient = rows @ weights - wanted
+    inverse, fresh = np.eye(p + 1), True
     best, stuck, steps = np.inf, 0, 0
     while steps < STEPS:
         steps += 1
-        gradient = rows @ weights - wanted
         size = float(np.abs(gradient).max())
         stuck = 0 if size < 0.5 * best else stuck + 1
         best = min(best, size)
         if size < 1e-15 or (best < FOUND / 10 and stuck >= 2) or np.abs(coef[1:]).max(initial=0) > RUNAWAY:
             break
-        hessian = (rows * slope) @ rows.T
-        hessian[np.diag_indices(p + 1)] += 1e-14 * max(float(np.trace(hessian)), 1e-12)
-        move = np.linalg.lstsq(hessian, gradient, rcond=1e-14)[0] if p else gradient / hessian[0, 0]
-        length = 1.0
-        while True:
-            trial = coef - length * move
-            new = _dual(rows, trial, log_base, bound)
-            if new[2] - trial[0] <= loss - coef[0] - 1e-4 * length * float(gradient @ move) + 1e-15:
+        if fresh:
+            inverse = _inverse_hessian(rows, slope)
+        trial, new, length = _searched(rows, coef, inverse @ gradient, gradient, loss, log_base, bound)
+        if not length:
+            if fresh:
                 break
-            length /= 2
-            if length < 1e-10:
-                break
-        if length < 1e-10:
-            break
-        coef, (weights, slope, loss) = trial, new
-    gap = rows @ weights - wanted
-    found = bool(np.abs(gap).max() < FOUND)
+            fresh = True
+            continue
+        turned = rows @ new[0] - wanted
+        # the curvature is measured again where a step was cut short or gained little, else carried on (BFGS)
+        fresh = bool(np.isfinite(bound)) or length < 1 or float(np.abs(turned).max()) > 0.3 * size
+        if not fresh:
+            inverse = _carried(inverse, trial - coef, turned - gradient)
+        coef, (weights, slope, loss), gradient = trial, new, turned
+    found = bool(np.abs(gradient).max() < FOUND)
     total = weights.sum()
     weights = weights / total if found else np.exp(_centred(np.log(np.maximum(weights, 1e-300))))
     return Tilt(weights, coef[1:], weights @ x - target, steps, found)
+
+
+def _inverse_hessian(rows: Floats, slope: Floats) -> Floats:
+    half = rows * np.sqrt(slope)  # one array with itself: a product that the library knows to be symmetric
+    hessian = half @ half.T
+    hessian[np.diag_indices(len(hessian))] += 1e-14 * max(float(np.trace(hessian)), 1e-12)
+    return np.asarray(np.linalg.pinv(hessian, rcond=1e-14, hermitian=True))
+
+
+def _carried(inverse: Floats, step: Floats, change: Floats) -> Floats:
+    """BFGS update of an inverse Hessian."""
+    curve = float(step @ change)
+    if not curve > 1e-300:
+        return inverse
+    left = np.eye(len(step)) - np.outer(step, change) / curve
+    return np.asarray(left @ inverse @ left.T + np.outer(step, step) / curve)
+
+
+def _searched(
+    rows: Floats,
+    coef: Floats,
+    move: Floats,
+    gradient: Floats,
+    loss: float,
+    log_base: Floats,
+    bound: float,
+) -> tuple[Floats, tuple[Floats, Floats, float], float]:
+    """The point after a step that gains enough, what `_dual` says there, and the length of the step (0 = none)."""
+    length = 1.0
+    while length > 1e-10:
+        trial = coef - length * move
+        new = _dual(rows, trial, log_base, bound)
+        if new[2] - trial[0] <= loss - coef[0] - 1e-4 * length * float(gradient @ move) + 1e-15:
+            return trial, new, length
+        length /= 2
+    return coef, (np.zeros(0), np.zeros(0), loss), 0.0
 
 
 def _centred(logs: Floats) -> Floats:
