@@ -263,7 +263,7 @@ def test_choices_of_power_and_robustness_are_hashed(raw: dict) -> None:
     """What a page varies is fixed by the plan: any change of it changes the hash."""
     hashes = {Plan.model_validate(raw).sha256()}
     for changes in (
-        {"power": {"simulations": 200}},
+        {"power": {"simulations": 150}},
         {"robustness": {"leave_out": ["sector_group"]}},
         {"robustness": {"specifications": {"comparison": ["never", "not_yet"]}}},
         {"inference": raw["inference"] | {"strata": "sido"}},
