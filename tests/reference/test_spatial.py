@@ -21,7 +21,8 @@ from evalkit.design import Design
 from evalkit.errors import RefusalError
 from evalkit.estimate import Estimate
 from evalkit.estimators.group_time import group_time_effects
-from evalkit.estimators.two_way import two_way_effects
+from evalkit.estimators.sun_abraham import sun_abraham_effects
+from evalkit.estimators.two_way import two_way_effects, two_way_event_study
 from evalkit.inference import cluster_robust, conley, conley_curve, conley_cutoff, driscoll_kraay
 from evalkit.inference.spatial import row_scores
 from evalkit.panel import Panel
@@ -139,6 +140,17 @@ def test_conley_is_the_double_sum(kernel: str, lag: int | None, cutoff: float) -
     ours = conley(est, where(), cutoff, kernel=kernel, lag=lag, adjust="none")  # type: ignore[arg-type]
     brute = sums.without_negative(dense(est, kernel, cutoff, lag))[0]
     np.testing.assert_allclose(ours.covariance, brute, rtol=1e-11, atol=1e-15)
+
+
+@pytest.mark.parametrize("estimator", [two_way_effects, two_way_event_study, sun_abraham_effects])
+def test_scores_of_units_and_periods_add_up_to_the_influence_function(estimator: Any) -> None:
+    """Whatever regression kept its rows, missing cells and weights included."""
+    holes = s1().values("y").copy()
+    holes[::7, 3] = np.nan
+    panel = s1().with_varying(y=holes)
+    est = estimator(panel, Design("y", covariates=("x2",), weight="pop"))
+    total = row_scores(est, range(len(est))).sum(axis=1)
+    np.testing.assert_allclose(total, est.influence / est.n_units, rtol=1e-9, atol=1e-14)
 
 
 def test_the_factor_without_neighbours_is_that_of_clustered_units() -> None:
