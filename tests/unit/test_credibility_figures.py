@@ -269,7 +269,10 @@ def test_specifications_stand_in_order_with_their_choices() -> None:
     assert estimates == sorted(estimates)
     assert f"중앙값은 {np.median(estimates):.2f}".replace("-", "−") in drawing.alt
     assert "추정하지 못한 것은 1개" in drawing.alt
-    assert "통제변수 셋: 표본이 모자람" in drawing.note
+    assert "추정하지 못한 명세 1개 — 표본이 모자람" in drawing.note
+    assert "통제변수 셋: 표본이 모자람" in drawing.data.notes
+    twice = the_curve(failures=[("하나", "모자람"), ("둘", "모자람"), ("셋", "특이함")])
+    assert "3개 — 모자람 (2); 특이함" in twice.note
     assert "같음" not in drawing.words  # a choice with one option takes no row of the matrix
     marked = [at for (at, _), mark in drawing.data.marks.items() if mark == "◆"]
     rng = np.random.default_rng(4)

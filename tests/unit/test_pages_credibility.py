@@ -15,6 +15,7 @@ from evalkit.panel import Panel
 from evalkit.study import Study
 from evalkit.study.pages import design_power, robustness
 from evalkit.study.pages.robustness import Finding, findings, worst_of
+from evalkit.study.pages.robustness_choices import bare
 from evalkit.study.pages.robustness_left import left_out_sentence, unit_sentence
 
 DESIGN = (
@@ -211,6 +212,11 @@ def test_a_headline_without_a_conclusion_is_not_shaken_by_more_of_it(
     assert found["omitted"] == "same"
     text = robust_text(shown, study)
     assert "그 결론(판정할 수 없음)이 달라지는지를 본다" in text
+
+
+def test_a_reason_is_told_without_its_place_and_its_way_out() -> None:
+    assert bare("[계획 > 결과] 기간이 없음. → 넓힐 것.") == "기간이 없음."
+    assert bare("기간이 없음.") == "기간이 없음."
 
 
 def finding(kind: str, verdict: str, reason: str = "") -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,8 @@ def specification_curve(
     frame : one row a specification: estimate, conf_low, conf_high
     choices : the same rows; one column a choice (its words), each cell the option taken (its words)
     planned : row of the specification that the plan leads with, marked with a diamond
-    failures : (specification, reason) of those that the data could not answer; they are counted and listed
+    failures : (specification, reason) of those that the data could not answer: counted by reason in the note, listed in
+        the data
     """
     rows = as_frame(frame, level).reset_index(drop=True)
     options = choices.reset_index(drop=True).astype(str)
@@ -197,7 +199,8 @@ def _key(figure: Any, rows: pd.DataFrame, lead: int | None, level: float, lang: 
 def _failed(failures: Sequence[tuple[str, str]], lang: Lang) -> str:
     if not failures:
         return ""
-    listed = "; ".join(f"{label}: {reason}" for label, reason in failures)
+    reasons = Counter(reason for _, reason in failures)
+    listed = "; ".join(f"{reason} ({count})" if count > 1 else reason for reason, count in reasons.items())
     return say("figure.specification_failed", lang, k=len(failures), listed=listed)
 
 

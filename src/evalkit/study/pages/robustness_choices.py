@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -149,6 +150,11 @@ def curve_sentence(study: Study, robust: Robustness, curve: Curve) -> str:
     )
 
 
+def bare(sentence: str) -> str:
+    """An error's sentence without its place in the plan and without the way out."""
+    return re.sub(r"^\[[^\]]*\] ", "", sentence).split(" → ")[0]
+
+
 def curve_figure(study: Study, robust: Robustness) -> None:
     """Every planned specification in order, with the choices beneath."""
     lang, curve = study.lang, robust.curve
@@ -169,7 +175,7 @@ def curve_figure(study: Study, robust: Robustness) -> None:
         ylabel=_label(study, robust),
         planned=curve.found.planned,
         failures=[
-            (", ".join(_taken(study, robust.outcome, options).values()), reason)
+            (", ".join(_taken(study, robust.outcome, options).values()), bare(reason))
             for options, reason in curve.failed
         ],
         unit=unit_of(study, robust.outcome),
