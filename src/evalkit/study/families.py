@@ -16,6 +16,10 @@ def family_tests(study: Study, phase: int) -> FamilyTests | None:
 
     Outcomes that cannot be answered, are read as description, or have too few clusters for a p-value, are not tested: a
     family holds what is left of it.
+
+    Raises
+    ------
+    RefusalError : fewer than five clusters on a side of one of them, where flipping signs does not keep the level
     """
     estimates: dict[str, Estimate] = {}
     members: dict[str, list[str]] = {}
@@ -34,7 +38,8 @@ def family_tests(study: Study, phase: int) -> FamilyTests | None:
     if not shared:
         return None
     used = {name: estimates[name] for names in shared.values() for name in names}
-    return family_test(used, shared)
+    counts = [study.effect(name, phase).counts for name in used]
+    return family_test(used, shared, counts=min(counts, key=lambda found: found.fewest))
 
 
 def look_of(study: Study) -> int | None:

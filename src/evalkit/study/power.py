@@ -118,7 +118,9 @@ def _simulate(
         before,
         design,
         fit,
-        leading_rule(rule=plan.inference.rule, level=plan.inference.level),
+        leading_rule(
+            fit, rule=plan.inference.rule, level=plan.inference.level, size=plan.inference.size, draws=499
+        ),
         effects,
         after=after,
         simulations=plan.power.simulations,

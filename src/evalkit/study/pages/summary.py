@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from evalkit.errors import EvalkitError
+from evalkit.errors import EvalkitError, RefusalError
 from evalkit.present import figures
 from evalkit.present.messages import number, p_value, say
 from evalkit.present.tabulation import Column, Entry, Tabulation
@@ -180,9 +180,14 @@ def families(study: Study) -> None:
     lang = study.lang
     rows: list[tuple[object, ...]] = []
     counts: list[int | None] = []
-    least = 0.0
+    least, refused = 0.0, False
     for phase in study.plan.phases:
-        tests = family_tests(study, phase)
+        try:
+            tests = family_tests(study, phase)
+        except RefusalError as error:
+            show(release_of(study).text(f"{phase_label(study, phase)}: {error.sentence()}"))
+            refused = True
+            continue
         if tests is None:
             continue
         least = max(least, tests.smallest_p)
@@ -199,7 +204,8 @@ def families(study: Study) -> None:
                 )
                 counts.append(firms_behind(study, str(name), study.effect(str(name), phase).n_treated))
     if not rows:
-        show(release_of(study).text(say("study.summary.single_families", lang)))
+        if not refused:
+            show(release_of(study).text(say("study.summary.single_families", lang)))
         return
     tabulation = Tabulation(
         name="families",
