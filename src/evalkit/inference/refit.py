@@ -33,7 +33,7 @@ class Refits:
     draws, seed : of tests that cannot be enumerated
     most_refits : re-estimations at most, for methods that must be fitted again for every assignment
     strata : fixed variable within whose values clusters are re-assigned; None = all
-    intervals : whether tests are inverted; p-values alone cost less
+    intervals : whether tests are inverted; p-values alone cost less, but `simulated_power` judges by the set and needs it
     """
 
     panel: Panel
