@@ -12,7 +12,7 @@ from scipy.special import stdtr, stdtrit
 
 from evalkit.arrays.permutations import permutation_t
 from evalkit.design import Design
-from evalkit.errors import RefusalError
+from evalkit.errors import DataError, RefusalError
 from evalkit.estimators.two_way import two_way_effects
 from evalkit.inference.cluster_effects import cluster_changes, cluster_effects
 from evalkit.inference.independent_effects import ANY_VARIANCES, FEW, ibragimov_muller, sign_changes
@@ -186,3 +186,10 @@ def test_the_level_holds_for_any_variances_up_to_its_limit() -> None:
         ibragimov_muller(x, level=0.9)
     with pytest.raises(RefusalError, match=r"한도 0\.0833"):
         ibragimov_muller(x[:5], x[5:10], level=0.9)
+
+
+def test_values_too_large_for_a_distance() -> None:
+    panel = provinces()
+    huge = panel.with_varying(y=panel.values("y") * 1e200)
+    with pytest.raises(DataError, match="너무 커서"):
+        cluster_effects(huge, Design("y"))

@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import norm, t
 
 from evalkit.appraisal.ratio import cost_per, fieller, log_ratio, ratio
+from evalkit.errors import UsageError
 from evalkit.estimate import Estimate
 
 
@@ -138,3 +139,9 @@ def test_log_ratio_and_fieller_agree_where_both_parts_are_far_from_zero() -> Non
     est = made(list(x.mean(0)), covariance, replicates)
     a, b = log_ratio(est), fieller(*x.mean(0), (covariance[0, 0], covariance[1, 1]), covariance[0, 1], dof=13)
     np.testing.assert_allclose(a.pieces[0], b.pieces[0], rtol=2e-4)
+
+
+@pytest.mark.parametrize("null", [float("nan"), float("inf")])
+def test_a_null_that_is_no_number(null: float) -> None:
+    with pytest.raises(UsageError, match="유한한 수가 아님"):
+        fieller(1.0, 2.0, (0.1, 0.1), null=null)

@@ -146,3 +146,11 @@ def test_bad_input() -> None:
         single_treated_cluster(1.0, x, ratio=-1.0)
     with pytest.raises(UsageError, match="신뢰수준 95"):
         single_treated_cluster(1.0, x, level=95)
+
+
+@pytest.mark.parametrize(
+    ("comparison", "more"), [(0, {}), (1, {}), (9, {"alpha": 2.0}), (9, {"ratio": float("nan")})]
+)
+def test_a_weight_for_numbers_that_do_not_hold(comparison: int, more: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="쓸 수 없는 값"):
+        rearrangement_weight(comparison, **more)

@@ -376,3 +376,16 @@ def test_points_are_lost_from_the_cap() -> None:
 def test_an_unknown_class_is_named() -> None:
     with pytest.raises(UsageError, match="'rct'"):
         maryland(made(), design_class="rct")  # type: ignore[arg-type]
+
+
+def test_a_comparison_whose_trends_were_not_looked_at_loses_the_point() -> None:
+    grade = maryland([])
+    assert (grade.points, grade.lost) == (2, {"no_pre_evidence": "pre_trends"})
+    assert "pre_trends" not in grade.unchecked
+    assert maryland([], design_class="before_after").lost == {}
+
+
+def test_pre_trends_asks_for_a_level() -> None:
+    for level in (1.0, 0.0, float("nan")):
+        with pytest.raises(UsageError, match="신뢰수준"):
+            pre_trends(None, effect=1.0, level=level)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import provinces
 import pytest
 
 from evalkit.design import Design
-from evalkit.errors import DesignError, UsageError
+from evalkit.errors import DataError, DesignError, RefusalError, UsageError
 from evalkit.estimate import Estimate
 from evalkit.estimators.poisson import poisson_effects
 from evalkit.estimators.two_way import two_way_effects
@@ -45,6 +45,7 @@ def test_two_to_four_treated_clusters_lead_with_residuals_rescaled() -> None:
     assert row["estimate"] == est.values[0]
     assert math.isnan(row["std_error"])  # a test has no standard error, and none is borrowed for it
     assert {"RI"} <= set(found.sets)
+    assert found.sets["RI"].method == "RI-t"
     assert {"CR2", "CV1"} <= {*found.companions, found.estimate.inference}
 
 
@@ -74,6 +75,8 @@ def test_one_treated_cluster_has_no_p_value_and_its_tests_are_exploratory() -> N
     row = found.first(LEVEL)
     assert np.isnan([row["std_error"], row["conf_low"], row["conf_high"], row["p_value"]]).all()
     assert set(found.sets) == {"FP-v", "RI", "Hagemann"}
+    assert found.sets["RI"].method == "RI-β"
+    assert found.sets["Hagemann"].detail["side"] == "two"
     assert found.sets["RI"].smallest_p == pytest.approx(1 / 14)
     assert "no_rejection_possible" in found.sets["RI"].notes
 
@@ -208,3 +211,98 @@ def test_one_term_is_asked_for() -> None:
     assert only_term(est) == est.values[0]
     with pytest.raises(UsageError, match="항이 2개"):
         only_term(est.combine([[1.0], [2.0]], ["a", "b"]))
+
+
+@pytest.mark.parametrize("outcome", [np.ones((14, 10)), np.arange(14.0)[:, None] / 3 + np.arange(10.0) / 7])
+@pytest.mark.parametrize("treated", [3, 6])
+def test_an_outcome_without_error_has_no_p_value(outcome: np.ndarray, treated: int) -> None:
+    panel = provinces.world(np.random.default_rng(1), 14, treated).with_varying(y=outcome)
+    design = Design("y", cluster="province")
+    est = two_way_effects(panel, design)
+    counts = cluster_counts(est, np.asarray(panel.constant("adoption")))
+    for intervals in (True, False):
+        refits = Refits(panel, design, two_way_effects, draws=199, intervals=intervals)
+        found = headline(est, counts, refits=refits)
+        assert found.interval is None
+        assert not found.covered or not found.first(LEVEL)["p_value"] < 0.05
+        with pytest.raises(RefusalError, match="잔차가 모두 0"):
+            ferman_pinto(panel, design, two_way_effects, draws=199, interval=intervals)
+
+
+def test_a_level_that_does_not_exist_is_not_passed_over() -> None:
+    est = lead(6)[2]
+    panel = provinces.world(np.random.default_rng(3), 14, 3)
+    counts = cluster_counts(est, np.asarray(panel.constant("adoption")))
+    for level in (1.0, 0.0, math.nan):
+        with pytest.raises(UsageError, match="신뢰수준"):
+            headline(est, counts, level=level)
+
+
+def test_sizes_that_are_no_numbers() -> None:
+    panel = provinces.world(np.random.default_rng(3), 14, 3).with_fixed(words=np.array(["큼"] * 14))
+    design = Design("y", cluster="province")
+    est = two_way_effects(panel, design)
+    counts = cluster_counts(est, np.asarray(panel.constant("adoption")))
+    with pytest.raises(DataError, match="words 이\\(가\\) 숫자가 아님"):
+        headline(est, counts, refits=Refits(panel, design, two_way_effects, size="words"))
+
+
+def coarse_and_fine(treated: int) -> tuple[Estimate, Estimate, Headline]:
+    """Fifty municipalities in ten areas, of whose first `treated` municipalities are treated."""
+    rng = np.random.default_rng(2)
+    area = np.arange(50) // 5
+    y = rng.normal(size=(50, 8)) + 2 * rng.normal(size=(10, 8))[area]
+    adoption = np.where(np.arange(50) < treated, 4.0, np.inf)
+    panel = Panel(np.arange(50), np.arange(8), {"y": y}, {"adoption": adoption, "area": area})
+    fine, coarse = two_way_effects(panel, Design("y")), two_way_effects(panel, Design("y", cluster="area"))
+    return fine, coarse, headline(fine, cluster_counts(fine, adoption), coarser=coarse)
+
+
+def test_the_wider_of_two_levels_leads() -> None:
+    fine, coarse, found = coarse_and_fine(20)
+    errors = [cluster_jackknife(one).std_errors[0] for one in (fine, coarse)]
+    assert errors[0] < errors[1] == found.estimate.std_errors[0]
+    assert found.reasons[0] == "many_clusters_two_levels"
+    assert "coarser_not_computed" not in found.reasons
+
+
+def test_a_coarser_level_that_cannot_be_computed_is_told() -> None:
+    fine, _, found = coarse_and_fine(5)
+    assert found.estimate.std_errors[0] == cluster_jackknife(fine).std_errors[0]
+    assert "coarser_not_computed" in found.reasons
+    assert not found.covered
+
+
+def test_the_variable_of_sizes_says_which_clusters_are_larger() -> None:
+    panel = provinces.world(np.random.default_rng(3), 14, 3)
+    on = np.isfinite(np.asarray(panel.constant("adoption"), dtype=np.float64))
+    design = Design("y", cluster="province")
+    est = two_way_effects(panel, design)
+    counts = cluster_counts(est, on)
+    for ratio, reason in (
+        (1.5, "few_clusters_residuals_lead"),
+        (1.51, "few_large_clusters_residuals_lead"),
+    ):
+        sized = panel.with_fixed(people=np.where(on, ratio, 1.0))
+        found = headline(est, counts, refits=Refits(sized, design, two_way_effects, size="people", draws=199))
+        assert found.row.reason == reason
+
+
+@pytest.mark.parametrize("level", [0.93, 0.95, 0.97])
+@pytest.mark.parametrize("draws", [19, 499])
+def test_the_interval_of_a_ratio_says_what_its_p_value_says(level: float, draws: int) -> None:
+    """Of 91 assignments all are listed; with 19 draws the actual one stands beside."""
+    rng = np.random.default_rng(11)
+    said = set()
+    for effect in (0.0, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.7):
+        adoption = np.where(np.arange(14) < 2, 3.0, np.inf)
+        mean = np.exp(5 + 0.1 * rng.normal(size=(14, 6)))
+        mean[:2, 3:] *= np.exp(effect)
+        y = rng.poisson(mean) * 1.0
+        panel = Panel(np.arange(14), np.arange(6), {"y": y}, {"adoption": adoption})
+        again = Refits(panel, Design("y"), poisson_effects, scale="ratio", draws=draws, most_refits=draws)
+        found = reassigned_ratio(again, level=level)
+        assert found.exact is (draws == 499)
+        assert (0.0 in found) is (found.p_value > 1 - level + 1e-12)
+        said.add(0.0 in found)
+    assert True in said

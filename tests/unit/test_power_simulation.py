@@ -273,3 +273,18 @@ def test_sentences_of_the_formula(changes: dict[str, object], options: dict[str,
         serial_mde(made(**changes), D, **({"after": 2} | options))
     with pytest.raises(UsageError, match="신뢰수준"):
         serial_mde(made(), D, after=2, level=2)
+
+
+def test_a_multiplicative_effect_in_natural_units_and_per_cent() -> None:
+    panel = made().with_varying(y=40.0 + made().values("y"))
+    curve = power(panel, kind="multiplicative", effects=[0.01, 0.05, 0.2, 1.0])
+    unit = curve.detail["unit_effect"]
+    assert abs(unit - 1) > 1
+    assert curve.natural == pytest.approx(curve.smallest * unit)
+    assert curve.percent == pytest.approx(100 * curve.natural / abs(curve.counterfactual_mean))
+
+
+def test_a_size_at_the_level_asked_for_is_not_liberal() -> None:
+    curve = power(made(), level=0.8)
+    assert 0.075 < curve.size < 0.3
+    assert "size_above_nominal" not in curve.notes

@@ -76,6 +76,8 @@ REFUSALS: list[tuple[str, type[EvalkitError], str, Callable[[], object]]] = [
         lambda: placebo_in_time(panel(), Design("y", anticipation=2), two_way),
     ),
     ("shift of 0", UsageError, "1 이상의 정수가 아닌", lambda: placebo_in_time(panel(), DESIGN, two_way, shifts=[0])),
+    ("shift of nan", UsageError, "1 이상의 정수가 아닌", lambda: placebo_in_time(panel(), DESIGN, two_way, shifts=[np.nan])),
+    ("joint", UsageError, "결합 검정 'both'", lambda: placebo_in_time(panel(), DESIGN, two_way, joint="both")),
     ("cut", UsageError, "periods 또는 cells", lambda: placebo_in_time(panel(), DESIGN, two_way, cut="x")),  # type: ignore[arg-type]
     ("level", UsageError, "신뢰수준", lambda: placebo_in_time(panel(), DESIGN, two_way, level=95)),
     ("level nan", UsageError, "신뢰수준", lambda: leave_out(panel(), DESIGN, two_way, level=float("nan"))),

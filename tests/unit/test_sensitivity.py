@@ -170,6 +170,8 @@ with_nan[0, 1] = with_nan[1, 0] = np.nan
         ),
         (plain(), {"level": 1.0}, UsageError, "0.5 이상 1 미만"),
         (plain(), {"level": 0.4}, UsageError, "0.5 이상 1 미만"),
+        (plain(), {"null": np.nan}, UsageError, "유한한 수가 아님"),
+        (plain(), {"null": np.inf}, UsageError, "유한한 수가 아님"),
         (plain(), {"bounds": [-0.1]}, DataError, "음수나 유한하지"),
         (plain(), {"bounds": []}, DataError, "음수나 유한하지"),
         (plain(), {"bounds": [np.inf]}, DataError, "음수나 유한하지"),

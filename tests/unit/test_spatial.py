@@ -67,7 +67,7 @@ def test_three_places_by_hand() -> None:
 def test_a_negative_variance_becomes_zero_and_is_told() -> None:
     est = conley(by_hand([3.0, -6.0, 3.0]), line(3), 10.0, degrees=False, kernel="uniform")
     assert est.covariance[0, 0] == 0.0  # 6 − 8
-    assert est.detail["conley"]["notes"] == ["negative_variance_clipped"]
+    assert est.detail["conley"]["notes"] == ["negative_variance_clipped", "most_pairs_within_cutoff"]
     assert np.isnan(est.table()["std_error"].iloc[0])
 
 
@@ -77,6 +77,19 @@ def test_a_cutoff_without_neighbours_is_told() -> None:
     zero = conley(by_hand([3.0, 6.0, -3.0]), line(3), 0.0, degrees=False)
     assert zero.covariance[0, 0] == pytest.approx(6.0)
     assert zero.detail["conley"]["notes"] == []
+
+
+def test_a_cutoff_that_reaches_most_pairs_is_told() -> None:
+    far = conley(two_way(), line(12), 1e5, degrees=False)
+    assert far.detail["conley"]["notes"] == ["most_pairs_within_cutoff"]
+    assert far.std_errors[0] < 0.1 * conley(two_way(), line(12), 0.0, degrees=False).std_errors[0]
+    assert conley(two_way(), line(12), 15.0, degrees=False).detail["conley"]["notes"] == []
+
+
+def test_a_null_that_is_no_number() -> None:
+    for null in (float("nan"), float("inf")):
+        with pytest.raises(DataError, match="수가 아님"):
+            spatial_components(two_way(), line(12), degrees=False, null=null)
 
 
 def test_places_that_coincide_count_whole() -> None:

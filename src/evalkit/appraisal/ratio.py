@@ -83,7 +83,7 @@ def fieller(
     Raises
     ------
     DataError : numbers that are not finite, a covariance matrix that is not positive semi-definite, 0/0 without error
-    UsageError : level or degrees of freedom out of range
+    UsageError : level or degrees of freedom out of range, a null that is not finite
 
     Examples
     --------
@@ -93,7 +93,7 @@ def fieller(
     ('complement',)
     """
     first, second = (float(v) for v in variances)
-    _check(numerator, denominator, first, second, covariance, dof, level)
+    _check(numerator, denominator, first, second, covariance, dof, level, null)
     tail = (1 - level) / 2
     t = -float(stdtrit(dof, tail) if math.isfinite(dof) else ndtri(tail))
     pieces, shape = _solve(numerator, denominator, first, second, covariance, t)
@@ -139,11 +139,15 @@ def _solve(
     return ((-math.inf, low), (high, math.inf)), "complement"
 
 
-def _check(a: float, b: float, va: float, vb: float, vab: float, dof: float, level: float) -> None:
+def _check(
+    a: float, b: float, va: float, vb: float, vab: float, dof: float, level: float, null: float
+) -> None:
     if not 0 < level < 1:
         raise UsageError(f"신뢰수준 {level!r} 은(는) 0과 1 사이가 아님", remedy="0.95 처럼 적을 것")
     if not dof > 0:
         raise UsageError(f"자유도 {dof!r} 이(가) 0보다 크지 않음", remedy="군집 수 − 1 을 적을 것")
+    if not math.isfinite(null):
+        raise UsageError(f"검정할 비율 {null!r} 이(가) 유한한 수가 아님", remedy="0.0 처럼 적을 것")
     numbers = {"분자": a, "분모": b, "분자의 분산": va, "분모의 분산": vb, "공분산": vab}
     for name, number in numbers.items():
         if not math.isfinite(number):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from evalkit.arrays.cluster import cluster_sums
 from evalkit.checks.check import Check
 from evalkit.design import Design
-from evalkit.errors import EvalkitError
+from evalkit.errors import EvalkitError, UsageError
 from evalkit.estimate import COLUMNS, Estimate
 from evalkit.inference.joint import wald
 from evalkit.inference.refit import Fit, only_term
@@ -130,7 +130,13 @@ def together(estimates: Sequence[Estimate], p_values: Floats, *, how: str = "aut
     Parameters
     ----------
     how : "auto" (Wald where the clusters allow it, else Holm), "wald" or "holm"
+
+    Raises
+    ------
+    UsageError : another way
     """
+    if how not in ("auto", "wald", "holm"):
+        raise UsageError(f"결합 검정 {how!r} 은(는) 없음", remedy="auto, wald 또는 holm 으로 적을 것")
     if how != "holm" and len(estimates):
         stack = stacked(estimates)
         if stack is not None and (stack.std_errors > 0).all():

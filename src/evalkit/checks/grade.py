@@ -93,7 +93,8 @@ def maryland(
     selected : whether support went to those who were chosen, or who asked for it, and not by lot or by a rule that
         draws a line between alike places
 
-    Each kind of check costs one point at most; the floor is 1, which is also the grade of a description.
+    Each kind of check costs one point at most; the floor is 1, which is also the grade of a description. A
+    difference-in-differences whose trends before were not looked at loses that point: without them it shows nothing.
 
     Raises
     ------
@@ -108,6 +109,8 @@ def maryland(
     start = STARTS[design_class]
     ceiling = SELECTED_CAP if selected else start
     found = {check.name: check for check in checks}
+    if design_class == "difference_in_differences":
+        found.setdefault("pre_trends", Check("pre_trends", "unknown", "not_made"))
     lost: dict[str, str] = {}
     for rule in RULES:
         check = found.get(rule.check)

@@ -98,7 +98,7 @@ def placebo_in_time(
     wanted = (
         range(1, int(dates[np.isfinite(dates)].max() - clean.periods[0]) + 1) if shifts is None else shifts
     )
-    if any(int(s) != s or s < 1 for s in wanted):
+    if any(not (isinstance(s, int | np.integer) and s >= 1) for s in wanted):
         raise UsageError(
             f"당길 기간 {list(wanted)} 에 1 이상의 정수가 아닌 값이 있음", remedy="1, 2, … 로 적을 것"
         )

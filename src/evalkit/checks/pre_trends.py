@@ -17,6 +17,7 @@ from scipy.special import ndtri, stdtrit
 
 from evalkit.arrays.normal_box import box_moments
 from evalkit.checks.check import Check
+from evalkit.checks.reassignment import require_level
 from evalkit.estimate import Estimate
 from evalkit.inference import wald
 from evalkit.method_card import MethodCard
@@ -70,7 +71,12 @@ def pre_trends(event: Estimate, *, effect: float, level: float = 0.95) -> Check:
     event : event study with a universal base (terms: event_time)
     effect : the headline effect; a drift of this size over the post window is the one that would matter
     level : confidence level of the individual intervals
+
+    Raises
+    ------
+    UsageError : a level outside (0, 1)
     """
+    require_level(level)
     pre = event.select(pre_event_times(event))
     if len(pre) == 0:
         periods = int((before_the_base(event) & np.isfinite(event.values)).sum())

@@ -177,6 +177,8 @@ def sensitivity(
     RefusalError : a varying base
     """
     chosen = _method(restriction, bias, trend, method, level)
+    if not math.isfinite(null):
+        raise UsageError(f"검정할 값 {null!r} 이(가) 유한한 수가 아님", remedy="0.0 처럼 적을 것")
     window = event_window(event, target=target, level=level)
     if window.before < NEEDS[restriction]:
         raise DesignError(
@@ -285,9 +287,6 @@ def _told(window: EventWindow, pieces: list[Pieces]) -> list[str]:
         "set_is_unbounded": bool(hulls) and not np.isfinite(hulls).all(),
     }
     return [code for code, held in shown.items() if held]
-
-
-# -- parts ------------------------------------------------------------------------------------------------------------
 
 
 class _Sets:

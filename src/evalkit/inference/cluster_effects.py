@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from evalkit.design import Design
-from evalkit.errors import DesignError
+from evalkit.errors import DataError, DesignError
 from evalkit.estimate import Estimate
 from evalkit.estimators.cohort_sample import adoption_codes, weight_layers
 from evalkit.estimators.two_way import two_way_effects
@@ -220,7 +220,13 @@ def _matched(
             remedy="pairs 에 짝을 적은 고정 변수를 줄 것",
         )
     path = path[:, known] - path[:, known].mean(axis=1, keepdims=True)
-    cost = np.square(path[treated][:, None, :] - path[never][None, :, :]).mean(axis=2)
+    with np.errstate(over="ignore"):
+        cost = np.square(path[treated][:, None, :] - path[never][None, :, :]).mean(axis=2)
+    if not np.isfinite(cost).all():
+        raise DataError(
+            f"결과 {design.outcome} 의 값이 너무 커서 경로 사이의 거리를 잴 수 없음",
+            remedy="결과 변수의 단위를 확인할 것",
+        )
     row, column = linear_sum_assignment(cost)
     return never[column], np.sqrt(cost[row, column])
 

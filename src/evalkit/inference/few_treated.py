@@ -240,17 +240,24 @@ def accepted(test: NullImposed, level: float) -> list[tuple[float, float]]:
     if need == 0:
         return [(-np.inf, np.inf)]
     at_estimate, _ = test.draws_at(test.estimate)
-    scale = float(at_estimate.std())
-    if not scale > 1e-12 * max(abs(test.estimate), float(np.abs(test.paths).max()), 1e-300):
-        raise RefusalError(
-            "효과를 뺀 잔차가 모두 0이어서 오차의 크기를 알 수 없음",
-            remedy="결과 변수가 계산으로 만든 값인지 확인할 것",
-        )
+    scale = _spread(test, at_estimate, 0.0)
     if test.scales.by_size:
         return searched_set(test, scale, need)
     first, _ = test.draws_at(0.0)
     second, _ = test.draws_at(1.0)
     return affine_set(first, first - second, test.estimate, need)
+
+
+def _spread(test: NullImposed, draws: Floats, level: float) -> float:
+    """Standard deviation of θ* at θ̂, refused where it is rounding of the outcomes, whose largest value is `level`."""
+    scale = float(draws.std())
+    largest = max(abs(test.estimate), float(np.abs(test.paths).max()), 1e-300)
+    if not scale > max(1e-12 * largest, 1e-13 * level):
+        raise RefusalError(
+            "효과를 뺀 잔차가 모두 0이어서 오차의 크기를 알 수 없음",
+            remedy="결과 변수가 계산으로 만든 값인지 확인할 것",
+        )
+    return scale
 
 
 def by_all(
@@ -264,6 +271,7 @@ def by_all(
 ) -> IntervalSet:
     """Interval and test with all clusters as donors."""
     draws, null, every = options.draws, options.null, np.arange(len(paths.labels))
+    _spread(test, test.draws_at(test.estimate)[0], float(np.abs(paths.outcomes).max()))
     pieces = accepted(test, options.level) if interval else [(-np.inf, np.inf)]
     law, q, _ = test.scales.fit(test.paths - null * test.shift)
     found, matrix = test.draws_at(null)

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
-from evalkit.errors import DesignError
-from evalkit.estimate import Estimate
+from evalkit.errors import DataError, DesignError
+from evalkit.estimate import EXACT, Estimate
 from evalkit.inference.beside import named_tests
 from evalkit.inference.choice import ENOUGH, Row, Rule, decide
 from evalkit.inference.counts import ClusterCounts, inflated
 from evalkit.inference.jackknife import cluster_jackknife
+from evalkit.inference.reassignment import check_level
 from evalkit.inference.reduced import available, bias_reduced
 from evalkit.inference.refit import Refits
 from evalkit.inference.robust import cluster_robust
@@ -38,7 +39,7 @@ class Headline:
     reasons : codes, the row of the decision table first: `evalkit.inference.DECISIONS`, then "mixed_clusters",
         "jackknife_undefined" (a deletion leaves a term without an estimate), "jackknife_not_kept" (too many clusters),
         "comparison_side_is_smaller" (fewer than five, and fewer than the treated), "lead_not_computed" (the method that
-        should lead had no answer)
+        should lead had no answer), "coarser_not_computed" (one of the coarser clusters cannot be left out)
     p_value_allowed : whether a p-value or interval may be printed
     row : the row of the table
     interval : what leads where it is a test and not a covariance; None = the covariance of `estimate` leads
@@ -104,9 +105,10 @@ def headline(
 
     Raises
     ------
-    UsageError : the rule does not exist
+    UsageError : the rule does not exist, a level outside (0, 1)
     DesignError : a cluster lies in two of the coarser ones
     """
+    check_level(level, 0.0)
     if coarser is not None:
         check_nested(est, coarser)
     ways, reasons = covariances(est, counts)
@@ -136,7 +138,10 @@ def headline(
 def sized(counts: ClusterCounts, refits: Refits) -> ClusterCounts:
     """The counts with the ratio of sizes by the variable that the variance is said to fall with."""
     assert refits.size is not None
-    size = np.asarray(refits.panel.constant(refits.size), dtype=np.float64)
+    raw = refits.panel.constant(refits.size)
+    if raw.dtype.kind not in "iufb":
+        raise DataError(f"군집 크기 {refits.size} 이(가) 숫자가 아님", remedy="인구나 고용 같은 수를 고를 것")
+    size = np.asarray(raw, dtype=np.float64)
     cluster, labels = refits.panel.clusters(refits.design.cluster)
     adoption = np.asarray(refits.panel.constant(refits.design.adoption), dtype=np.float64)
     mass = np.bincount(cluster, size, minlength=len(labels))
@@ -198,12 +203,15 @@ def _lead_by_covariance(
         return Headline(_withheld(est), ways, reasons, False, row)
     lead = _lead(ways, row)
     if row.lead == "levels" and coarser is not None:
-        lead = wider(lead, cluster_jackknife(coarser))
+        above = cluster_jackknife(coarser)
+        lead = wider(lead, above)
+        if np.isnan(above.std_errors[~np.isnan(est.values)]).any():
+            reasons = (*reasons, "coarser_not_computed")
     return Headline(
         lead,
         {name: way for name, way in ways.items() if name != lead.inference},
         reasons,
-        bool(np.isfinite(lead.covariance.diagonal()).any()),
+        bool((lead.std_errors > EXACT * np.abs(lead.values)).any()),
         row,
     )
 

@@ -121,11 +121,20 @@ def rearrangement_weight(comparison: int, *, ratio: float = 2.0, alpha: float = 
     ratio : ρ, largest standard deviation of the treated cluster over that of a comparison cluster
     alpha : one-sided level
 
+    Raises
+    ------
+    UsageError : fewer than two comparison clusters, a ratio or level out of range
+
     Examples
     --------
     >>> round(rearrangement_weight(20, ratio=2.0), 3)
     0.502
     """
+    if comparison < LEAST or not 0 < ratio <= LARGEST_RATIO or not 0 < alpha < 1:
+        raise UsageError(
+            f"비교 군집 {comparison}개, 변동성 비 {ratio!r}, 유의수준 {alpha!r} 가운데 쓸 수 없는 값이 있음",
+            remedy=f"비교 군집 {LEAST}개 이상, 비 0–{LARGEST_RATIO:g}, 유의수준 0.05 처럼 적을 것",
+        )
     if size_bound(0.0, comparison, ratio) <= alpha:
         return 0.0
     least, at = _least_bound(comparison, ratio)

@@ -134,7 +134,8 @@ def conley(
     Returns
     -------
     Estimate with inference "Conley"; ``detail["conley"]`` holds cutoff_km, kernel, lag, neighbours (mean number within the
-    cutoff) and notes (codes)
+    cutoff) and notes (codes): "negative_variance_clipped", "few_neighbours_within_cutoff" (less than one on average),
+    "most_pairs_within_cutoff" (scores that sum to zero cancel, and the standard error is too small)
 
     Raises
     ------
@@ -155,6 +156,8 @@ def conley(
     notes = ["negative_variance_clipped"] if clipped else []
     if cutoff_km > 0 and near < 1:
         notes.append("few_neighbours_within_cutoff")
+    if 2 * near > est.n_units - 1:
+        notes.append("most_pairs_within_cutoff")
     told = {
         "cutoff_km": float(cutoff_km),
         "kernel": kernel,

@@ -37,6 +37,7 @@ from evalkit.errors import DesignError, RefusalError, UsageError
 from evalkit.estimate import EXACT, Estimate
 from evalkit.inference.fitted import places
 from evalkit.inference.locations import Coordinates, located
+from evalkit.inference.reassignment import check_level
 from evalkit.inference.spatial import row_loadings
 from evalkit.interval_set import IntervalSet
 from evalkit.method_card import MethodCard
@@ -238,8 +239,7 @@ def spatial_components(
     UsageError : unknown locations or level, `conditional` where the rows are not kept
     DesignError, RefusalError : no influence functions, too few or too many places
     """
-    if not 0 < level < 1:
-        raise UsageError(f"신뢰수준 {level!r} 은(는) 0과 1 사이가 아님", remedy="0.95 처럼 적을 것")
+    check_level(level, null)
     if locations not in ("unit", "cluster"):
         raise UsageError(f"장소 단위 {locations!r} 은(는) 없음", remedy="unit 또는 cluster 로 적을 것")
     if est.influence is None:
