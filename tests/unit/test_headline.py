@@ -157,7 +157,7 @@ def test_a_cluster_in_two_provinces_is_refused_with_its_name() -> None:
 
 def test_fewer_comparison_than_treated_clusters_is_said() -> None:
     found, _, _ = lead(11)
-    assert (found.row.lead, found.covered) == ("FP-v", True)
+    assert (found.row.lead, found.covered) == ("FP-v", False)  # no such design was simulated
     assert "comparison_side_is_smaller" in found.reasons
     assert "comparison_side_is_smaller" not in lead(3)[0].reasons
 
@@ -306,3 +306,17 @@ def test_the_interval_of_a_ratio_says_what_its_p_value_says(level: float, draws:
         assert (0.0 in found) is (found.p_value > 1 - level + 1e-12)
         said.add(0.0 in found)
     assert True in said
+
+
+@pytest.mark.parametrize("bad", [-1.0, 0.0, np.nan])
+def test_a_size_that_is_none_is_refused_with_its_unit(bad: float) -> None:
+    panel = provinces.world(np.random.default_rng(1), 14, 3)
+    size = np.asarray(panel.constant("size")).copy()
+    size[4] = bad
+    design = Design("y", cluster="province")
+    est = two_way_effects(panel, design)
+    counts = cluster_counts(est, np.asarray(panel.constant("adoption")))
+    refits = Refits(panel.with_fixed(size=size), design, two_way_effects, size="size")
+    with pytest.raises(DataError, match="1개") as caught:
+        headline(est, counts, refits=refits)
+    assert "단위 4" in str(caught.value)

@@ -66,7 +66,7 @@ def test_weighted_and_doubly_robust_by_the_same_weights_agree(tmp_path: Path) ->
 def test_the_first_row_is_the_headline_and_others_are_other_plans(tmp_path: Path) -> None:
     chosen = {"comparison": ["never", "not_yet"], "anticipation": [0, 1], "exclusions": [True, False]}
     study = small_study(tmp_path, robustness={"specifications": chosen})
-    curve = planned_curve(study.plan, study.panel(), "jobs", 1)
+    curve = planned_curve(study.plan, study.panel(), "jobs", 1, by_cluster=False)
     assert curve.found.planned == 0
     effect = study.effect("jobs", 1)
     assert curve.found.table["estimate"].iloc[0] == pytest.approx(float(effect.average.values[0]), rel=1e-12)
@@ -84,7 +84,7 @@ def test_what_cannot_be_estimated_is_kept_with_its_reason(tmp_path: Path) -> Non
     study = small_study(
         tmp_path, panel.with_varying(jobs=late), robustness={"specifications": {"anticipation": [0, 2]}}
     )
-    curve = planned_curve(study.plan, study.panel(), "jobs", 1)
+    curve = planned_curve(study.plan, study.panel(), "jobs", 1, by_cluster=False)
     assert [dict(options) for options, _ in curve.failed] == [{"anticipation": "2"}]
     assert "깨끗한 기간" in curve.failed[0][1]
     assert curve.found.check.reason == "some_failed"
@@ -93,4 +93,16 @@ def test_what_cannot_be_estimated_is_kept_with_its_reason(tmp_path: Path) -> Non
 def test_a_plan_without_choices_has_no_curve(tmp_path: Path) -> None:
     study = small_study(tmp_path)
     with pytest.raises(DesignError, match="다른 명세를 하나도"):
-        planned_curve(study.plan, study.panel(), "jobs", 1)
+        planned_curve(study.plan, study.panel(), "jobs", 1, by_cluster=False)
+
+
+def test_the_curve_is_tested_by_assigning_support_again(tmp_path: Path) -> None:
+    """Units change places within their province: the strong effect of the small study stands out among all of them."""
+    chosen = {"placebos": {"assignments": 29}, "specifications": {"method": ["reg"]}}
+    study = small_study(tmp_path, robustness=chosen)
+    curve = planned_curve(study.plan, study.panel(), "jobs", 1, by_cluster=False)
+    draws = study.plan.robustness.placebos.assignments
+    assert curve.found.draws == draws
+    assert curve.found.joint["median"] == 1 / (draws + 1)
+    again = planned_curve(study.plan, study.panel(), "jobs", 1, by_cluster=False)
+    assert again.found.joint == curve.found.joint

@@ -134,6 +134,11 @@ def _excludes(judged: Judgement, values: Floats, level: float) -> NDArray[np.boo
     """Whether each value is outside the set of values not rejected  # (E,)"""
     leading = _leading(judged)
     if isinstance(leading, IntervalSet):
+        if leading.p_value < 1 - level and leading.null in leading:
+            raise UsageError(
+                f"{leading.method} 의 구간이 p값({leading.p_value:.3g})과 어긋남: 구간 없이 구한 검정임",
+                remedy="Refits(intervals=True) 로 구간까지 구하게 할 것",
+            )
         return np.array([leading.excludes(float(value)) for value in values])
     low, high = _ends(leading, level)
     # no interval, no rejection

@@ -184,7 +184,7 @@ def _sound(covariance: Floats, clusters: int) -> None:
     errors = np.sqrt(np.diag(covariance))
     if np.linalg.eigvalsh(covariance / errors[:, None] / errors[None, :])[0] < SINGULAR:
         raise DesignError(
-            f"계수 {k}개의 공분산이 특이행렬이라 어긋남과 오차를 가를 수 없음",
+            f"계수 {k}개 가운데 서로를 그대로 정하는 것이 있어(공분산이 특이행렬) 어긋남과 오차를 가를 수 없음",
             remedy="fewer_periods 로 계수를 줄이거나 더 잘게 나뉜 군집으로 추정할 것",
         )
 

@@ -160,8 +160,7 @@ def simulated_power(
         changes between clusters (one adoption date within the window, no mixed clusters, nothing missing)
     decide : with ``fit`` a function (estimate, panel, design) -> Estimate with its leading covariance, `Headline`,
         `IntervalSet`, or bool (True = rejects; estimated again for every effect size); without ``fit`` the name of a
-        test: "CV3-t", "CR2-BM", "wider" (of these two) or "RI-t". A `Headline` led by a test and an `IntervalSet` are
-        judged by their set, so make it: `Refits(intervals=True)`, the default
+        test: "CV3-t", "CR2-BM", "wider" (of these two) or "RI-t". Tests are judged by their set, so it must be made
     effects : sizes >= 0 to add; None = 20 sizes up to twice the analytic smallest effect (`serial_mde`)
     after : periods from the first adoption on that the evaluation will have
     before : periods before it that a window holds; None = half of what is left, so that several windows exist

@@ -19,11 +19,18 @@ from evalkit.inference.single_treated import single_treated_cluster
 from evalkit.inference.wild import wild_bootstrap
 from evalkit.interval_set import IntervalSet
 
+RI = "RI"
+# re-assignment of the two-way coefficient beside an estimate of another method: a question asked twice
+RI_TWO_WAY = "RI:two_way"
+
 
 def named_tests(
     est: Estimate, counts: ClusterCounts, row: Row, refits: Refits | None, *, level: float
 ) -> tuple[dict[str, IntervalSet], dict[str, str]]:
     """Every test that the row names and that can be made here, by the name of the row; and why others could not.
+
+    Re-assignment without refits is of the two-way coefficient: beside an estimate of another method it is named
+    "RI:two_way", and its ``estimate`` is that coefficient.
 
     Parameters
     ----------
@@ -43,7 +50,7 @@ def named_tests(
                 level=level,
                 interval=refits.intervals,
             )
-            made["RI"] = lambda: randomisation_test(
+            made[RI if est.method.startswith("two_way") else RI_TWO_WAY] = lambda: randomisation_test(
                 refits.panel,
                 refits.design,
                 # one treated cluster has no error of its own to be divided by
@@ -61,7 +68,8 @@ def named_tests(
         made["WCR-S"] = lambda: wild_bootstrap(est, level=level)[0]
     found: dict[str, IntervalSet] = {}
     missing: dict[str, str] = {}
-    for name in dict.fromkeys((row.lead, *row.companions)):
+    for asked in dict.fromkeys((row.lead, *row.companions)):
+        name = RI_TWO_WAY if asked == RI and RI not in made else asked
         if name not in made:
             continue
         try:

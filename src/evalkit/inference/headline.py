@@ -23,6 +23,8 @@ from evalkit.interval_set import IntervalSet
 
 # leads that are tests, not covariances
 TESTS = ("FP-v", "RI")
+# reasons under which the level of the rule was not shown, whatever the row says
+UNCOVERED = {"lead_not_computed", "comparison_side_is_smaller"}
 # interval level at which two methods are compared for width
 LEVEL = 0.95
 
@@ -64,7 +66,7 @@ class Headline:
     @property
     def covered(self) -> bool:
         """Whether the rule was found to keep its size in designs like this one, and what it asks for was computed."""
-        return self.row.covers and self.p_value_allowed and "lead_not_computed" not in self.reasons
+        return self.row.covers and self.p_value_allowed and not UNCOVERED & set(self.reasons)
 
     def first(self, level: float) -> dict[str, float]:
         """The leading row of the first term: estimate, std_error, conf_low, conf_high, p_value.
@@ -142,6 +144,12 @@ def sized(counts: ClusterCounts, refits: Refits) -> ClusterCounts:
     if raw.dtype.kind not in "iufb":
         raise DataError(f"군집 크기 {refits.size} 이(가) 숫자가 아님", remedy="인구나 고용 같은 수를 고를 것")
     size = np.asarray(raw, dtype=np.float64)
+    if not (size > 0).all():  # NaN is not above 0 either
+        raise DataError(
+            f"군집 크기 {refits.size} 에 0 이하이거나 빈 값이 {int((~(size > 0)).sum())}개 있음",
+            where=(f"단위 {refits.panel.units[int(np.argmax(~(size > 0)))]}",),
+            remedy="단위마다 0보다 큰 크기를 적거나 size 를 비울 것",
+        )
     cluster, labels = refits.panel.clusters(refits.design.cluster)
     adoption = np.asarray(refits.panel.constant(refits.design.adoption), dtype=np.float64)
     mass = np.bincount(cluster, size, minlength=len(labels))

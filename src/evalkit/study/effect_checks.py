@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+import numpy as np
 
 from evalkit.balancing import entropy_balancing
 from evalkit.checks.attrition import attrition
 from evalkit.checks.check import Check, Verdict
-from evalkit.checks.event_window import event_window, fewer_periods
+from evalkit.checks.event_window import fewer_periods
 from evalkit.checks.influence import leave_one_out
 from evalkit.checks.overlap import overlap
 from evalkit.checks.pre_trends import pre_trends
@@ -21,6 +23,8 @@ from evalkit.study.sample import AnalysisSample
 
 # the variable by which builders mark units within reach of a zone
 RING = "ring"
+# coefficients before the base that the covariance of so few clusters carries
+SIDE = 3
 
 
 def effect_checks(
@@ -53,68 +57,45 @@ def effect_checks(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The part of an event study that a sensitivity analysis reads, in bins of `width` periods.
+def trend_window(event: Estimate, times: tuple[int, ...]) -> Estimate:
+    """The event study around the start with as many coefficients as its clusters carry; one for every page.
 
-    event : terms before the base and after it, each with a variance; before, after : how many
-    target : weight of each event time of `event` in the average that the page prints
-    reduced : whether periods before were left out, or periods were averaged, because the clusters carry no more
-    """
-
-    event: Estimate
-    before: int
-    after: int
-    width: int
-    target: dict[int, float]
-    reduced: bool
-
-
-def sensitivity_window(event: Estimate, times: tuple[int, ...]) -> Window:
-    """As much of the event study as the number of clusters carries, the whole average in it.
-
-    First all periods before and those of the average; then at most three before; then averages of two, three and four
-    neighbouring periods, whole ones only: with 14 clusters a covariance of many coefficients is starved.
+    At most three before the base, and of the averaged event times the first ones: with 14 clusters a covariance of more
+    than six coefficients is starved.
 
     Raises
     ------
-    DesignError : no such part carries the analysis; the sentence is that of the first
+    DesignError : nothing varies before the start, or there is no complete part on one side
     """
-    first: EvalkitError | None = None
-    last, span = max(times) + 1, -int(min(event.terms.get_level_values("event_time")))
-    for before, width in ((span, 1), (3, 1), (3, 2), (3, 3), (3, 4)):
-        try:
-            part = fewer_periods(event, before=before, after=max(last // width, 1), width=width)
-            window = event_window(part)
-        except EvalkitError as error:
-            first = first or error
-            continue
-        post = [int(t) for t in part.terms.get_level_values("event_time") if int(t) >= 0]
-        wanted = [t for t in post if width > 1 or t in times]
-        return Window(
-            part,
-            window.before,
-            len(post),
-            width,
-            dict.fromkeys(wanted, 1 / len(wanted)),
-            before != span or width > 1,
+    at = np.asarray(event.terms.get_level_values("event_time"), dtype=int)
+    before = at < -1 - int(event.design.get("anticipation", 0))
+    with np.errstate(invalid="ignore"):
+        varies = event.std_errors[before] > 0
+    if before.any() and not varies.any():
+        raise DesignError(
+            "시작 전에는 결과가 변하지 않아(모두 같은 값) 추세가 얼마나 어긋났을지 견줄 데가 없음",
+            remedy="배정 위약과 빠진 변수의 민감도를 볼 것",
         )
-    assert first is not None
-    raise first
+    room = (event.n_clusters - 1) // 2
+    return fewer_periods(event, before=SIDE, after=max(1, min(len(times), room - SIDE)))
 
 
 def trend_sensitivity(event: Estimate, times: tuple[int, ...], *, level: float) -> Check:
     """How far trends may differ after support, in multiples of what is seen before, until the effect is lost.
 
-    The target is the average that the page prints. An effect that is not told apart from zero has nothing to lose: the
-    verdict is "unknown" then. ``detail`` says which part of the event study was read: before, after, width, reduced.
+    An effect that is not told apart from zero has nothing to lose: the verdict is "unknown" then. ``detail`` says what was
+    read: before, after (coefficients on each side) and whether `after` is less than what the page averages.
     """
     try:
-        window = sensitivity_window(event, times)
-        found = sensitivity_check(window.event, target=window.target, level=level)
+        part = trend_window(event, times)
+        found = sensitivity_check(part, level=level)
     except EvalkitError as error:
-        return Check("sensitivity", "unknown", "not_computable", detail={"problem": error.sentence()})
-    read = {name: getattr(window, name) for name in ("before", "after", "width", "reduced")}
+        return Check("sensitivity", "unknown", "not_computable", detail={"problem": error.problem})
+    if found.reason == "not_computable":
+        return found
+    at = np.asarray(part.terms.get_level_values("event_time"), dtype=int)
+    after = int((at >= 0).sum())
+    read = {"before": int((at < -1).sum()), "after": after, "reduced": after < len(times)}
     verdict = "unknown" if found.reason == "null_not_excluded" else found.verdict
     return replace(found, verdict=verdict, detail={**found.detail, **read})
 
@@ -122,7 +103,7 @@ def trend_sensitivity(event: Estimate, times: tuple[int, ...], *, level: float) 
 def comparable(sample: AnalysisSample) -> Check:
     """Whether the comparison units overlap with the treated in the covariates: what weighting to their means costs."""
     if not sample.design.covariates:
-        return Check("overlap", "pass", "no_adjustment")
+        return Check("overlap", "unknown", "no_adjustment")
     try:
         return overlap(entropy_balancing(sample.panel, sample.design))
     except DesignError as error:

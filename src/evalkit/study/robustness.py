@@ -141,7 +141,7 @@ def robustness_of(plan: Plan, panel: Panel, effect: Effect) -> Robustness:
                 sample.panel, sample.design, fit, periods=planned.anticipation, level=level
             )
         ),
-        curve=answered(lambda: planned_curve(plan, panel, outcome, phase)),
+        curve=answered(lambda: planned_curve(plan, panel, outcome, phase, by_cluster=not by_unit)),
         omitted=answered(lambda: omitted_of(plan, effect)),
     )
 

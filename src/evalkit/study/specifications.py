@@ -23,6 +23,9 @@ from evalkit.study.sample import ADOPTION, draw_sample
 CHOICES = ("comparison", "exclusions", "covariates", "method", "weights", "missing", "anticipation")
 PLANNED = "planned"
 WEIGHT = "balancing_weight"
+UNIT = "assigned_unit"
+# specifications × assignments × units estimated again at most: about half a minute
+MOST_REFITTED = 600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +160,12 @@ class Curve:
     failed: tuple[tuple[Mapping[str, str], str], ...]
 
 
-def planned_curve(plan: Plan, panel: Panel, outcome: str, phase: int) -> Curve:
-    """Estimate every planned specification.
+def planned_curve(plan: Plan, panel: Panel, outcome: str, phase: int, *, by_cluster: bool) -> Curve:
+    """Estimate every planned specification, and test the curve as a whole where that does not take too long.
+
+    The joint test re-assigns support in all specifications at once: whole clusters where `by_cluster`, else single units
+    within their cluster, which is a rank among assignments and no test unless support was drawn by lot. Weights that
+    balance the groups are kept as they are.
 
     Raises
     ------
@@ -171,10 +178,24 @@ def planned_curve(plan: Plan, panel: Panel, outcome: str, phase: int) -> Curve:
             remedy="robustness.specifications 에 고를 수 있었던 선택을 적을 것",
         )
     # one dimension: combinations that come to the same thing stand once, and a choice may change sample and method at once
-    choices = {str(at): _choice(plan, panel, outcome, phase, one) for at, one in enumerate(grid)}
-    own = prepared(plan, panel, outcome, phase, grid[0])
+    choices = {str(at): _choice(plan, panel, outcome, phase, one, by_cluster) for at, one in enumerate(grid)}
+    base, design, fit = prepared(plan, panel, outcome, phase, grid[0])
+    draws = plan.robustness.placebos.assignments
+    affordable = len(grid) * draws * len(base.units) <= MOST_REFITTED
+    strata = None
+    if not by_cluster:
+        base = base.with_fixed(**{UNIT: base.units.astype(str)})
+        design, strata = replace(design, cluster=UNIT), design.cluster
     found = specification_curve(
-        own[0], own[1], own[2], {"specification": choices}, draws=0, level=plan.inference.level
+        base,
+        design,
+        fit,
+        {"specification": choices},
+        draws=draws if affordable else 0,
+        most=draws,
+        strata=strata,
+        seed=plan.robustness.placebos.seed,
+        level=plan.inference.level,
     )
     rows = tuple(grid[int(at)].options for at in found.choices["specification"])
     failed = tuple(
@@ -184,9 +205,28 @@ def planned_curve(plan: Plan, panel: Panel, outcome: str, phase: int) -> Curve:
     return Curve(found, rows, failed)
 
 
-def _choice(plan: Plan, panel: Panel, outcome: str, phase: int, specification: Specification) -> Choice:
-    def fit(_: Panel, __: Design) -> Estimate:
-        sample, design, method = prepared(plan, panel, outcome, phase, specification)
-        return method(sample, design)
+def _choice(
+    plan: Plan, panel: Panel, outcome: str, phase: int, specification: Specification, by_cluster: bool
+) -> Choice:
+    """The specification as a function of the assignment in the panel that it is given."""
+    kept: list[tuple[Panel, Design, PlannedFit]] = []
+
+    def fit(assigned: Panel, _: Design) -> Estimate:
+        if not kept:
+            kept.append(prepared(plan, panel, outcome, phase, specification))
+        sample, design, method = kept[0]
+        dates = _dates(assigned, sample, plan.inference.cluster if by_cluster else None)
+        return method(sample.with_fixed(**{ADOPTION: dates}), design)
 
     return Choice(fit=fit)
+
+
+def _dates(assigned: Panel, sample: Panel, cluster: str | None) -> np.ndarray:
+    """Adoption in the sample as it is assigned, by cluster or unit; units that were not assigned keep theirs  # (N,)"""
+
+    def keys(panel: Panel) -> np.ndarray:
+        return np.asarray(panel.units if cluster is None else panel.constant(cluster)).astype(str)
+
+    given = dict(zip(keys(assigned), np.asarray(assigned.constant(ADOPTION), dtype=np.float64), strict=True))
+    own = np.asarray(sample.constant(ADOPTION), dtype=np.float64)
+    return np.array([given.get(key, date) for key, date in zip(keys(sample), own, strict=True)])

@@ -10,17 +10,15 @@ import pandas as pd
 
 from evalkit.checks.check import Check, Verdict
 from evalkit.checks.equivalence import Equivalence, equivalence
-from evalkit.checks.event_window import fewer_periods
 from evalkit.checks.pre_trend_power import PreTrendPower, pre_trend_power
 from evalkit.checks.sensitivity import Sensitivity, sensitivity, sensitivity_check
 from evalkit.errors import DesignError
 from evalkit.estimate import Estimate
 from evalkit.study.effect import Effect
+from evalkit.study.effect_checks import trend_window
 from evalkit.study.plan import Plan
 
 Restriction = Literal["relative_magnitudes", "smoothness"]
-# coefficients on each side that the covariance of so few clusters carries
-SIDE = 3
 # breakdown over what was seen before, from which a conclusion holds and half holds
 ONE, HALF = 1.0, 0.5
 
@@ -68,19 +66,7 @@ def window_of(effect: Effect) -> Estimate:
         raise DesignError(
             "구간을 적지 않는 설계라 구간이 얼마나 버티는지도 볼 수 없음", remedy="처치 군집을 늘릴 것"
         )
-    event = effect.event
-    times = np.asarray(event.terms.get_level_values("event_time"), dtype=int)
-    before = times < -1 - int(event.design.get("anticipation", 0))
-    with np.errstate(invalid="ignore"):
-        varies = event.std_errors[before] > 0
-    if before.any() and not varies.any():
-        raise DesignError(
-            "시작 전에는 결과가 변하지 않아(모두 같은 값) 추세가 얼마나 어긋났을지 견줄 데가 없음",
-            remedy="배정 위약과 빠진 변수의 민감도를 볼 것",
-        )
-    room = (event.n_clusters - 1) // 2
-    after = max(1, min(len(effect.horizon), room - SIDE))
-    return fewer_periods(event, before=SIDE, after=after)
+    return trend_window(effect.event, effect.horizon)
 
 
 def trend_of(plan: Plan, effect: Effect, restriction: Restriction) -> Trend:

@@ -85,9 +85,15 @@ def headline_words(study: Study, planned: Planning, power: Power) -> tuple[str, 
             say("study.design.unreached", lang, largest=largest, power=found, target=target),
         )
     smallest = amount(study, planned, power.smallest)
+    # a mean over fewer years than the evaluation averages: its size is told with its years
+    short = power.simulated.after <= study.plan.horizon
+    years = {"after": number(power.simulated.after), "horizon": number(study.plan.horizon + 1)}
+    value, told = "study.design.headline", "study.design.detects"
+    if short:
+        value, told = "study.design.headline_short", "study.design.detects_short"
     return (
-        say("study.design.headline", lang, smallest=smallest),
-        say("study.design.detects", lang, smallest=smallest, target=target),
+        say(value, lang, smallest=smallest, **years),
+        say(told, lang, smallest=smallest, target=target, **years),
     )
 
 

@@ -261,7 +261,7 @@ def check_sentence(study: Study, effect: Effect, name: str) -> str:
     if name == "sensitivity":
         value = check.statistic or 0.0
         told = say(f"study.sensitivity.{check.reason}", lang, breakdown=multiple(value))
-        read = {name: check.detail.get(name, 0) for name in ("before", "after", "width")}
+        read = {name: check.detail.get(name, 0) for name in ("before", "after")}
         return f"{told} {say('study.note.window', lang, **read)}" if check.detail.get("reduced") else told
     if name == "spillovers":
         return say(f"study.spillovers.{check.reason}", lang, km=number(check.detail.get("km", 0.0)))

@@ -11,7 +11,7 @@ import pandas as pd
 from evalkit.checks.anticipation import Anticipation
 from evalkit.errors import EvalkitError
 from evalkit.present import figures
-from evalkit.present.messages import number, quantity, say
+from evalkit.present.messages import number, p_value, quantity, say
 from evalkit.present.numerals import digits_for, percent
 from evalkit.present.tabulation import Column, Tabulation
 from evalkit.study.pages.showing import (
@@ -150,6 +150,22 @@ def curve_sentence(study: Study, robust: Robustness, curve: Curve) -> str:
     )
 
 
+def joint_note(curve: Curve, lang: str, *, by_unit: bool) -> str:
+    """The joint test of the curve, or why there is none."""
+    joint = curve.found.joint.get("median", float("nan"))
+    if not np.isfinite(joint):
+        return say("study.curve.joint_note" if by_unit else "study.curve.joint_plain", lang)
+    return say(
+        "study.curve.joint_by_unit" if by_unit else "study.curve.joint",
+        lang,
+        p=p_value(joint),
+        share=p_value(curve.found.joint["share_significant"])
+        if np.isfinite(curve.found.joint.get("share_significant", np.nan))
+        else "–",
+        draws=number(curve.found.draws),
+    )
+
+
 def bare(sentence: str) -> str:
     """An error's sentence without its place in the plan and without the way out."""
     return re.sub(r"^\[[^\]]*\] ", "", sentence).split(" → ")[0]
@@ -181,7 +197,7 @@ def curve_figure(study: Study, robust: Robustness) -> None:
         unit=unit_of(study, robust.outcome),
         level=study.plan.inference.level,
         name=f"specification_curve_{robust.outcome}_{robust.phase}",
-        note=say("study.curve.joint_note" if by_unit else "study.curve.joint_plain", lang),
+        note=joint_note(curve, lang, by_unit=by_unit),
         lang=lang,
     )
     show(release_of(study).figure(drawing), release_of(study).text(curve_sentence(study, robust, curve)))

@@ -17,6 +17,7 @@ from evalkit.study.pages.showing import (
     digits_of,
     firms_behind,
     level_of,
+    outcome_label,
     phase_label,
     release_of,
     result_label,
@@ -53,7 +54,8 @@ def answer(study: Study) -> None:
             if isinstance(found, EvalkitError)
             else answer_sentence(study, found, named=False)
         )
-        lines.append(f"- {head} — {body}")
+        name_again = f"{outcome_label(study, name)}: "
+        lines.append(f"- {head} — {body.removeprefix(name_again)}")
     if len(study.plan.phases) > 1:
         lines.extend(f"- **{say('study.summary.phases', study.lang)}** — {line}" for line in sentences(study))
     show(release.text("\n".join(lines)))
@@ -79,19 +81,19 @@ def table(study: Study) -> None:
         Column("outcome", say("study.outcome", lang)),
         Column("estimate", say("study.net", lang), "number"),
         Column("interval", say("table.interval", lang, level=level_of(study)), "interval"),
+        Column("grade", say("study.grade", lang)),
+        Column("breakdown", say("study.breakdown", lang), "number"),
         Column("total", say("study.total", lang), "number"),
         Column("treated", say("study.summary.treated", lang), "integer"),
         Column("comparison", say("study.summary.comparison", lang), "integer"),
         Column("mde", say("study.mde", lang), "number"),
-        Column("grade", say("study.grade", lang)),
-        Column("breakdown", say("study.breakdown", lang), "number"),
         Column("pivotal", say("study.pivotal", lang)),
     )
     # a plan without totals has no column of dashes
-    kept = [c for c in range(len(columns)) if c != 3 or any(row[3] for row in rows)]
+    kept = [c for c in range(len(columns)) if columns[c].key != "total" or any(row[c] for row in rows)]
     notes = [
         say("study.note.summary", lang, horizon=number(study.plan.horizon + 1)),
-        *([say("study.note.totals", lang)] if any(row[3] for row in rows) else []),
+        *([say("study.note.totals", lang)] if any(row[5] for row in rows) else []),
         say("study.note.units", lang),
         say("study.note.grade", lang),
         say("study.note.breakdown", lang),
@@ -126,12 +128,12 @@ def _row(study: Study, label: str, found: Effect) -> tuple[object, ...]:
         label,
         Entry(row["estimate"], "number", digits, unit_of(study, found.outcome)),
         Entry((row["conf_low"], row["conf_high"]), "interval", digits),
+        "–" if found.description else str(found.grade.points),
+        None if found.description else breakdown_entry(found.breakdown),
         shown,
         found.n_treated,
         found.n_comparison,
         None if found.description else Entry(natural_mde(found), "number", digits),
-        "–" if found.description else str(found.grade.points),
-        None if found.description else breakdown_entry(found.breakdown),
         say("study.summary.descriptive", lang)
         if found.description
         else say(f"study.pivot.{pivotal_name(study, found)}", lang),
