@@ -6,7 +6,7 @@ Each part stands for itself: one that the data cannot answer is kept as the erro
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -162,7 +162,7 @@ def _in_place(plan: Plan, sample: AnalysisSample, fit: PlannedFit, by_unit: bool
     """Other assignments: of whole clusters where these were treated as a whole, of single units otherwise."""
     panel = sample.panel.with_fixed(**{UNIT: sample.panel.units.astype(str)})
     asked = plan.robustness.placebos
-    return placebo_in_place(
+    found = placebo_in_place(
         panel,
         sample.design,
         fit,
@@ -172,6 +172,10 @@ def _in_place(plan: Plan, sample: AnalysisSample, fit: PlannedFit, by_unit: bool
         seed=asked.seed,
         level=plan.inference.level,
     )
+    if not by_unit:
+        return found
+    # single units are drawn as if provinces did not move together: a rank to look at, not a verdict
+    return replace(found, check=replace(found.check, verdict="unknown"))
 
 
 def _in_industry(plan: Plan, panel: Panel, effect: Effect, fit: PlannedFit) -> Placebo | EvalkitError | None:
