@@ -9,6 +9,7 @@ import numpy as np
 import provinces
 import pytest
 
+from evalkit.checks._power_trials import _excludes
 from evalkit.design import Design
 from evalkit.errors import DataError, DesignError, RefusalError, UsageError
 from evalkit.estimate import Estimate
@@ -18,6 +19,7 @@ from evalkit.inference import cluster_counts, cluster_jackknife, ferman_pinto, h
 from evalkit.inference.beside import named_tests, reassigned_ratio
 from evalkit.inference.headline import Headline
 from evalkit.inference.refit import Fit, Refits, only_term
+from evalkit.interval_set import IntervalSet
 from evalkit.panel import Panel
 
 LEVEL = 0.95
@@ -320,3 +322,12 @@ def test_a_size_that_is_none_is_refused_with_its_unit(bad: float) -> None:
     with pytest.raises(DataError, match="1개") as caught:
         headline(est, counts, refits=refits)
     assert "단위 4" in str(caught.value)
+
+
+def test_power_does_not_judge_a_test_by_a_set_that_was_not_made() -> None:
+    """A p-value of 0.02 beside the whole line: the set was not asked for, and power would be 0 at every effect."""
+    bare = IntervalSet(0.4, ((-np.inf, np.inf),), LEVEL, 0.02, "FP-v")
+    with pytest.raises(UsageError, match=r"Refits\(intervals=True\)"):
+        _excludes(bare, np.zeros(1), LEVEL)
+    wide = IntervalSet(0.4, ((-np.inf, np.inf),), LEVEL, 1 - LEVEL, "FP-v")
+    assert not _excludes(wide, np.zeros(1), LEVEL)[0]

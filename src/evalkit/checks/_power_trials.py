@@ -134,7 +134,7 @@ def _excludes(judged: Judgement, values: Floats, level: float) -> NDArray[np.boo
     """Whether each value is outside the set of values not rejected  # (E,)"""
     leading = _leading(judged)
     if isinstance(leading, IntervalSet):
-        if leading.p_value < 1 - level and leading.null in leading:
+        if leading.p_value < (1 - level) * (1 - 1e-9) and leading.pieces == ((-np.inf, np.inf),):
             raise UsageError(
                 f"{leading.method} 의 구간이 p값({leading.p_value:.3g})과 어긋남: 구간 없이 구한 검정임",
                 remedy="Refits(intervals=True) 로 구간까지 구하게 할 것",
