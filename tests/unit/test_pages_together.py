@@ -190,3 +190,13 @@ def test_an_effect_not_told_from_zero_has_no_breakdown(tmp_path: Path) -> None:
     assert np.isnan(found.breakdown)
     assert found.check("sensitivity").verdict == "unknown"
     assert "breakdown_below_half" not in found.grade.reasons
+
+
+def test_what_the_grade_rests_on_and_what_was_not_checked_is_told(tmp_path: Path) -> None:
+    study = few(tmp_path, 6)
+    found = study.effect("jobs", 1)
+    assert {"overlap", "spillovers"} <= set(found.grade.unchecked)
+    told = effect.grade_reasons(study, found)
+    assert "확인하지 못한 것: " in told
+    assert "두 집단의 겹침" in told
+    assert "비교집단의 오염" in told

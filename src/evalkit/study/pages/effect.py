@@ -212,8 +212,13 @@ def claim_lines(study: Study, effect: Effect, total: dict[str, float]) -> list[s
 
 
 def grade_reasons(study: Study, effect: Effect) -> str:
-    """Every reason of the grade in words."""
-    return "; ".join(say(f"study.grade.{reason}", study.lang) for reason in effect.grade.reasons)
+    """Every reason of the grade in words, and what was not checked."""
+    lang = study.lang
+    reasons = [say(f"study.grade.{reason}", lang) for reason in effect.grade.reasons]
+    if effect.grade.unchecked:
+        names = ", ".join(say(f"study.check.{name}", lang) for name in effect.grade.unchecked)
+        reasons.append(say("study.grade.unchecked", lang, names=names))
+    return "; ".join(reasons)
 
 
 def pivotal(study: Study, effect: Effect) -> str:
