@@ -5,63 +5,12 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
-from evalkit.errors import EvalkitError, UsageError, nearest
-
-F = TypeVar("F", bound=Callable[..., Any])
-_FOLDER = click.Path(file_okay=False, path_type=Path)
-_FILE = click.Path(dir_okay=False, path_type=Path)
-_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
-class Commands(click.Group):
-    """A group whose errors are one sentence on standard error, with the exit code of their kind."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, but a misspelt command names the nearest one."""
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
-            raise click.UsageError(f"모르는 명령 {args[0]!r} → {nearest(args[0], self.commands)}.", ctx)
-        return super().resolve_command(ctx, args)
-
-
-def _sentences(function: F) -> F:
-    """Errors as sentences; the traceback only with ``--debug``."""
-
-    @wraps(function)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        debug = bool((click.get_current_context().find_root().params or {}).get("debug"))
-        try:
-            return function(*args, **kwargs)
-        except EvalkitError as error:
-            if debug:
-                raise
-            click.echo(f"오류: {error.sentence()}", err=True)
-            sys.exit(error.exit_code)
-        except (click.exceptions.Exit, click.ClickException, click.Abort):
-            raise
-        except KeyboardInterrupt:
-            click.echo("사용자가 멈춤.", err=True)
-            sys.exit(130)
-        except BrokenPipeError:
-            raise  # the reader of our output went away (`| head`): click ends without a word
-        except Exception as error:
-            if debug:
-                raise
-            click.echo(
-                f"오류: 예상하지 못한 {type(error).__name__}: {error} → --debug 를 붙여 다시 실행할 것.",
-                err=True,
-            )
-            sys.exit(1)
-
-    return wrapped  # type: ignore[return-value]
+from evalkit.cli.base import CONTEXT, FILE, FOLDER, Commands, sentences
+from evalkit.errors import UsageError
 
 
 def _consoles() -> None:
@@ -71,7 +20,7 @@ def _consoles() -> None:
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
 
 
-@click.group(cls=Commands, context_settings=_CONTEXT)
+@click.group(cls=Commands, context_settings=CONTEXT)
 @click.option("--debug", is_flag=True, help="오류의 자세한 기록(traceback)을 보여 준다.")
 @click.version_option(package_name="evalkit", message="evalkit %(version)s")
 def cli(debug: bool) -> None:
@@ -79,19 +28,19 @@ def cli(debug: bool) -> None:
 
 
 @cli.command()
-@click.argument("plan", type=_FILE)
+@click.argument("plan", type=FILE)
 @click.option(
     "--only", multiple=True, metavar="이름", help="이 보고서(또는 공책)만 만든다. 여러 번 적을 수 있다."
 )
 @click.option("--force", is_flag=True, help="바뀐 것이 없어도 다시 만든다.")
 @click.option("--lang", type=click.Choice(["ko", "en"]), help="보고서의 언어 (기본: 계획에 적힌 언어).")
-@click.option("--data", type=_FOLDER, help="자료 폴더 (기본: 계획에 적힌 폴더).")
-@click.option("--out", type=_FOLDER, help="보고서를 둘 폴더 (기본: reports).")
+@click.option("--data", type=FOLDER, help="자료 폴더 (기본: 계획에 적힌 폴더).")
+@click.option("--out", type=FOLDER, help="보고서를 둘 폴더 (기본: reports).")
 @click.option("--jobs", type=click.IntRange(1, 64), help="동시에 돌릴 공책 수 (기본: 코어 수).")
 @click.option(
     "--timeout", type=click.FloatRange(1), default=900.0, show_default=True, help="공책 하나의 제한 시간(초)."
 )
-@_sentences
+@sentences
 def report(
     plan: Path,
     only: tuple[str, ...],
@@ -123,14 +72,14 @@ def report(
 
 
 @cli.command()
-@click.argument("notebook", type=_FILE)
+@click.argument("notebook", type=FILE)
 @click.option("-p", "--parameter", "pairs", multiple=True, metavar="이름=값", help="공책의 매개변수.")
-@click.option("--out", type=_FOLDER, default=Path("reports"), show_default=True, help="결과를 둘 폴더.")
+@click.option("--out", type=FOLDER, default=Path("reports"), show_default=True, help="결과를 둘 폴더.")
 @click.option(
     "--lang", type=click.Choice(["ko", "en"]), default="ko", show_default=True, help="보고서의 언어."
 )
 @click.option("--timeout", type=click.FloatRange(1), default=900.0, show_default=True, help="제한 시간(초).")
-@_sentences
+@sentences
 def run(notebook: Path, pairs: tuple[str, ...], out: Path, lang: str, timeout: float) -> None:
     """공책 하나를 실행해 HTML 로 만든다."""
     from evalkit.report.single import render_notebook
@@ -143,8 +92,8 @@ def run(notebook: Path, pairs: tuple[str, ...], out: Path, lang: str, timeout: f
 
 
 @cli.command()
-@click.argument("notebook", type=_FILE)
-@_sentences
+@click.argument("notebook", type=FILE)
+@sentences
 def params(notebook: Path) -> None:
     """공책의 매개변수와 형, 기본값, 뜻을 보여 준다."""
     from evalkit.report.parameters import declared_parameters
@@ -160,8 +109,8 @@ def plan() -> None:
 
 
 @plan.command("check")
-@click.argument("plan", type=_FILE)
-@_sentences
+@click.argument("plan", type=FILE)
+@sentences
 def plan_check(plan: Path) -> None:
     """PLAN 과 그 공책의 매개변수가 맞는지 본다. 자료는 읽지 않는다."""
     from evalkit.report.parameters import declared_parameters, typed_parameters
@@ -184,9 +133,9 @@ def plan_check(plan: Path) -> None:
 
 
 @plan.command("freeze")
-@click.argument("plan", type=_FILE)
+@click.argument("plan", type=FILE)
 @click.option("--again", is_flag=True, help="이미 고정한 계획을 다시 고정한다. 앞의 해시는 기록에 남는다.")
-@_sentences
+@sentences
 def plan_freeze(plan: Path, again: bool) -> None:
     """PLAN 을 해시와 날짜와 함께 고정한다. 그 뒤에 바뀐 점은 보고서에 적힌다."""
     from evalkit.report.frozen import freeze, read_frozen
@@ -200,8 +149,8 @@ def plan_freeze(plan: Path, again: bool) -> None:
 
 
 @plan.command("diff")
-@click.argument("plan", type=_FILE)
-@_sentences
+@click.argument("plan", type=FILE)
+@sentences
 def plan_diff(plan: Path) -> None:
     """고정한 뒤 PLAN 에서 바뀐 점을 적는다."""
     from evalkit.report.frozen import deviations, frozen_path, read_frozen
@@ -223,8 +172,8 @@ def plan_diff(plan: Path) -> None:
 
 
 @plan.command("schema")
-@click.argument("plan", type=_FILE, required=False)
-@_sentences
+@click.argument("plan", type=FILE, required=False)
+@sentences
 def plan_schema(plan: Path | None) -> None:
     """편집기가 쓸 수 있는 계획의 JSON Schema 를 적는다."""
     import json
@@ -235,9 +184,9 @@ def plan_schema(plan: Path | None) -> None:
 
 
 @cli.command()
-@click.argument("plan", type=_FILE)
-@click.option("--data", type=_FOLDER, help="자료 폴더 (기본: 계획에 적힌 폴더).")
-@_sentences
+@click.argument("plan", type=FILE)
+@click.option("--data", type=FOLDER, help="자료 폴더 (기본: 계획에 적힌 폴더).")
+@sentences
 def prepare(plan: Path, data: Path | None) -> None:
     """PLAN 의 자료를 읽고 점검해 패널로 만든다."""
     from evalkit.study.plan import load_plan
@@ -252,8 +201,8 @@ def prepare(plan: Path, data: Path | None) -> None:
 @cli.command()
 @click.option("--seed", type=click.IntRange(0), default=20180301, show_default=True, help="난수 씨앗.")
 @click.option("--firms", type=click.IntRange(200, 200_000), default=4000, show_default=True, help="기업 수.")
-@click.option("--out", type=_FOLDER, required=True, help="자료를 둘 새 폴더; 참값은 그 안의 truth 에 둔다.")
-@_sentences
+@click.option("--out", type=FOLDER, required=True, help="자료를 둘 새 폴더; 참값은 그 안의 truth 에 둔다.")
+@sentences
 def simulate(seed: int, firms: int, out: Path) -> None:
     """참값을 아는 모의 세계의 자료 파일을 쓴다."""
     from evalkit import simulate as simulation
@@ -267,7 +216,7 @@ def simulate(seed: int, firms: int, out: Path) -> None:
 @cli.command()
 @click.argument("name", required=False)
 @click.option("--page", is_flag=True, help="METHODS.md 의 글을 적는다.")
-@_sentences
+@sentences
 def methods(name: str | None, page: bool) -> None:
     """추정 방법을 모두 적거나, NAME 방법의 질문·가정·문헌·대조를 보여 준다."""
     from evalkit import methods as register
@@ -279,7 +228,7 @@ def methods(name: str | None, page: bool) -> None:
 
 
 @cli.command()
-@_sentences
+@sentences
 def doctor() -> None:
     """이 컴퓨터에서 보고서를 만들 수 있는지 점검한다."""
     from evalkit.report.doctor import examine
@@ -298,7 +247,7 @@ def nb() -> None:
 
 @nb.command("strip")
 @click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True)
-@_sentences
+@sentences
 def nb_strip(paths: tuple[Path, ...]) -> None:
     """출력과 실행 번호를 지운다."""
     from evalkit.report.source import notebooks_in, strip_file
@@ -309,7 +258,7 @@ def nb_strip(paths: tuple[Path, ...]) -> None:
 
 @nb.command("check")
 @click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True)
-@_sentences
+@sentences
 def nb_check(paths: tuple[Path, ...]) -> None:
     """판본 관리에 올릴 수 있는 공책인지 본다."""
     from evalkit.report.source import faults, notebooks_in

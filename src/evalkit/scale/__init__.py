@@ -1,0 +1,1 @@
+"""National files that do not fit in memory: one expression (Ibis), executed by embedded DuckDB or by Spark."""
