@@ -46,7 +46,8 @@ if sys.version_info < OLDEST:
 ROOT = Path(__file__).resolve().parent
 DEFAULT_PLAN = "plans/nic_phase1_vs_phase3.yml"
 RUNTIME, DEV, BENCH = "requirements.lock", "requirements-dev.lock", "requirements-bench.lock"
-EXTRAS = {RUNTIME: ("launch",), DEV: ("launch", "dev"), BENCH: ("launch", "bench")}
+SPARK = "requirements-spark.lock"  # alone: PySpark comes as source only, and only tests beside a Java want it
+EXTRAS = {RUNTIME: ("launch",), DEV: ("launch", "dev"), BENCH: ("launch", "bench"), SPARK: ()}
 
 
 class LaunchError(Exception):
@@ -424,6 +425,34 @@ def prepare(root: Path, lock: str, environ: Mapping[str, str]) -> None:
         say(f"환경 준비를 마침: {time.monotonic() - started:.0f}초")
 
 
+def prepare_spark(root: Path, environ: Mapping[str, str]) -> bool:
+    """PySpark into the prepared .venv where Java is present; whether it is there now.
+
+    It is a source package and is built here, with the setuptools and wheel of the development lock. Without Java, or when
+    it cannot be had, its tests are skipped and say so.
+    """
+    java = environ.get("JAVA_HOME") or shutil.which("java", path=environ.get("PATH"))
+    if not java or not (root / SPARK).is_file():
+        return False
+    mark = venv_of(root) / "evalkit-spark"
+    if mark.is_file() and mark.read_text(encoding="ascii") == digest(root / SPARK):
+        return True
+    with alone(root):
+        log = Path(tempfile.gettempdir()) / f"evalkit-spark-{os.getpid()}.log"
+        log.write_bytes(b"")
+        env, uv = child_environment(root, environ), shutil.which("uv")
+        start = [uv, "pip", "install", "--python", str(venv_python(root))] if uv else []
+        locked = ["--no-deps", "--require-hashes", "--no-build-isolation", "-r", str(root / SPARK)]
+        say("Java 가 있어 PySpark 를 설치함 (시험에만 씀)")
+        pip = [*pip_command(root, env, log), "install", "--no-compile", "--no-input", "--progress-bar", "off"]
+        if not (uv and quietly([*start, *locked], env, log)) and not quietly([*pip, *locked], env, log):
+            say(f"  PySpark 를 설치하지 못해 그 시험은 건너뜀 (기록: {log})")
+            return False
+        mark.write_text(digest(root / SPARK), encoding="ascii")
+        log.unlink(missing_ok=True)
+    return True
+
+
 # -- the words --------------------------------------------------------------------------------------
 
 
@@ -484,6 +513,7 @@ def word_test(arguments: Sequence[str]) -> int:
     prepare(ROOT, DEV, os.environ)
     env, python = child_environment(ROOT, os.environ), str(venv_python(ROOT))
     measured = [python, "-m", "coverage", "run", "-m", "pytest"]
+    prepare_spark(ROOT, os.environ)
     if arguments:
         return run([*measured, *pytest_arguments(arguments)], env)
     unclean = word_check([n for n in checks(python) if n != "notebooks"])
@@ -570,6 +600,10 @@ def compile_command(uv: str, lock: str) -> list[str]:
         "--generate-hashes",
     ]
     command += ["--no-emit-index-url", "--no-annotate", "--no-header", "--quiet", "--output-file", lock]
+    if lock == SPARK:
+        command[command.index("pyproject.toml")] = "--group"
+        command.insert(command.index("--group") + 1, "spark")
+        return command
     for extra in EXTRAS[lock]:
         command += ["--extra", extra]
     return command if lock == RUNTIME else [*command, "--constraint", RUNTIME]

@@ -135,6 +135,24 @@ def test_locks_name_no_address(name: str) -> None:
     assert "find-links" not in text
 
 
+def test_spark_has_a_lock_of_its_own_that_says_what_the_extra_says() -> None:
+    data = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert data["dependency-groups"]["spark"] == project()["optional-dependencies"]["spark"]
+    pins = locked("requirements-spark.lock")
+    assert {name for name, _ in pins} == {"pyspark", "py4j"}
+    assert all(hashes for hashes in pins.values())
+    ((_, version),) = [pin for pin in pins if pin[0] == "pyspark"]
+    assert satisfies(version, wanted("spark")["pyspark"])
+    # what builds it comes from the development lock
+    assert {"setuptools", "wheel"} <= {name for name, _ in locked("requirements-dev.lock")}
+    assert "://" not in (PROJECT / "requirements-spark.lock").read_text(encoding="utf-8")
+
+
+def test_the_extra_scale_is_in_the_locks_of_tests_and_measurements() -> None:
+    for extra in ("dev", "bench"):
+        assert wanted("scale").items() <= wanted(extra).items()
+
+
 def test_the_build_backend_is_locked_so_that_the_project_installs_without_a_download() -> None:
     data = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
     backends = dict(split(line) for line in data["build-system"]["requires"])

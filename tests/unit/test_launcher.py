@@ -505,3 +505,57 @@ def test_help_survives_a_pipe_that_cannot_hold_hangul() -> None:
     done = subprocess.run([sys.executable, str(PROJECT / "run.py"), "--help"], capture_output=True, env=env)
     assert done.returncode == 0
     assert b"run.py report" in done.stdout
+
+
+# -- PySpark, for tests beside a Java -------------------------------------------------------------------
+
+
+def with_tools(monkeypatch: pytest.MonkeyPatch, *tools: str) -> None:
+    monkeypatch.setattr(
+        launcher.shutil, "which", lambda name, path=None: f"/there/{name}" if name in tools else None
+    )
+
+
+def test_without_java_spark_is_not_installed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(root)
+    (root / launcher.SPARK).write_text("pyspark\n")
+    recorder = record(monkeypatch, root, lambda command: True)
+    with_tools(monkeypatch, "uv")
+    assert not launcher.prepare_spark(root, {"PATH": ""})
+    assert not recorder.commands
+
+
+def test_beside_java_spark_is_installed_by_hash_and_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(root)
+    (root / launcher.SPARK).write_text("pyspark\n")
+    recorder = record(monkeypatch, root, lambda command: True)
+    with_tools(monkeypatch, "uv", "java")
+    assert launcher.prepare_spark(root, {"PATH": ""})
+    (command,) = [c for c in recorder.commands if "install" in c]
+    assert {"--require-hashes", "--no-deps", "--no-build-isolation", str(root / launcher.SPARK)} <= set(
+        command
+    )
+    assert launcher.prepare_spark(root, {"PATH": ""})
+    assert len([c for c in recorder.commands if "install" in c]) == 1
+    (root / launcher.SPARK).write_text("pyspark, newer\n")
+    assert launcher.prepare_spark(root, {"PATH": ""})
+    assert len([c for c in recorder.commands if "install" in c]) == 2
+
+
+def test_spark_that_cannot_be_had_stops_nothing(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(root)
+    (root / launcher.SPARK).write_text("pyspark\n")
+    record(monkeypatch, root, lambda command: "install" not in command)
+    with_tools(monkeypatch, "uv", "java")
+    assert not launcher.prepare_spark(root, {"PATH": ""})
+    assert "건너뜀" in capsys.readouterr().err
+    assert not (root / ".venv" / "evalkit-spark").exists()
+
+
+def test_the_lock_of_spark_is_compiled_from_its_group_alone() -> None:
+    command = launcher.compile_command("uv", launcher.SPARK)
+    assert command[command.index("--group") + 1] == "spark"
+    assert "pyproject.toml" not in command
+    assert "--extra" not in command
