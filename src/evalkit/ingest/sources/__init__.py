@@ -21,6 +21,7 @@ from evalkit.ingest.sources import (
     region_panel,
     zones,
 )
+from evalkit.ingest.store import TableStore
 from evalkit.ingest.table import Table, TableSpec
 
 SPECS: dict[str, TableSpec] = {
@@ -57,6 +58,7 @@ def read_source(
     *,
     key: bytes = b"",
     options: Mapping[str, Any] | None = None,
+    store: TableStore | None = None,
 ) -> list[Table]:
     """Read every file of a source, in the order of their names.
 
@@ -66,6 +68,7 @@ def read_source(
     paths : a file, or several
     key : secret for hashing identifiers
     options : of the reader: ``year``, ``invalid_identifier``, ``invalid_region``, ``units_of``, ``sheet``, …
+    store : tables of files that did not change come from here, and what is read is kept here
 
     Raises
     ------
@@ -82,7 +85,14 @@ def read_source(
             f"자료 {name} 의 파일이 하나도 없음", remedy="data/raw 에 파일을 두거나 계획의 경로를 고칠 것"
         )
     check_options(name, options or {})
-    tables = [table for path in files for table in READERS[name](path, key=key, **dict(options or {}))]
+    asked = dict(options or {})
+
+    def reader(path: Path) -> list[Table]:
+        return READERS[name](path, key=key, **asked)
+
+    tables: list[Table] = []
+    for path in files:
+        tables += reader(path) if store is None else store.tables(name, path, asked, key, reader)
     refuse_repeats(tables)
     return tables
 
