@@ -82,7 +82,7 @@ def _filled(sheet: Sheet, first: int, last: int) -> list[list[str]]:
     return [[str(cell).strip() for cell in row] for row in block]
 
 
-def _paths(sheet: Sheet, first: int, last: int) -> list[list[str]]:
+def column_paths(sheet: Sheet, first: int, last: int) -> list[list[str]]:
     """For each column its texts from top to bottom, repeated ones once, unit lines of the table left out."""
     rows = _filled(sheet, first, last)
     paths = []
@@ -103,7 +103,7 @@ def _without_brackets(text: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _take_unit(text: str) -> tuple[str, str]:
+def take_unit(text: str) -> tuple[str, str]:
     """A header without the unit that stands in brackets, and the unit: «매출액(천원)» → («매출액», «천원»)."""
     text = unicodedata.normalize("NFKC", text)
     for found in _BRACKETED.finditer(text):
@@ -113,7 +113,7 @@ def _take_unit(text: str) -> tuple[str, str]:
     return text, ""
 
 
-def _candidates(path: list[str]) -> list[tuple[str, str]]:
+def path_readings(path: list[str]) -> list[tuple[str, str]]:
     """Ways to read a column's path, the most specific first: (label, unit)."""
     unit = ""
     parts = []
@@ -121,7 +121,7 @@ def _candidates(path: list[str]) -> list[tuple[str, str]]:
         if units.known(text):
             unit = units.plain_unit(text)
             continue
-        rest, found = _take_unit(text)
+        rest, found = take_unit(text)
         unit = found or unit
         if normal(rest):
             parts.append(rest)
@@ -130,7 +130,8 @@ def _candidates(path: list[str]) -> list[tuple[str, str]]:
     return [*((label, unit) for label in whole), *((label, "") for label in raw)]
 
 
-def _split_year(label: str) -> tuple[str, int] | None:
+def split_year(label: str) -> tuple[str, int] | None:
+    """A header without the one year in it, and the year; None where it holds none, or several."""
     found = list(_YEAR.finditer(label))
     if len(found) != 1:
         return None
@@ -154,7 +155,7 @@ class _Aliases:
         found = self.plain.get(normal(label), [])
         if found:
             return found, None
-        split = _split_year(label)
+        split = split_year(label)
         if split is not None and self.yearly.get(normal(split[0])):
             return self.yearly[normal(split[0])], split[1]
         return self.yearly.get(normal(label), []), None  # already one row per year
@@ -176,7 +177,7 @@ def _match_columns(
 
 def _match_one(path: list[str], position: int, aliases: _Aliases, where: tuple[str, ...]) -> Match | None:
     label = " > ".join(path)
-    for text, unit in _candidates(path):
+    for text, unit in path_readings(path):
         columns, year = aliases.read(text)
         if len(columns) > 1:
             raise SchemaError(
@@ -226,7 +227,7 @@ def find_header(sheet: Sheet, spec: TableSpec, file: str) -> Header:
             if last >= sheet.cells.shape[0]:
                 break
             try:
-                found, _ = _match_columns(_paths(sheet, first, last), aliases, ())
+                found, _ = _match_columns(column_paths(sheet, first, last), aliases, ())
             except SchemaError:
                 found = []
                 score = (_names_in(sheet, first, last, aliases), 0, -height)
@@ -247,7 +248,7 @@ def find_header(sheet: Sheet, spec: TableSpec, file: str) -> Header:
             + " 머리글을 둘 것",
         )
     _, first, last = best
-    paths = _paths(sheet, first, last)
+    paths = column_paths(sheet, first, last)
     where = (*where, f"{last + 1}행")
     matches, unused = _match_columns(paths, aliases, where)
     _unknown_unit([p if " > ".join(p) in unused else [] for p in paths], aliases, where)
@@ -257,7 +258,7 @@ def find_header(sheet: Sheet, spec: TableSpec, file: str) -> Header:
         first_row=first,
         last_row=last,
         matches=tuple(matches),
-        table_units=_units_above(sheet.cells, first, last),
+        table_units=units_above(sheet.cells, first, last),
         unused=tuple(unused),
         leaves=tuple(normal(str(cell)) for cell in sheet.cells[last]),
     )
@@ -266,7 +267,8 @@ def find_header(sheet: Sheet, spec: TableSpec, file: str) -> Header:
 def _names_in(sheet: Sheet, first: int, last: int, aliases: _Aliases) -> int:
     """How many columns have a known label, when some label fits two."""
     return sum(
-        any(aliases.read(text)[0] for text, _ in _candidates(path)) for path in _paths(sheet, first, last)
+        any(aliases.read(text)[0] for text, _ in path_readings(path))
+        for path in column_paths(sheet, first, last)
     )
 
 
@@ -305,7 +307,7 @@ def _left(column: ColumnSpec, unused: list[str]) -> str:
     return f"쓰이지 않은 머리글: {', '.join(unused[:8])}" if unused else "쓰이지 않은 머리글이 없음"
 
 
-def _units_above(cells: NDArray[np.object_], first: int, last: int) -> tuple[str, ...]:
+def units_above(cells: NDArray[np.object_], first: int, last: int) -> tuple[str, ...]:
     """Units named by «(단위: …)» above the header or within its rows."""
     for row in range(last, max(-1, first - 8), -1):
         for cell in cells[row]:
