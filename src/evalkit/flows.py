@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evalkit.breaks import refuse_across
 from evalkit.errors import DataError, DesignError, SchemaError, nearest
 
 
@@ -162,12 +163,30 @@ class Flows:
         return self.fixed[name]
 
     def values(self, name: str) -> NDArray[np.float64]:
-        """A varying variable of the destinations  # (D, T)"""
+        """A varying variable of the destinations as one series  # (D, T)
+
+        Raises
+        ------
+        DesignError : there is no such variable
+        RefusalError : it has values on both sides of a declared change of its meaning
+        """
         if name not in self.varying:
             raise DesignError(
                 f"도착지 변동 변수 {name!r} 이(가) 흐름 자료에 없음", remedy=nearest(name, self.varying)
             )
-        return self.varying[name]
+        values = self.varying[name]
+        refuse_across(self.notes, name, self.periods[np.isfinite(values).any(axis=0)])
+        return values
+
+    def series(self) -> NDArray[np.float64]:
+        """The counts as series of each pair, for comparing periods  # (O, D, T)
+
+        Raises
+        ------
+        RefusalError : there are counts on both sides of a declared change of what ``counts`` means
+        """
+        refuse_across(self.notes, "counts", self.periods[np.isfinite(self.counts).any(axis=(0, 1))])
+        return self.counts
 
     def clusters(self, name: str | None) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """Cluster code of each destination (D,), and the labels (C,); None makes each its own cluster."""

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from evalkit.breaks import NOTES as BREAK_NOTES
+from evalkit.breaks import carried, refuse_across
 from evalkit.errors import DataError, DesignError, SchemaError, nearest
 
 
@@ -57,7 +59,8 @@ class Panel:
     periods : integers, increasing  # (T,)
     varying : name -> float array, NaN = not observed  # (N, T)
     fixed : name -> array of numbers or strings  # (N,)
-    notes : free facts that travel with the data (units of measure, source, base year)
+    notes : free facts that travel with the data (units of measure, source, base year); ``notes["breaks"]`` holds the
+        changes of what a variable means (`evalkit.breaks`)
     """
 
     units: NDArray[Any]
@@ -163,11 +166,26 @@ class Panel:
         """(number of units, number of periods)."""
         return len(self.units), len(self.periods)
 
-    def values(self, name: str) -> NDArray[np.float64]:
-        """A varying variable  # (N, T)"""
+    def values(self, name: str, *, across_breaks: bool = False) -> NDArray[np.float64]:
+        """A varying variable as one series  # (N, T)
+
+        Every estimator and check reads its variables here; ``varying[name]`` holds the same numbers for looking at them.
+
+        Parameters
+        ----------
+        across_breaks : True where the periods are not compared with each other, such as a covariate of one period
+
+        Raises
+        ------
+        DesignError : there is no such variable
+        RefusalError : it has values on both sides of a declared change of its meaning
+        """
         if name not in self.varying:
             raise DesignError(f"변수 {name!r} 이(가) 패널에 없음", remedy=nearest(name, self.varying))
-        return self.varying[name]
+        values = self.varying[name]
+        if not across_breaks and self.notes.get(BREAK_NOTES):
+            refuse_across(self.notes, name, self.periods[np.isfinite(values).any(axis=0)])
+        return values
 
     def constant(self, name: str) -> NDArray[Any]:
         """A fixed variable  # (N,)"""
@@ -219,6 +237,12 @@ class Panel:
             self.fixed,
             self.notes,
         )
+
+    def with_derived(self, sources: Iterable[str], **variables: ArrayLike) -> Panel:
+        """With varying variables made from others: the breaks of the sources are theirs too."""
+        made = self.with_varying(**variables)
+        notes = carried(self.notes, sources, variables)
+        return Panel(made.units, made.periods, made.varying, made.fixed, notes)
 
     def with_fixed(self, **variables: ArrayLike) -> Panel:
         """With fixed variables added or replaced."""

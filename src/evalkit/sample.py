@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from evalkit.breaks import NOTES as BREAK_NOTES
+from evalkit.breaks import refuse_across
 from evalkit.errors import DataError, DesignError, SchemaError, nearest
 
 
@@ -146,10 +148,20 @@ class Sample:
         return {int(t): int(n) for t, n in zip(found, counts, strict=True)}
 
     def column(self, name: str) -> NDArray[Any]:
-        """A variable  # (n,)"""
+        """A variable, for comparing periods  # (n,)
+
+        Raises
+        ------
+        DesignError : there is no such variable
+        RefusalError : it has values on both sides of a declared change of its meaning
+        """
         if name not in self.variables:
             raise DesignError(f"변수 {name!r} 이(가) 표본에 없음", remedy=nearest(name, self.variables))
-        return self.variables[name]
+        values = self.variables[name]
+        if self.notes.get(BREAK_NOTES):
+            seen = values != "" if values.dtype.kind == "U" else ~pd.isna(values)
+            refuse_across(self.notes, name, np.unique(self.periods[seen]).tolist())
+        return values
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """A variable as numbers  # (n,)"""

@@ -87,7 +87,7 @@ def with_log_like(
         with np.errstate(divide="ignore", invalid="ignore"):
             logged = np.log(values / smallest)
         made = np.where(positive, logged, np.where(np.isnan(values), np.nan, -float(worth or 0.0)))
-    return panel.with_varying(**{log_like_name(name, kind, worth): made})
+    return panel.with_derived((name,), **{log_like_name(name, kind, worth): made})
 
 
 def _not_negative(panel: Panel, name: str) -> Floats:
@@ -120,7 +120,7 @@ def is_log_like(name: str, panel: Panel | None = None) -> bool:
         return True
     if panel is None or name not in panel.varying:
         return False
-    values = panel.values(name)
+    values = panel.values(name, across_breaks=True)
     seen = np.flatnonzero(~np.isnan(values.ravel()))
     if not len(seen):
         return False
@@ -189,8 +189,8 @@ def winsorised(
             remedy="지원 전의 자료를 더하거나 before 를 적을 것",
         )
     bound = float(np.percentile(pool, percentile))
-    return panel.with_varying(
-        **{f"winsor{percentile:g}_{name}": np.minimum(panel.values(name), bound)}
+    return panel.with_derived(
+        (name,), **{f"winsor{percentile:g}_{name}": np.minimum(panel.values(name), bound)}
     ), bound
 
 

@@ -20,7 +20,7 @@ from evalkit.ingest.sources.performance_survey import (
     deduplicate_firm_totals,
     phase_in_name,
 )
-from evalkit.ingest.sources.region_panel import refuse_break
+from evalkit.ingest.breaks import refuse_break
 
 KEY = b"test key"
 

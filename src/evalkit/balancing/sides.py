@@ -119,7 +119,7 @@ def read_sides(panel: Panel, design: Design, covariates: Sequence[Covariate] | N
     used = np.ones(len(dates), dtype=bool)
     if design.at_risk is not None:
         with np.errstate(invalid="ignore"):
-            risk = panel.values(design.at_risk)[:, panel.periods == period][:, 0] > 0
+            risk = panel.values(design.at_risk, across_breaks=True)[:, panel.periods == period][:, 0] > 0
         _leave(dropped, "not_at_risk", panel, used & ~risk)
         used &= risk
     for reason, lost in (
@@ -210,7 +210,7 @@ def _columns(
                 remedy=f"{panel.periods[0]}–{period} 에서 고를 것",
             )
         label = name if not isinstance(one, tuple) else f"{name}@{when}"
-        return [(label, panel.values(name)[:, panel.periods == when][:, 0])]
+        return [(label, panel.values(name, across_breaks=True)[:, panel.periods == when][:, 0])]
     if name not in panel.fixed:
         raise DesignError(
             f"공변량 {name!r} 이(가) 패널에 없음", remedy=nearest(name, [*panel.varying, *panel.fixed])
@@ -228,7 +228,7 @@ def _weights(panel: Panel, design: Design, period: int) -> Floats:
     if design.weight is None:
         return np.ones(len(panel.units))
     if design.weight in panel.varying:
-        weights = panel.values(design.weight)[:, panel.periods == period][:, 0]
+        weights = panel.values(design.weight, across_breaks=True)[:, panel.periods == period][:, 0]
     else:
         raw = panel.constant(design.weight)
         if raw.dtype.kind not in "iufb":

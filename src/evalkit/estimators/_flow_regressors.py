@@ -42,7 +42,7 @@ def regressors(flows: Flows, design: Design, treatment: str | None, diversion: t
         raise DesignError(
             "흐름의 회귀는 가중치(weight)와 at_risk 를 쓰지 않음", remedy="두 항목을 빼고 설계를 적을 것"
         )
-    used = ~np.isnan(flows.counts)
+    used = ~np.isnan(flows.series())
     notes: list[str] = []
     if treatment is None:
         start = _start(flows, design.adoption)

@@ -287,7 +287,7 @@ def _check_names(design: Design, names: Sequence[str]) -> None:
 def wide_variable(panel: Panel, name: str) -> Floats:
     """A varying or fixed numeric variable  # (N, T)"""
     if name in panel.varying:
-        return panel.varying[name]
+        return panel.values(name)
     if name not in panel.fixed:
         raise DesignError(
             f"변수 {name!r} 이(가) 패널에 없음", remedy=nearest(name, [*panel.varying, *panel.fixed])

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from evalkit.design import Design
 from evalkit.errors import DesignError, RefusalError
-from evalkit.ingest.sources.region_panel import refuse_break
 from evalkit.panel import Panel
 from evalkit.study.plan import Exclusion, Outcome, Phase, Plan
 from evalkit.transforms import is_log_like
@@ -69,7 +68,7 @@ def draw_sample(plan: Plan, panel: Panel, name: str, number: int, lang: str = "k
     """
     outcome, phase = plan.outcomes[name], plan.phases[number]
     periods = _periods(panel, outcome, phase)
-    refuse_break(outcome.variable, int(periods[0]), int(periods[-1]))
+    panel.select(periods=periods).values(outcome.variable)  # refuses a change of definition in between
     adoption, (lo, hi) = _adoption(plan, panel, outcome, phase, int(periods[0]))
     baseline = lo - 1 - plan.design.anticipation
     if baseline not in periods:
@@ -80,7 +79,7 @@ def draw_sample(plan: Plan, panel: Panel, name: str, number: int, lang: str = "k
         )
     treated = (adoption >= lo) & (adoption <= hi)
     # the logarithm of a value that has none is missing until it is refused
-    values = scaled_values(panel, outcome.variable, outcome.scale)
+    values = scaled_values(panel, outcome.variable, outcome.scale, across_breaks=True)
     at_baseline = int(np.flatnonzero(panel.periods == baseline)[0])
     frozen = _frozen_covariates(plan, outcome, panel, at_baseline)
     kept = _Keeping(treated)
@@ -103,7 +102,9 @@ def draw_sample(plan: Plan, panel: Panel, name: str, number: int, lang: str = "k
             kept.drop(~np.isfinite(array), "covariate_missing", covariate)
     kept.drop(np.isfinite(values[:, inside]).sum(axis=1) < 2, "observed_once")
     _require_both_groups(plan, name, number, (lo, hi), kept)
-    prepared = panel.with_varying(**{OUTCOME: values}).with_fixed(**{ADOPTION: adoption, **frozen})
+    prepared = panel.with_derived((outcome.variable,), **{OUTCOME: values}).with_fixed(
+        **{ADOPTION: adoption, **frozen}
+    )
     return AnalysisSample(
         panel=prepared.select(kept.keep, periods),
         design=_design(plan, prepared, tuple(frozen)),
@@ -169,7 +170,7 @@ def _periods(panel: Panel, outcome: Outcome, phase: Phase) -> NDArray[np.int64]:
         lo, hi = max(lo, outcome.periods[0]), min(hi, outcome.periods[1])
     periods = panel.periods[(panel.periods >= lo) & (panel.periods <= hi)]
     # a variable that is nowhere observed in a period cannot serve in it
-    values = panel.values(outcome.variable)
+    values = panel.values(outcome.variable, across_breaks=True)
     observed = np.isfinite(values).any(axis=0)
     periods = periods[np.isin(periods, panel.periods[observed])]
     if len(periods) < 2:
@@ -180,9 +181,11 @@ def _periods(panel: Panel, outcome: Outcome, phase: Phase) -> NDArray[np.int64]:
     return periods
 
 
-def scaled_values(panel: Panel, variable: str, scale: str) -> NDArray[np.float64]:
+def scaled_values(
+    panel: Panel, variable: str, scale: str, *, across_breaks: bool = False
+) -> NDArray[np.float64]:
     """A variable on its scale (level, share in per cent, log); the logarithm of a value that has none is missing."""
-    values = panel.values(variable)
+    values = panel.values(variable, across_breaks=across_breaks)
     if scale == "share":
         return np.asarray(values * 100.0)
     if scale == "log":
@@ -198,7 +201,7 @@ def _refuse_zeros(
     outcome = plan.outcomes[name]
     if outcome.scale != "log":
         return
-    used = panel.values(outcome.variable)[np.ix_(kept, inside)]
+    used = panel.values(outcome.variable, across_breaks=True)[np.ix_(kept, inside)]
     with np.errstate(invalid="ignore"):
         count = int((used <= 0).sum())
     if count:
@@ -241,7 +244,7 @@ def _frozen_covariates(
     frozen: dict[str, NDArray[np.float64] | NDArray[np.str_]] = {}
     for name in names:
         if name in panel.varying:
-            frozen[f"{name}_baseline"] = panel.values(name)[:, at_baseline].copy()
+            frozen[f"{name}_baseline"] = panel.values(name, across_breaks=True)[:, at_baseline].copy()
         else:
             values = panel.constant(name)
             frozen[f"{name}_fixed"] = (

@@ -1,6 +1,6 @@
 """시·군·구 × year panel: population, active businesses, 국민연금 members, trade, product.
 
-Reading across a change of definition is refused (`refuse_break`); the other faults that such collections have shown
+Its known breaks are declared in `evalkit.ingest.breaks`; the other faults that such collections have shown
 are looked for by `region_audit.audit`, whose findings travel with the table.
 """
 
@@ -12,19 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evalkit.errors import RefusalError, ValueProblem
+from evalkit.errors import ValueProblem
 from evalkit.ingest.reading import read_table
 from evalkit.ingest.regions import Date, city_of, sido_of, to_base
 from evalkit.ingest.sources.fields import year_in_name
 from evalkit.ingest.sources.region_audit import audit
 from evalkit.ingest.table import ColumnSpec, Repair, Table, TableSpec
-
-BREAKS: dict[str, tuple[tuple[int, str], ...]] = {
-    "estab_census": (
-        (2020, "2020년부터 등록 기반 조사로 바뀌어 물리적 장소가 없는 사업체가 들어옴 (전국 +55 %)"),
-    ),
-}
-"""Year from which a variable means something else, and why."""
 
 
 def _count(name: str, meaning: str, *aliases: str, unit: str = "명") -> ColumnSpec:
@@ -119,19 +112,3 @@ def _no_city_beside_its_districts(table: Table, codes: list[str]) -> None:
             where=table.where(row, "code"),
             remedy="시 전체의 행이나 구의 행 가운데 한쪽만 남길 것",
         )
-
-
-def refuse_break(variable: str, first_year: int, last_year: int) -> None:
-    """Refuse to compare a variable across a change of its definition.
-
-    Raises
-    ------
-    RefusalError : the definition changed after `first_year` and not later than `last_year`
-    """
-    for year, reason in BREAKS.get(variable, ()):
-        if first_year < year <= last_year:
-            raise RefusalError(
-                f"{variable} 을(를) {first_year}년과 {last_year}년 사이에 비교할 수 없음: {reason}",
-                where=(variable, f"{year}년"),
-                remedy=f"{year}년 앞이나 뒤의 자료만 쓰거나 정의가 바뀌지 않은 결과변수를 고를 것 (예: nps_members, nts_biz_corp)",
-            )
