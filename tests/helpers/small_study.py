@@ -9,8 +9,8 @@ import numpy as np
 
 from evalkit.panel import Panel
 from evalkit.study import Study
+from evalkit.study.inputs import Inputs
 from evalkit.study.plan import Plan
-from evalkit.study.prepare import Inputs
 
 UNITS, PERIODS = 72, np.arange(2013, 2025)
 PROVINCES = np.array(["강원", "충북", "충남", "전북", "전남", "경북"])

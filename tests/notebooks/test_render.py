@@ -25,8 +25,9 @@ from evalkit.report.pipeline import Outcome, render_plan
 from evalkit.report.pool import Pool
 from evalkit.report.task import Options
 from evalkit.study.asked import check_asked
+from evalkit.study.inputs import fingerprint
 from evalkit.study.plan import Plan
-from evalkit.study.prepare import Prepared, fingerprint
+from evalkit.study.prepare import Prepared
 
 PLANS = Path(__file__).resolve().parents[2] / "plans"
 PARAMETERS = (

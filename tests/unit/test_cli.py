@@ -74,7 +74,7 @@ def test_the_command_line_imports_nothing_heavy() -> None:
 def test_help_is_korean_and_complete() -> None:
     code, out, _ = call("--help")
     assert code == 0
-    for word in ("report", "run", "params", "plan", "prepare", "simulate", "doctor", "nb", "지역혁신"):
+    for word in ("report", "run", "params", "plan", "build", "raw", "simulate", "doctor", "nb", "지역혁신"):
         assert word in out
 
 

@@ -13,10 +13,10 @@ import pytest
 
 from evalkit.panel import Panel
 from evalkit.study import Study
+from evalkit.study.inputs import Inputs
 from evalkit.study.pages import audit, comparison, effect, summary
 from evalkit.study.pages.effect_design import left_out_one
 from evalkit.study.plan import Plan
-from evalkit.study.prepare import Inputs
 
 UNITS, PERIODS = 60, np.arange(2013, 2025)
 PROVINCE = np.array(["가", "나", "다", "라", "마", "바"])[np.arange(UNITS) % 6]

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from evalkit.errors import FileError, PlanError
+from evalkit.study.inputs import fingerprint
 from evalkit.study.plan import Plan, load_plan
-from evalkit.study.prepare import fingerprint
 
 PLANS = Path(__file__).resolve().parents[2] / "plans"
 NO_COVARIATES = {"label": {"ko": "말", "en": "w"}}

@@ -19,8 +19,8 @@ from evalkit.panel import Panel
 from evalkit.study import Study
 from evalkit.study.audit import shape_of
 from evalkit.study.effect import companions_table, estimate_effect
+from evalkit.study.inputs import Inputs
 from evalkit.study.plan import Plan
-from evalkit.study.prepare import Inputs
 from evalkit.study.sample import ADOPTION, OUTCOME, AnalysisSample, draw_sample
 
 PROJECT = Path(__file__).resolve().parents[2]

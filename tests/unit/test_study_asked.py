@@ -12,8 +12,8 @@ from evalkit.errors import DesignError, EvalkitError, FileError, PlanError
 from evalkit.panel import Panel
 from evalkit.study.asked import check_asked
 from evalkit.study.build import SOURCES, build
+from evalkit.study.inputs import Inputs
 from evalkit.study.plan import Plan, load_plan
-from evalkit.study.prepare import Inputs
 
 PROJECT = Path(__file__).resolve().parents[2]
 PERIODS = np.arange(2010, 2020)

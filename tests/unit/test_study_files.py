@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+from prepared_project import Project
 
 from evalkit import simulate
 from evalkit.errors import DataError, FileError
@@ -23,9 +23,11 @@ from evalkit.ingest.table import Table, TableSpec
 from evalkit.panel import Panel
 from evalkit.simulate.identity import identify
 from evalkit.study import Study
+from evalkit.study.inputs import fingerprint
 from evalkit.study.plan import load_plan
-from evalkit.study.prepare import MADE_BY, Prepared, _put, fingerprint, identifier_key, prepare
+from evalkit.study.prepare import MADE_BY, identifier_key
 from evalkit.study.programme_files import reported_totals, support
+from evalkit.study.worlds import put
 
 PLANS = Path(__file__).resolve().parents[2] / "plans"
 
@@ -170,33 +172,6 @@ def raw_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("files")
     simulate.write(simulate.world(seed=2, firms=200), folder / "raw", folder / "truth")
     return folder / "raw"
-
-
-class Project:
-    """A project tree of its own with the plan of the clusters, made small."""
-
-    def __init__(self, root: Path) -> None:
-        self.root, self.path = root, root / "plans" / "nic.yml"
-        (root / "plans").mkdir(exist_ok=True)
-        (root / "notebooks").mkdir(exist_ok=True)
-        self.raw = yaml.safe_load((PLANS / "nic_phase1_vs_phase3.yml").read_text(encoding="utf-8"))
-        self.raw["id"] = "nic"
-        self.raw["data"]["simulate"] = {"world": "nic", "seed": 2, "firms": 200}
-        self.save()
-
-    def save(self) -> None:
-        self.path.write_text(yaml.safe_dump(self.raw, allow_unicode=True), encoding="utf-8")
-
-    def prepare(self, data: Path | None = None) -> Prepared:
-        return prepare(self.path, load_plan(self.path), data)
-
-    @property
-    def processed(self) -> Path:
-        return self.root / "data" / "processed"
-
-    def state(self) -> dict[str, tuple[int, bytes]]:
-        found = sorted(p for p in self.processed.rglob("*") if p.is_file())
-        return {str(p.relative_to(self.processed)): (p.stat().st_mtime_ns, p.read_bytes()) for p in found}
 
 
 @pytest.fixture(scope="module")
@@ -369,17 +344,17 @@ def test_two_runs_that_put_the_same_folder_leave_it_whole(tmp_path: Path) -> Non
     """Threads stand in for runs: whoever comes second neither fails nor leaves half a folder."""
     target = tmp_path / "nic"
 
-    def put(number: int) -> None:
+    def one(number: int) -> None:
         aside = tmp_path / f".preparing-{number}"
         aside.mkdir()
         for name in ("audit.json", "units.npz"):
             (aside / name).write_text(str(number % 2))
         (aside / "stamp").write_text(str(number % 2))
-        _put(aside, target)
+        put(aside, target)
         shutil.rmtree(aside, ignore_errors=True)
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(put, range(200)))
+        list(pool.map(one, range(200)))
     contents = {p.name: p.read_text() for p in target.iterdir()}
     assert set(contents) == {"audit.json", "units.npz", "stamp"}
     assert len(set(contents.values())) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,10 @@ PATTERNS = {
 
 
 @pytest.fixture(scope="module")
-def raw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("world")
     simulate.write(simulate.world(seed=5, firms=300), folder / "raw", folder / "truth")
-    yield folder / "raw"
+    return folder / "raw"
 
 
 def same(first: list[Table], second: list[Table]) -> None:

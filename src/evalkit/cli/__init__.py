@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from evalkit.cli.base import CONTEXT, FILE, FOLDER, Commands, sentences
+from evalkit.cli.build import build, raw
 from evalkit.errors import UsageError
 
 
@@ -116,8 +117,8 @@ def plan_check(plan: Path) -> None:
     from evalkit.report.parameters import declared_parameters, typed_parameters
     from evalkit.report.source import find_notebook, read_notebook
     from evalkit.study.build import check_words
+    from evalkit.study.inputs import project_root
     from evalkit.study.plan import load_plan
-    from evalkit.study.prepare import project_root
 
     loaded = load_plan(plan)
     check_words(loaded)
@@ -181,21 +182,6 @@ def plan_schema(plan: Path | None) -> None:
     from evalkit.study.plan import Plan
 
     click.echo(json.dumps(Plan.model_json_schema(), ensure_ascii=False, indent=1))
-
-
-@cli.command()
-@click.argument("plan", type=FILE)
-@click.option("--data", type=FOLDER, help="자료 폴더 (기본: 계획에 적힌 폴더).")
-@sentences
-def prepare(plan: Path, data: Path | None) -> None:
-    """PLAN 의 자료를 읽고 점검해 패널로 만든다."""
-    from evalkit.study.plan import load_plan
-    from evalkit.study.prepare import prepare as prepare_data
-
-    done = prepare_data(
-        plan, load_plan(plan), data, progress=lambda step: click.echo(f"자료 준비: {step}", err=True)
-    )
-    click.echo(f"{done.folder} ({'새로 만듦' if done.changed else '바뀐 것 없음'})")
 
 
 @cli.command()
@@ -271,6 +257,10 @@ def nb_check(paths: tuple[Path, ...]) -> None:
     if bad:
         click.echo("→ evalkit nb strip 으로 정리할 것.", err=True)
         sys.exit(2)
+
+
+cli.add_command(build)
+cli.add_command(raw)
 
 
 def _end_in_order() -> None:

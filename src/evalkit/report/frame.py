@@ -10,8 +10,8 @@ from typing import Any
 from evalkit.report.frozen import Frozen, as_rows, deviations
 from evalkit.report.page import Frame
 from evalkit.report.provenance import code_hash, lock_sha256, package_versions
+from evalkit.study.inputs import Inputs
 from evalkit.study.plan import Plan
-from evalkit.study.prepare import Inputs
 
 _SHORT = 12
 

@@ -25,8 +25,8 @@ from evalkit.report.provenance import (
 )
 from evalkit.report.source import content_sha256, find_notebook, read_notebook
 from evalkit.report.task import Options, Task, index_key
+from evalkit.study.inputs import Inputs, fingerprint, project_root
 from evalkit.study.plan import Plan, load_plan
-from evalkit.study.prepare import Inputs, fingerprint, project_root
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import evalkit
-from evalkit.study.prepare import code_sha256
+from evalkit.study.inputs import code_sha256
 
 PACKAGES = (
     "numpy",

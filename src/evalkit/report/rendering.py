@@ -19,7 +19,8 @@ from evalkit.report.provenance import git_state
 from evalkit.report.task import Options, Task, index_key
 from evalkit.study.asked import check_asked
 from evalkit.study.plan import Plan
-from evalkit.study.prepare import prepare, sha256_of
+from evalkit.study.prepare import prepare
+from evalkit.study.raw_sums import sha256_of
 
 _WORDS = {"ok": "완료", "failed": "실패", "refused": "공개 거부"}
 

@@ -14,8 +14,9 @@ from evalkit.report.pool import Pool
 from evalkit.report.progress import Progress
 from evalkit.report.source import content_sha256, read_notebook
 from evalkit.report.words import subtitle_of
+from evalkit.study.inputs import project_root
 from evalkit.study.plan import load_plan
-from evalkit.study.prepare import prepare, project_root
+from evalkit.study.prepare import prepare
 
 
 def render_notebook(

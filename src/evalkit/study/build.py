@@ -7,14 +7,16 @@ from typing import Any
 
 from evalkit.errors import FileError, PlanError, nearest
 from evalkit.ingest.sources import READERS, check_options, read_source
+from evalkit.ingest.store import TableStore
 from evalkit.ingest.table import Table
 from evalkit.panel import Panel
 from evalkit.study.audit import describe_panel, describe_table
 from evalkit.study.firms import OPTIONS as FIRM_OPTIONS
 from evalkit.study.firms import build_firms
+from evalkit.study.inputs import Inputs, matching
 from evalkit.study.plan import Plan
-from evalkit.study.prepare import Inputs, Progress, matching
 from evalkit.study.regions import build_regions
+from evalkit.study.worlds import Progress
 
 Tables = Mapping[str, list[Table]]
 Builder = Callable[[Plan, Tables], tuple[dict[str, Panel], dict[str, Any]]]
@@ -38,9 +40,20 @@ SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def build(
-    plan: Plan, inputs: Inputs, *, key: bytes, progress: Progress | None = None
+    plan: Plan,
+    inputs: Inputs,
+    *,
+    key: bytes,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    store: TableStore | None = None,
+    progress: Progress | None = None,
 ) -> tuple[dict[str, Panel], dict[str, Any]]:
     """Read every source of the plan and build its panels.
+
+    Parameters
+    ----------
+    options : of each source as its reader takes them; without them those of the plan
+    store : where tables of unchanged files come from
 
     Returns
     -------
@@ -59,7 +72,8 @@ def build(
             continue
         if progress:
             progress(f"{name}: 파일 {len(paths)}개를 읽음")
-        tables[name] = read_source(source.table, paths, key=key, options=dict(source.options))
+        asked = dict(source.options if options is None else options[name])
+        tables[name] = read_source(source.table, paths, key=key, options=asked, store=store)
     for name in SOURCES[plan.units.builder][0]:
         if name not in tables:
             raise FileError(
@@ -70,7 +84,9 @@ def build(
     panels, facts = BUILDERS[plan.units.builder](plan, tables)
     audit: dict[str, Any] = {
         "simulated": inputs.simulated,
-        "inputs": [{"path": f.path, "sha256": f.sha256, "bytes": f.bytes} for f in inputs.files],
+        "inputs": [
+            {"path": f.path, "sha256": f.sha256, "bytes": f.bytes, "sealed": f.sealed} for f in inputs.files
+        ],
         "tables": [describe_table(name, table) for name, group in tables.items() for table in group],
         "panels": {name: describe_panel(panel) for name, panel in panels.items()},
         **facts,

@@ -13,8 +13,9 @@ from evalkit.errors import DesignError, ParameterError, PlanError, nearest
 from evalkit.panel import Panel
 from evalkit.study.asked import check_asked
 from evalkit.study.effect import Effect, estimate_effect
+from evalkit.study.inputs import Inputs
 from evalkit.study.plan import Outcome, Phase, Plan, load_plan
-from evalkit.study.prepare import Inputs, prepare
+from evalkit.study.prepare import prepare
 
 if TYPE_CHECKING:
     from evalkit.study.planning import Planning
