@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,11 +17,12 @@ from evalkit.ingest import columns as col
 from evalkit.ingest import units
 from evalkit.ingest.columns import Options, Source
 from evalkit.ingest.files import RawFile, Sheet, read_raw
-from evalkit.ingest.headers import Header, Match, find_header, normal
+from evalkit.ingest.headers import Header, Match, find_header
 from evalkit.ingest.log import Log
 from evalkit.ingest.place_codes import read_regions
 from evalkit.ingest.regions import Date
 from evalkit.ingest.rows import body_cells, data_rows
+from evalkit.ingest.sheets import choose_sheet
 from evalkit.ingest.table import ColumnSpec, FlowStep, Table, TableSpec, place
 
 
@@ -35,6 +37,7 @@ def read_table(
     invalid_region: Literal["error", "missing", "follow"] = "error",
     units_of: Mapping[str, str] | None = None,
     cut_last_row: Literal["error", "drop", "keep"] = "error",
+    mapping: str | Path | None = None,
 ) -> Table:
     """Read, match, convert and check one table; nothing is repaired or left out without being logged.
 
@@ -49,15 +52,47 @@ def read_table(
     invalid_identifier, invalid_region : see `columns.Options`
     units_of : unit of a money column whose file does not say it, by column name
     cut_last_row : what a file that breaks off in its last row does: stop, or be read without that row (the flow says so)
+    mapping : a mapping file, or a folder with one for each workbook: it says where the table stands and which header is
+        which column (`evalkit.ingest.workbook`)
 
     Raises
     ------
     FileError, SchemaError, ValueProblem : one sentence with file, sheet, row, column and what to do
+    UsageError : the mapping file is at fault
     """
     raw = path if isinstance(path, RawFile) else read_raw(path)
     options = Options(key, invalid_identifier, invalid_region, tuple((units_of or {}).items()))
+    if mapping is not None:
+        from evalkit.ingest.workbook.mapped import read_one, refuse_beside
+
+        refuse_beside(raw.path.name, sheet=sheet, units_of=units_of)
+        return read_one(raw, spec, mapping, options, year=year, cut_last_row=cut_last_row)
     page = choose_sheet(raw, spec, sheet)
     header = find_header(page, spec, raw.path.name)
+    return read_rows(raw, page, header, spec, options, year=year, cut_last_row=cut_last_row)
+
+
+def read_rows(
+    raw: RawFile,
+    page: Sheet,
+    header: Header,
+    spec: TableSpec,
+    options: Options,
+    *,
+    year: Date | None = None,
+    cut_last_row: Literal["error", "drop", "keep"] = "error",
+    constants: Sequence[tuple[Match, str]] = (),
+    notes: Mapping[str, Any] | None = None,
+) -> Table:
+    """As `read_table`, where the header was found already.
+
+    Parameters
+    ----------
+    page : a sheet of `raw`, or the part of one that holds the table; its rows count as in the sheet
+    header : which column of `page` is which declared column
+    constants : columns that the file does not have, with the text that stands in every row
+    notes : what the table should say of itself beside the usual
+    """
     _refuse_ragged(page, header, raw.path.name)
     log = Log(raw.path.name, page.name, header.last_row + 1)
     body, filled = body_cells(page, header)
@@ -80,7 +115,8 @@ def read_table(
         )
     rows = kept + first_row
     _note_hidden(page, rows, log)
-    frame, steps = _frame(body[kept], rows, header, spec, options, year, log)
+    cells, matches = _with_constants(body[kept], header.matches, constants, rows, log)
+    frame, steps = _frame(cells, rows, replace(header, matches=matches), spec, options, year, log)
     _check_key(frame, spec, log)
     return Table(
         spec=spec,
@@ -90,8 +126,23 @@ def read_table(
         sheet=page.name,
         repairs=tuple(log.repairs),
         flow=(*flow, *steps),
-        notes={"encoding": raw.encoding, "unused_columns": header.unused},
+        notes={"encoding": raw.encoding, "unused_columns": header.unused, **(notes or {})},
     )
+
+
+def _with_constants(
+    cells: NDArray[np.object_],
+    matches: tuple[Match, ...],
+    constants: Sequence[tuple[Match, str]],
+    rows: NDArray[np.int64],
+    log: Log,
+) -> tuple[NDArray[np.object_], tuple[Match, ...]]:
+    """The data rows with a column of its own for each constant, read like any other."""
+    for match, text in constants:
+        log.note("모든 행에 같은 값을 넣음", match.label, after=text, row=int(rows[0]), count=len(rows))
+        matches = (*matches, replace(match, position=cells.shape[1]))
+        cells = np.hstack([cells, np.full((len(rows), 1), text, dtype=object)])
+    return cells, matches
 
 
 def _refuse_ragged(page: Sheet, header: Header, file: str) -> None:
@@ -130,52 +181,6 @@ def _without_cut_row(
         )
     step = FlowStep("도중에 끊긴 마지막 행", -1, f"{page.cut_row + 1}행")
     return kept[:-1], (*flow[:-1], step, FlowStep("자료 행", len(kept) - 1))
-
-
-def choose_sheet(raw: RawFile, spec: TableSpec, wanted: str | None = None) -> Sheet:
-    """The sheet asked for, or the one that the declaration names, or the only one.
-
-    Raises
-    ------
-    SchemaError : no such sheet, or several fit
-    """
-    names = ", ".join(repr(page.name) for page in raw.sheets)
-    if wanted is not None:
-        for page in raw.sheets:
-            if page.name == wanted or normal(page.name) == normal(wanted):
-                return page
-        raise SchemaError(
-            f"시트 {wanted!r} 이(가) 없음",
-            where=(raw.path.name,),
-            remedy=f"있는 시트 가운데 고를 것 (있는 시트: {names})",
-        )
-    filled = [page for page in raw.sheets if page.cells.size]
-    for same in (True, False):  # the very name first, then a name that contains it
-        found = [
-            page
-            for page in filled
-            if any(
-                normal(page.name) == normal(s) if same else normal(s) in normal(page.name)
-                for s in spec.sheets
-            )
-        ]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            both = ", ".join(repr(page.name) for page in found)
-            raise SchemaError(
-                f"시트 {both} 이(가) 모두 {spec.title} 표에 맞음",
-                where=(raw.path.name,),
-                remedy=f"읽을 시트의 이름을 {spec.sheets[0]!r} (으)로 고칠 것",
-            )
-    if len(filled) == 1:
-        return filled[0]
-    wanted_names = " 또는 ".join(repr(name) for name in spec.sheets) or spec.title
-    raise SchemaError(
-        f"{spec.title} 시트가 없음 (찾은 이름: {wanted_names})",
-        where=(raw.path.name,),
-        remedy=f"그 시트를 넣거나 시트 이름을 고칠 것 (있는 시트: {names})",
-    )
 
 
 def _frame(

@@ -18,7 +18,8 @@ import pandas as pd
 from evalkit.errors import SchemaError, ValueProblem
 from evalkit.ingest.files import RawFile, read_raw
 from evalkit.ingest.headers import find_header, normal
-from evalkit.ingest.reading import choose_sheet, read_table
+from evalkit.ingest.reading import read_table
+from evalkit.ingest.sheets import choose_sheet
 from evalkit.ingest.sources.fields import FIRM_ID, FIRM_NAME, INDUSTRY, PHASE, changed
 from evalkit.ingest.table import ColumnSpec, FlowStep, Repair, Table, TableSpec
 
@@ -144,17 +145,35 @@ def phase_in_name(path: Path) -> int | None:
     return int(found.group(1) or found.group(2)) if found else None
 
 
-def read(path: str | Path, *, key: bytes = b"", phase: int | None = None, **options: Any) -> list[Table]:
+def read(
+    path: str | Path,
+    *,
+    key: bytes = b"",
+    phase: int | None = None,
+    mapping: str | Path | None = None,
+    **options: Any,
+) -> list[Table]:
     """The tables of one workbook: projects, outcomes, firm years (where the sheet has them), attracted firms.
 
     The phase is a column of the sheet, else `phase`, else the one in the file's name.
 
+    Parameters
+    ----------
+    mapping : a mapping file, or a folder with one for each workbook; the tables are then those that it names
+
     Raises
     ------
     SchemaError, ValueProblem : as `read_table`; also when the phase is nowhere to be found
+    UsageError : the mapping file is at fault
     """
     raw = read_raw(path)
     told = phase if phase is not None else phase_in_name(Path(path))
+    if mapping is not None:
+        from evalkit.ingest.workbook.mapped import read_mapped
+
+        names = [spec.name for spec in SPECS]
+        mapped = read_mapped(raw, mapping, key=key, only=names, **options)
+        return [_with_phase(table, told) for table in mapped]
     specs = [PROJECTS, OUTCOMES]
     if _has_yearly(raw):
         specs.append(FIRM_YEARS)
