@@ -11,16 +11,17 @@ import pytest
 
 from evalkit.errors import RefusalError, SchemaError, ValueProblem
 from evalkit.ingest import READERS, SPECS, read_source
+from evalkit.ingest.breaks import refuse_break
 from evalkit.ingest.identifiers import business_check_digit, hash_identifier
+from evalkit.ingest.linking.keys import normalised_names
 from evalkit.ingest.regions import municipalities
-from evalkit.ingest.sources.fields import normalised_names, year_in_name
+from evalkit.ingest.sources.fields import year_in_name
 from evalkit.ingest.sources.national_pension import is_header_of_pension_file
 from evalkit.ingest.sources.performance_survey import (
     deduplicate_attracted,
     deduplicate_firm_totals,
     phase_in_name,
 )
-from evalkit.ingest.breaks import refuse_break
 
 KEY = b"test key"
 
@@ -59,7 +60,7 @@ def test_employment_insurance(tmp_path, encoding, separator):
     assert frame["employees"].tolist() == [1234, 0]
     assert frame["industry"].tolist() == ["01110", "26110"]
     assert frame["firm_id"].iloc[0] == hash_identifier(number(1), KEY)
-    assert frame["established"].dt.year.tolist() == [1999, 2020]
+    assert frame["joined"].dt.year.tolist() == [1999, 2020]
     assert {r.kind for r in table.repairs} >= {"코드의 앞자리 0 되살림", "주소에서 지역 코드를 정함"}
 
 
@@ -103,9 +104,11 @@ def test_national_pension(tmp_path):
     assert row["joined"] == pd.Timestamp("1988-01-01")
     assert pd.isna(row["left"])
     assert row["entity"] == "corporation"
-    assert row["name_key"] == hash_identifier("우성기전|126811|41610", KEY) == b.frame["name_key"].iloc[0]
+    assert row["name_key"] == hash_identifier("name|우성기전", KEY) == b.frame["name_key"].iloc[0]
     assert "우성" not in a.frame.to_csv()
-    assert len(a.notes["cautions"]) == 4
+    assert row["head_key"] == hash_identifier("head|126811", KEY)
+    assert (row["entity_kind"], row["place_kind"]) == ("corporation_head_office", "head_office")
+    assert len(a.notes["cautions"]) == 6
     assert is_header_of_pension_file(PENSION.split(","))
     with pytest.raises(ValueProblem, match="열쇠"):
         read_source("national_pension", tmp_path / "2021_03.csv")

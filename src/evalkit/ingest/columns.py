@@ -6,7 +6,6 @@ count; a text that cannot be read is an error with file, sheet, row and column.
 
 from __future__ import annotations
 
-import hmac
 import re
 import unicodedata
 from collections.abc import Callable
@@ -19,8 +18,8 @@ from numpy.typing import NDArray
 
 from evalkit.errors import nearest
 from evalkit.ingest import units
-from evalkit.ingest.cells import DASHES, WIDE, parse_date, parse_number, parse_year
-from evalkit.ingest.identifiers import mask, normalise_number, valid_business_numbers
+from evalkit.ingest.cells import DASHES, parse_date, parse_number, parse_year
+from evalkit.ingest.identifiers import hash_text as hash_text
 from evalkit.ingest.log import Log
 from evalkit.ingest.table import ColumnSpec
 
@@ -325,47 +324,3 @@ def read_categories(source: Source) -> NDArray[np.object_]:
 
 def _bare(text: str) -> str:
     return re.sub(r"[\s·&()_/\-]+", "", unicodedata.normalize("NFKC", text)).lower()
-
-
-def read_business_numbers(source: Source, options: Options) -> NDArray[np.object_]:
-    """Keyed hashes of 사업자등록번호; a number that links to nothing is ``u-`` and a hash of its own  # (n,)"""
-    texts = source.texts
-    numbers = np.array([normalise_number(text) for text in texts], dtype=object)
-    good = valid_business_numbers(numbers) & ~source.missing
-    bad = ~good & ~source.missing
-    if options.invalid_identifier == "error":
-        source.fail(bad, _wrong_number)
-    hashes = np.array([hash_text(text, options.key) for text in numbers], dtype=object)
-    hashes[bad] = ["u-" + hash_text(text, options.key) for text in numbers[bad]]
-    lost = good & np.array([len(re.sub(r"\D", "", re.sub(r"\.0+$", "", t))) < 10 for t in texts], dtype=bool)
-    source.note("사업자등록번호의 앞자리 0 되살림", lost, numbers, hide=True)
-    floated = good & np.array([t.endswith(".0") for t in texts], dtype=bool)
-    source.note("소수로 바뀐 사업자등록번호 되돌림", floated, numbers, hide=True)
-    wide = good & np.array([unicodedata.normalize("NFKC", t) != t for t in texts], dtype=bool)
-    source.note(WIDE, wide, numbers, hide=True)
-    source.note("검증번호가 틀린 사업자등록번호: 연결하지 않는 행으로 둠", bad, "연결 안 함", hide=True)
-    values = source.spread(hashes)
-    missing = source.spread(source.missing)
-    if missing.any() and options.invalid_identifier == "unlinked":
-        for place in np.flatnonzero(missing):
-            own = f"{source.log.file}|{source.log.sheet}|{source.rows[place]}"
-            values[place] = "u-" + hash_text(own, options.key)
-        source.note("사업자등록번호가 빈 행: 연결하지 않는 행으로 둠", source.missing, "연결 안 함")
-    else:
-        values[missing] = None
-    return values
-
-
-def _wrong_number(text: str) -> tuple[str, str]:
-    letters = sorted(set(re.findall(r"[A-Za-z]", text)))
-    mixed = f" (숫자가 아닌 글자 {', '.join(letters)} 이(가) 섞임)" if letters else ""
-    return (
-        f"사업자등록번호 {mask(text)} 의 자릿수나 검증번호가 틀림{mixed}",
-        "원본을 확인해 고치거나, 연결하지 않을 행으로 두려면 "
-        "계획에서 이 자료의 options 에 invalid_identifier: unlinked 를 적을 것",
-    )
-
-
-def hash_text(text: str, key: bytes) -> str:
-    """HMAC-SHA256, 16 hexadecimal digits, as `identifiers.hash_identifier` (the key was checked once)."""
-    return hmac.digest(key, text.encode(), "sha256").hex()[:16]

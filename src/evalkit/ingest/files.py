@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
 from evalkit.errors import FileError
+from evalkit.ingest.archives import MOST_COLUMNS, check_archive
 
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _NOT_CALCULATED = "#수식"
@@ -38,6 +39,7 @@ class Sheet:
     cells: NDArray[np.object_]  # (R, C)
     merged: tuple[tuple[int, int, int, int], ...] = ()  # first row, first column, last row, last column
     cut_row: int = -1  # last row of delimited text that breaks off
+    open_end: bool = False  # delimited text whose last line has no line end
     widths: tuple[int, ...] = ()  # cells in each of the first lines of delimited text, as written
     hidden: bool = False
     hidden_rows: tuple[int, ...] = ()  # row numbers that Excel shows, of rows hidden or filtered away
@@ -66,7 +68,16 @@ def read_raw(path: str | Path) -> RawFile:
         close = get_close_matches(path.name, near, n=1)
         listed = f" (비슷한 이름: {close[0]})" if close else ""
         raise FileError("파일이 없음", where=(path.name,), remedy=f"이름과 위치를 확인할 것{listed}")
-    content = path.read_bytes()
+    return raw_of(path, path.read_bytes())
+
+
+def raw_of(path: Path, content: bytes) -> RawFile:
+    """As `read_raw`, of bytes that were read from elsewhere (a member of an archive); `path` only names them.
+
+    Raises
+    ------
+    FileError : as `read_raw`
+    """
     digest = hashlib.sha256(content).hexdigest()
     if not content.strip(b"\x00\r\n\t ,\xef\xbb\xbf\xff\xfe"):
         raise FileError(
@@ -110,6 +121,8 @@ def _workbook(path: Path, content: bytes) -> tuple[Sheet, ...]:
     )
     if content.startswith(_OLE) and "EncryptedPackage".encode("utf-16-le") in content:
         raise protected
+    if content.startswith(_ZIP):
+        check_archive(path, content)
     try:
         with CalamineWorkbook.from_filelike(io.BytesIO(content)) as book:
             pages = [meta for meta in book.sheets_metadata if str(meta.typ).endswith("WorkSheet")]
@@ -126,7 +139,11 @@ def _workbook(path: Path, content: bytes) -> tuple[Sheet, ...]:
                 )
     except PasswordError as error:
         raise protected from error
-    except (CalamineError, zipfile.BadZipFile, ElementTree.ParseError, OSError) as error:
+    except (CalamineError, zipfile.BadZipFile, ElementTree.ParseError, OSError, ValueError) as error:
+        raise _damaged(path) from error
+    except BaseException as error:  # a panic of the Rust reader is no Exception
+        if type(error).__name__ != "PanicException":
+            raise
         raise _damaged(path) from error
     if not sheets or not any(sheet.cells.size for sheet in sheets):
         raise FileError("통합 문서에 자료가 없음", where=(path.name,), remedy="원본 파일을 다시 받을 것")
@@ -266,8 +283,14 @@ def _separator(text: str) -> str:
 
 def _delimited(path: Path, text: str) -> Sheet:
     separator = _separator(text)
-    head = list(csv.reader(io.StringIO("\n".join(text[:200000].splitlines()[:60])), delimiter=separator))
+    head = _fields(path, "\n".join(text[:200000].splitlines()[:60]), separator)
     width = max((len(row) for row in head), default=1)
+    if width > MOST_COLUMNS:
+        raise FileError(
+            f"한 행에 칸이 {width:,}개라 표가 아님 (많아도 {MOST_COLUMNS:,}칸)",
+            where=(path.name,),
+            remedy="칸을 나누는 글자와 줄바꿈이 맞는지 확인할 것",
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # it would drop cells beyond the width
@@ -299,15 +322,23 @@ def _delimited(path: Path, text: str) -> Sheet:
         ) from error
     cells = frame.to_numpy(dtype=object, copy=True)
     cells[pd.isna(cells)] = ""
-    cut = _cut_row(cells, _fields_of_last_line(text, separator))
-    return Sheet("", cells, cut_row=cut, widths=tuple(len(row) for row in head))
+    open_end = not text.endswith(("\n", "\r"))
+    last = len(_fields(path, text[-100_000:].splitlines()[-1], separator)[0]) if open_end else 1 << 30
+    return Sheet(
+        "", cells, cut_row=_cut_row(cells, last), open_end=open_end, widths=tuple(len(row) for row in head)
+    )
 
 
-def _fields_of_last_line(text: str, separator: str) -> int:
-    """Number of fields of a last line that has no line end; a large number where it has one."""
-    if text.endswith(("\n", "\r")):
-        return 1 << 30
-    return len(next(csv.reader([text[-100_000:].splitlines()[-1]], delimiter=separator)))
+def _fields(path: Path, text: str, separator: str) -> list[list[str]]:
+    """Cells of some lines."""
+    try:
+        return list(csv.reader(io.StringIO(text), delimiter=separator)) or [[]]
+    except csv.Error as error:  # a field of more than 131,072 characters
+        raise FileError(
+            "한 칸이 너무 김 (닫히지 않은 큰따옴표이거나 표가 아닌 파일)",
+            where=(path.name,),
+            remedy="엑셀에서 열어 'CSV UTF-8' 로 다시 저장할 것",
+        ) from error
 
 
 def _cut_row(cells: NDArray[np.object_], fields: int) -> int:

@@ -3,6 +3,10 @@
 Check digits: 사업자등록번호 (10 digits) with weights 1,3,7,1,3,7,1,3,5 and the tens digit of 5 × the ninth digit;
 법인등록번호 (13 digits) with weights 1,2,1,2,… over 12 digits. A number is kept only as HMAC-SHA256 under the evaluator's
 own key, cut to 16 hexadecimal digits: without the key nobody can list all 10^10 numbers and undo it.
+
+Digits 4–5 of a 사업자등록번호 say what holds it (국세청 사업자등록번호 체계): 01–79 a taxable and 90–99 an exempt individual,
+81·86·87·88 the head office and 85 a branch of a corporation for profit, 82 a corporation not for profit, 83 the state, a
+municipality or their union, 84 a foreign corporation (82–84 do not tell head office from branch); 80 and 89 are others.
 """
 
 from __future__ import annotations
@@ -18,6 +22,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.errors import ValueProblem
+
+ENTITY_KINDS: tuple[str, ...] = (
+    "individual", "corporation_head_office", "corporation_branch", "non_profit", "public", "foreign", "unknown",
+)  # fmt: skip
+"""What may hold a number, by its digits 4–5; "unknown" is every other pair, and no number."""
+
+_ENTITY_OF = {
+    **{f"{pair:02d}": "individual" for pair in (*range(1, 80), *range(90, 100))},
+    **dict.fromkeys(("81", "86", "87", "88"), "corporation_head_office"),
+    "82": "non_profit", "83": "public", "84": "foreign", "85": "corporation_branch",
+}  # fmt: skip
 
 _BUSINESS = np.array([1, 3, 7, 1, 3, 7, 1, 3, 5])
 _CORPORATE = np.array([1, 2] * 6)
@@ -105,6 +120,25 @@ def hash_identifier(number: str, key: bytes) -> str:
     if not key:
         raise ValueProblem("식별자 암호화 열쇠가 비어 있음", remedy="열쇠를 만들어 지정할 것")
     return hmac.new(key, str(number).encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def hash_text(text: str, key: bytes) -> str:
+    """As `hash_identifier`, without looking at the key again (it was checked once)."""
+    return hmac.digest(key, text.encode(), "sha256").hex()[:16]
+
+
+def hash_head(head: str, key: bytes) -> str:
+    """Keyed hash of the first six digits of a number; never the same as the hash of a whole number."""
+    return hash_text(f"head|{head}", key)
+
+
+def entity_kind(number: str) -> str:
+    """What holds a number, by digits 4–5 of its first six or more digits: one of `ENTITY_KINDS`.
+
+    >>> entity_kind("1248100998"), entity_kind("126885"), entity_kind("")
+    ('corporation_head_office', 'corporation_head_office', 'unknown')
+    """
+    return _ENTITY_OF.get(number[3:5], "unknown") if number[:6].isdigit() and len(number) >= 6 else "unknown"
 
 
 def mask(number: Any) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from evalkit.errors import FileError, SchemaError, ValueProblem
 from evalkit.ingest import columns as col
+from evalkit.ingest import number_columns as numbers
 from evalkit.ingest import units
 from evalkit.ingest.columns import Options, Source
 from evalkit.ingest.files import RawFile, Sheet, read_raw
@@ -115,6 +116,8 @@ def read_rows(
         )
     rows = kept + first_row
     _note_hidden(page, rows, log)
+    if page.open_end and rows[-1] == len(page.cells):
+        log.note("파일이 줄바꿈 없이 끝남: 마지막 행이 온전한지 확인할 것", "", row=int(rows[-1]))
     cells, matches = _with_constants(body[kept], header.matches, constants, rows, log)
     frame, steps = _frame(cells, rows, replace(header, matches=matches), spec, options, year, log)
     _check_key(frame, spec, log)
@@ -196,7 +199,10 @@ def _frame(
     by_name: dict[str, list[Match]] = {}
     for match in header.matches:
         by_name.setdefault(match.column.name, []).append(match)
-    if any(c.kind == "business_number" and c.name in by_name for c in spec.columns) and not options.key:
+    if (
+        any(c.kind in ("business_number", "number_head") and c.name in by_name for c in spec.columns)
+        and not options.key
+    ):
         raise ValueProblem(
             "사업자등록번호를 암호화할 열쇠가 없음",
             where=place(log.file, log.sheet),
@@ -213,6 +219,10 @@ def _frame(
                 regions.append((match.column, source))
             elif match.year is None:
                 values[name] = _convert(source, options)
+                if match.column.with_head:
+                    values["head_key"], values["entity_kind"] = numbers.read_number_heads(source, options)
+                    if match.column.kind == "number_head":
+                        values["firm_id"] = numbers.read_whole_numbers(source, options)
             else:
                 yearly[name, match.year] = _convert(source, options)
     for column, source in regions:
@@ -224,6 +234,11 @@ def _frame(
             frame[column.name] = _typed(column, values[column.name])
         elif not column.required and not (column.by_year and years):
             frame[column.name] = _typed(column, _nothing(column, len(rows)))
+        if column.with_head:
+            more = {"head_key": None, "entity_kind": "unknown"}
+            for name, nothing in (more | ({"firm_id": None} if column.kind == "number_head" else {})).items():
+                told = values.get(name, np.full(len(rows), nothing, dtype=object))
+                frame[name] = pd.Series(told, dtype="str")
     if not years:
         return frame, ()
     if spec.year_column in values:
@@ -295,7 +310,9 @@ def _convert(source: Source, options: Options) -> NDArray[Any]:
     if kind == "year":
         return col.read_years(source)
     if kind == "business_number":
-        return col.read_business_numbers(source, options)
+        return numbers.read_business_numbers(source, options)
+    if kind == "number_head":
+        return numbers.read_number_heads(source, options)[0]
     if kind == "category":
         return col.read_categories(source)
     if kind == "code":
@@ -348,7 +365,7 @@ def _check_key(frame: pd.DataFrame, spec: TableSpec, log: Log) -> None:
     first = int(np.flatnonzero(twice)[0])
     same = (frame.loc[twice, list(spec.key)] == frame[list(spec.key)].iloc[first]).all(axis=1)
     rows = frame.loc[twice, "source_row"][same].tolist()
-    hidden = {c.name for c in spec.columns if c.kind == "business_number"}
+    hidden = {c.name for c in spec.columns if c.kind in ("business_number", "number_head")}
     aliases = {c.name: c.aliases[0] for c in spec.columns}
     shown = ", ".join(f"{aliases.get(n, '연도')} {frame[n].iloc[first]}" for n in spec.key if n not in hidden)
     names = "·".join(aliases.get(n, "연도") for n in spec.key)

@@ -18,7 +18,7 @@ _WHOLE_SUBTOTAL = re.compile(r"(?:소계|합계|총계|누계|전체계|계|총�
 _NOTE = re.compile(
     r"^\s*(?:[※*＊▶☞•]|주\s*\d*\s*[):.]|\(주\s*\d*\)|자료\s*[::]|출처\s*[::]|비고\s*[::]|주석)"
 )
-_KEYISH = {"business_number", "code", "name", "region"}
+_KEYISH = {"business_number", "number_head", "code", "name", "region"}
 
 
 def body_cells(sheet: Sheet, header: Header) -> tuple[NDArray[np.object_], int]:

@@ -28,6 +28,7 @@ Kind = Literal[
     "code",
     "region",
     "business_number",
+    "number_head",
     "category",
 ]
 Empty = Literal["missing", "zero", "above"]
@@ -44,6 +45,7 @@ _KIND_KO = {
     "code": "코드",
     "region": "지역(2018년 기준 코드)",
     "business_number": "사업자등록번호(암호화)",
+    "number_head": "사업자등록번호 앞 여섯 자리(암호화)",
     "category": "구분",
 }
 
@@ -70,6 +72,9 @@ class ColumnSpec:
     region_date : the column (a year or a date) that says when a code was in use; empty for the file's own year
     region_level : "district" (250 units) or "city" (229 units)
     month_day : the day taken where a date names only its month
+    with_head : of a number's column: the frame also gets ``head_key`` (keyed hash of the first six digits) and
+        ``entity_kind`` (what holds the number, by digits 4–5), told while the number is read, for it is gone afterwards; a
+        "number_head" gives ``firm_id`` too, where the file has the whole number after all
     """
 
     name: str
@@ -90,6 +95,7 @@ class ColumnSpec:
     region_date: str = ""
     region_level: Literal["district", "city"] = "district"
     month_day: Literal["first", "last"] = "first"
+    with_head: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,10 @@ READERS: dict[str, Callable[..., list[Table]]] = {
 }
 
 
+TOGETHER: dict[str, Callable[..., list[Table]]] = {"employment_insurance": employment_insurance.read_all}
+"""Readers of sources whose files are chosen among: a year may have been published twice."""
+
+
 def read_source(
     name: str,
     paths: str | Path | Iterable[str | Path],

@@ -9,10 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
 from evalkit.errors import ValueProblem
 from evalkit.ingest.table import ColumnSpec, Table
 
@@ -109,20 +105,6 @@ def with_integer_phase(table: Table) -> Table:
     return table.with_frame(frame)
 
 
-_COMPANY = re.compile(
-    r"주식회사|유한책임회사|유한회사|농업회사법인|사단법인|재단법인|의료법인|사회적협동조합|협동조합|\((?:주|유|합|재|사|의|학|복|자|명)\)|\bco\.?,?\s*ltd\.?|\binc\.?"
-)
-
-
-def normalised_names(names: Iterable[Any]) -> NDArray[np.object_]:
-    """Firm names without legal form, blanks and punctuation, so that two spellings meet  # (n,)
-
-    >>> normalised_names(["㈜ 한빛 소재", "한빛소재(주)"]).tolist()
-    ['한빛소재', '한빛소재']
-    """
-    codes, distinct = pd.factorize(pd.Series(list(names), dtype="object"), use_na_sentinel=False)
-    bare = [
-        re.sub(r"[\W_]+", "", _COMPANY.sub(" ", unicodedata.normalize("NFKC", str(text)).lower()))
-        for text in distinct
-    ]
-    return np.array(bare, dtype=object)[codes]
+def sorted_paths(paths: str | Path | Iterable[str | Path]) -> list[Path]:
+    """A file, or several in the order of their names."""
+    return [Path(paths)] if isinstance(paths, str | Path) else sorted(Path(path) for path in paths)

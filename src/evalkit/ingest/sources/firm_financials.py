@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from evalkit.ingest.linking.keys import with_link_columns
 from evalkit.ingest.reading import read_table
 from evalkit.ingest.sources.fields import FIRM_ID, FIRM_NAME, INDUSTRY, changed
 from evalkit.ingest.table import ColumnSpec, Table, TableSpec
@@ -16,7 +17,7 @@ SPEC = TableSpec(
     key=("firm_id", "year"),
     columns=(
         changed(FIRM_NAME, required=False, nullable=True),
-        FIRM_ID,
+        changed(FIRM_ID, with_head=True),
         ColumnSpec(
             "year",
             ("결산연도", "회계연도", "기준연도", "사업연도", "연도"),
@@ -57,6 +58,9 @@ SPEC = TableSpec(
 
 
 def read(path: str | Path, *, key: bytes = b"", **options: Any) -> list[Table]:
-    """One file; frame ``firm_id, year, sales_million_krw, assets_million_krw, industry, founded, region, source_row``."""
+    """One file; frame `keys.LINK_COLUMNS`, ``year, sales_million_krw, assets_million_krw, industry, founded, source_row``.
+
+    ``joined`` is missing: an account does not say when a workplace was registered.
+    """
     table = read_table(path, SPEC, key=key, **options)
-    return [table.with_frame(table.frame.drop(columns="firm_name"))]
+    return [table.with_frame(with_link_columns(table.frame, names="firm_name", key=key))]

@@ -18,6 +18,7 @@ import pandas as pd
 from evalkit.errors import SchemaError, ValueProblem
 from evalkit.ingest.files import RawFile, read_raw
 from evalkit.ingest.headers import find_header, normal
+from evalkit.ingest.linking.keys import with_link_columns
 from evalkit.ingest.reading import read_table
 from evalkit.ingest.sheets import choose_sheet
 from evalkit.ingest.sources.fields import FIRM_ID, FIRM_NAME, INDUSTRY, PHASE, changed
@@ -56,7 +57,7 @@ PROJECTS = TableSpec(
         ColumnSpec("programme_line", ("세부프로그램", "세부사업", "내역사업", "프로그램"), "text", "세부 프로그램", required=False),
         _SIDO,
         changed(FIRM_NAME, nullable=False),
-        FIRM_ID,
+        changed(FIRM_ID, with_head=True),
         ColumnSpec("role", ("역할", "참여형태", "참여구분", "주관/참여", "주관참여", "참여유형"), "category", "주관 또는 참여", categories=ROLES, required=False),
         changed(INDUSTRY),
         ColumnSpec("region", ("본사소재지", "본사주소", "소재지", "기업소재지", "주소", "시군구코드"), "region", "본사 시·군·구 (2018년 기준 코드)", required=False, region_date="agreement_start"),
@@ -124,7 +125,7 @@ ATTRACTED = TableSpec(
         _PHASE,
         _SIDO,
         changed(FIRM_NAME, nullable=False),
-        changed(FIRM_ID, nullable=True, required=False),
+        changed(FIRM_ID, nullable=True, required=False, with_head=True),
         ColumnSpec("kind", ("유치구분", "유치유형", "구분", "유형", "이전유형"), "category", "유치 구분(본사·지사·연구소·공장·MOU)", categories=KINDS, nullable=False),
         ColumnSpec("from_region", ("이전전소재지", "이전 전 소재지", "이전전 주소", "이전전", "종전소재지", "기존소재지", "기존 소재지", "소재지 이전 전", "이전 전"), "region", "이전하기 전 시·군·구 (2018년 기준 코드)", region_date="date"),
         ColumnSpec("to_region", ("이전후소재지", "이전 후 소재지", "이전후 주소", "이전후", "신규소재지", "유치소재지", "유치지역", "소재지 이전 후", "이전 후"), "region", "이전한 뒤 시·군·구 (2018년 기준 코드)", region_date="date"),
@@ -155,7 +156,8 @@ def read(
 ) -> list[Table]:
     """The tables of one workbook: projects, outcomes, firm years (where the sheet has them), attracted firms.
 
-    The phase is a column of the sheet, else `phase`, else the one in the file's name.
+    The phase is a column of the sheet, else `phase`, else the one in the file's name. Projects and attracted firms carry
+    `keys.LINK_COLUMNS` (``joined`` is missing; an attracted firm has ``from_region`` and ``to_region`` for ``region``).
 
     Parameters
     ----------
@@ -173,16 +175,25 @@ def read(
 
         names = [spec.name for spec in SPECS]
         mapped = read_mapped(raw, mapping, key=key, only=names, **options)
-        return [_with_phase(table, told) for table in mapped]
+        return [_finished(table, told, key) for table in mapped]
     specs = [PROJECTS, OUTCOMES]
     if _has_yearly(raw):
         specs.append(FIRM_YEARS)
     if any(normal(s) in normal(page.name) for page in raw.sheets for s in ATTRACTED.sheets):
         specs.append(ATTRACTED)
     options.pop("year", None)
-    tables = [_with_phase(read_table(raw, spec, key=key, **options), told) for spec in specs]
+    tables = [_finished(read_table(raw, spec, key=key, **options), told, key) for spec in specs]
     _require_outcomes(tables[1], alone=FIRM_YEARS not in specs)
     return tables
+
+
+def _finished(table: Table, phase: int | None, key: bytes) -> Table:
+    """With its phase and, where firms are listed, the keys that link to registers; the names stay for the pages."""
+    table = _with_phase(table, phase)
+    if table.spec.name not in (PROJECTS.name, ATTRACTED.name):
+        return table
+    frame = with_link_columns(table.frame, names="firm_name", key=key, keep_names=True)
+    return table.with_frame(frame)
 
 
 def _require_outcomes(table: Table, *, alone: bool) -> None:
