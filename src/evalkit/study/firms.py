@@ -14,7 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evalkit.building import Built, FlowChart, History, Part, joined_panel, move_flows, moved_in
 from evalkit.errors import DataError, PlanError
+from evalkit.flows import Flows
 from evalkit.ingest.regions import municipalities
 from evalkit.ingest.table import Table
 from evalkit.panel import Panel
@@ -23,23 +25,28 @@ from evalkit.study.places import capital_mask, provinces_of
 from evalkit.study.programme_files import reported_totals, support
 
 RING_KM = 20.0
+INSURED = "고용보험"
 OPTIONS: dict[str, Any] = {"price_base_year": 2020, "ring_km": RING_KM, "industry_groups": {}}
 
 
 def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str, Panel], dict[str, Any]]:
     """Panels ``units`` (firms) and ``regions`` (시군구), with the facts of the audit."""
     options = {**OPTIONS, **plan.units.options}
-    insured, years = _insured(tables["employment_insurance"])
-    firms = _firm_years(insured)
-    units = pd.Index(np.unique(firms["firm_id"].to_numpy(dtype=str)), name="firm_id")
-    jobs, alive = _jobs(firms, units, years)
-    region, region_by_year = _regions(firms, units, years)
-    sector = _first(firms, units, "industry").str[:2].fillna("").to_numpy(dtype=str)
+    insured = tables["employment_insurance"]
+    years = _years(insured)
+    built = joined_panel(
+        _parts(tables), units=INSURED, periods=years.tolist(), fixed={"region": "first", "industry": "first"}
+    )
+    units = pd.Index(built.panel.units, name="firm_id")
+    history = History.of(np.isfinite(built.panel.values("employees")))
+    jobs, alive = history.exits_as_zero(built.panel.values("employees")), history.alive()
+    region = built.panel.constant("region")
+    sector = built.panel.constant("industry").astype("U2")
     started = support(tables["performance_survey"])
     adoption = started["adoption"].reindex(units).to_numpy(dtype=float, na_value=np.inf)
     phase = started["phase"].reindex(units).to_numpy(dtype=float, na_value=0.0)
     deflator = _deflator(tables["deflator"], years, int(options["price_base_year"]))
-    sales, assets_facts = _sales(tables["firm_financials"], units, years, alive, deflator)
+    sales, assets_facts = _sales(built.panel.values("sales"), years, alive, deflator)
     # by place alone: a firm supported later but near a zone is as exposed to displacement as one never supported, and
     # keeping it would fill the comparison with firms that by definition lived to be supported
     distance = _nearest_zone(tables["zone_distances"])
@@ -65,15 +72,24 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
             "sector_group": _grouped(sector, options["industry_groups"], plan.id),
             "ring": np.where(firm_distance <= float(options["ring_km"]), "1", "0"),
         },
-        notes={"row": "기업", "price_base_year": int(options["price_base_year"])},
+        notes={**built.panel.notes, "row": "기업", "price_base_year": int(options["price_base_year"])},
     )
-    moves = _moves(region_by_year)
-    regions = _region_panel(moves, years, tables["zones"], distance, float(options["ring_km"]))
+    moved, moving = _moves(built, years)
+    moves = moved_in(moved, capital_mask(moved.origins))
+    regions = _region_panel(
+        moved.destinations, moves, moved.periods, tables["zones"], distance, float(options["ring_km"])
+    )
     facts = {
         **_reported(tables["performance_survey"], plan.programme),
         "linkage": _linkage(units, started),
-        "reconciliation": _reconcile(tables, insured),
-        "moves": {str(int(y)): int(n) for y, n in zip(years, moves.sum(axis=0), strict=True)},
+        "reconciliation": _reconcile(
+            tables, pd.concat([table.frame for table in insured], ignore_index=True)
+        ),
+        # nobody can be seen to move into the first year
+        "moves": {str(int(years[0])): 0}
+        | {str(int(y)): int(n) for y, n in zip(moved.periods, moves.sum(axis=0), strict=True)},
+        "panel_flow": {"units": built.flow.records(), "regions": moving.records()},
+        "histories": history.facts(),
         "support_by_year": {str(int(y)): int((adoption == y).sum()) for y in np.unique(adoption[treated])},
         "financials": assets_facts,
         "ring_km": float(options["ring_km"]),
@@ -82,18 +98,32 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
     return {"units": panel, "regions": regions}, facts
 
 
-def _insured(tables: list[Table]) -> tuple[pd.DataFrame, NDArray[np.int64]]:
-    """All year-end files together, and the years from first to last without a gap."""
-    insured = pd.concat([table.frame for table in tables], ignore_index=True)
-    years = np.arange(int(insured["year"].min()), int(insured["year"].max()) + 1)
-    missing = sorted(set(years.tolist()) - set(insured["year"].astype(int)))
+def _years(insured: list[Table]) -> NDArray[np.int64]:
+    """The years from the first to the last year-end file, without a gap."""
+    found = {int(year) for table in insured for year in table.frame["year"].unique()}
+    years = np.arange(min(found), max(found) + 1)
+    missing = sorted(set(years.tolist()) - found)
     if missing:
         raise DataError(
             f"고용보험 자료에 {missing[0]}년 파일이 없음",
             where=("고용보험",),
             remedy="그 해의 연말 파일을 넣거나 기간을 줄일 것",
         )
-    return insured, years
+    return years
+
+
+def _parts(tables: Mapping[str, list[Table]]) -> list[Part]:
+    """Workplaces added up to firms, with region and industry of the largest; and the firms' own financial figures."""
+    return [
+        Part.of_tables(
+            INSURED,
+            tables["employment_insurance"],
+            {"employees": "employees"},
+            traits={"region": "region", "industry": "industry"},
+            repeats="sum",
+        ),
+        Part.of_tables("재무", tables["firm_financials"], {"sales": "sales_million_krw"}),
+    ]
 
 
 def _reported(tables: list[Table], programme: str) -> dict[str, Any]:
@@ -126,60 +156,6 @@ def _grouped(sector: NDArray[np.str_], groups: Mapping[str, Any], plan: str) -> 
     return np.array([of.get(code, "") for code in sector.tolist()])
 
 
-def _firm_years(insured: pd.DataFrame) -> pd.DataFrame:
-    """One row a firm and year: jobs summed over workplaces, region and industry of the largest."""
-    ordered = insured.sort_values(
-        ["firm_id", "year", "employees"], ascending=[True, True, False], kind="stable"
-    )
-    groups = ordered.groupby(["firm_id", "year"], sort=False, observed=True)
-    out = groups.first()
-    out["employees"] = groups["employees"].sum()
-    return out.reset_index()
-
-
-def _cells(
-    frame: pd.DataFrame, units: pd.Index, years: NDArray[np.int64], column: str
-) -> NDArray[np.float64]:
-    wide = np.full((len(units), len(years)), np.nan)
-    row = units.get_indexer(pd.Index(frame["firm_id"].to_numpy(dtype=str)))
-    at = np.searchsorted(years, frame["year"].to_numpy(dtype=np.int64))
-    known = (row >= 0) & (at < len(years)) & np.isin(frame["year"].to_numpy(dtype=np.int64), years)
-    wide[row[known], at[known]] = frame[column].to_numpy(dtype=float, na_value=np.nan)[known]
-    return wide
-
-
-def _jobs(
-    firms: pd.DataFrame, units: pd.Index, years: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Jobs and survival: unknown before the first file that has the firm, zero after the last."""
-    jobs = _cells(firms, units, years, "employees")
-    seen = np.isfinite(jobs)
-    first = seen.argmax(axis=1)
-    last = len(years) - 1 - seen[:, ::-1].argmax(axis=1)
-    position = np.arange(len(years))[None, :]
-    after = position > last[:, None]
-    alive = np.where(position < first[:, None], np.nan, np.where(after, 0.0, 1.0))
-    return np.where(after, 0.0, jobs), alive
-
-
-def _first(firms: pd.DataFrame, units: pd.Index, column: str) -> pd.Series:
-    return (
-        firms.sort_values("year", kind="stable").groupby("firm_id", sort=False)[column].first().reindex(units)
-    )
-
-
-def _regions(
-    firms: pd.DataFrame, units: pd.Index, years: NDArray[np.int64]
-) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
-    """Region at first sight (N,) and by year (N, T), "" where not observed; 2018 codes."""
-    wide = np.full((len(units), len(years)), "", dtype="U5")
-    row = units.get_indexer(pd.Index(firms["firm_id"].to_numpy(dtype=str)))
-    at = np.searchsorted(years, firms["year"].to_numpy(dtype=np.int64))
-    wide[row, at] = firms["region"].to_numpy(dtype=str)
-    first = wide[np.arange(len(units)), (wide != "").argmax(axis=1)]
-    return first, wide
-
-
 def _deflator(tables: list[Table], years: NDArray[np.int64], base: int) -> NDArray[np.float64]:
     """Price level of each year, base year = 1."""
     frame = pd.concat([table.frame for table in tables], ignore_index=True)
@@ -196,15 +172,12 @@ def _deflator(tables: list[Table], years: NDArray[np.int64], base: int) -> NDArr
 
 
 def _sales(
-    tables: list[Table],
-    units: pd.Index,
+    nominal: NDArray[np.float64],
     years: NDArray[np.int64],
     alive: NDArray[np.float64],
     deflator: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], dict[str, Any]]:
     """Real sales (million KRW); zero after exit, missing where the firm did not file."""
-    frame = pd.concat([table.frame for table in tables], ignore_index=True)
-    nominal = _cells(frame, units, years, "sales_million_krw")
     real = np.where(alive == 0, 0.0, nominal / deflator[None, :])
     filed = np.isfinite(nominal) & (alive == 1)
     rate = filed.sum(axis=0) / np.maximum((alive == 1).sum(axis=0), 1)
@@ -217,21 +190,20 @@ def _nearest_zone(tables: list[Table]) -> pd.Series:
     return frame.groupby("region")["zone_distance_km"].min()
 
 
-def _moves(region_by_year: NDArray[np.str_]) -> NDArray[np.int64]:
-    """Moves out of the capital region: destination 시군구 × year, columns as the years  # (regions, T)"""
-    codes = np.sort(municipalities(2018)["code"].to_numpy(dtype=str))
-    counts = np.zeros((len(codes), region_by_year.shape[1]), dtype=np.int64)
-    capital = np.zeros(region_by_year.shape, dtype=bool)
-    observed = region_by_year != ""
-    capital[observed] = capital_mask(region_by_year[observed])
-    for t in range(1, region_by_year.shape[1]):
-        moved = observed[:, t - 1] & observed[:, t] & capital[:, t - 1] & ~capital[:, t]
-        np.add.at(counts[:, t], np.searchsorted(codes, region_by_year[moved, t]), 1)
-    return counts
+def _moves(built: Built, years: NDArray[np.int64]) -> tuple[Flows, FlowChart]:
+    """Moves of firms between 시군구, seen in two year-end files that follow each other."""
+    return move_flows(
+        built.rows[INSURED],
+        place="region",
+        places=municipalities(2018)["code"].astype(str).tolist(),
+        periods=years.tolist(),
+        part="기업의 이전",
+    )
 
 
 def _region_panel(
-    moves: NDArray[np.int64],
+    codes: NDArray[np.str_],
+    moves: NDArray[np.float64],
     years: NDArray[np.int64],
     zones: list[Table],
     distance: pd.Series,
@@ -241,7 +213,6 @@ def _region_panel(
 
     A zone designated in the second half of a year counts from the next year.
     """
-    codes = np.sort(municipalities(2018)["code"].to_numpy(dtype=str))
     frame = pd.concat([table.frame for table in zones], ignore_index=True)
     date = pd.to_datetime(frame["designated"])
     first = (date.dt.year + (date.dt.month > 6)).groupby(frame["region"]).min()
@@ -249,8 +220,8 @@ def _region_panel(
     near = distance.reindex(codes).to_numpy(dtype=float) <= ring_km
     return Panel(
         units=codes,
-        periods=years[1:],
-        varying={"moved_in": moves[:, 1:].astype(np.float64)},
+        periods=years,
+        varying={"moved_in": moves},
         fixed={
             "adoption": adoption,
             "sido": provinces_of(codes),

@@ -21,12 +21,14 @@ from evalkit.study.worlds import Progress, put, write_world
 
 READ_BY = ("errors.py", "ingest", "strict_yaml.py")
 MADE_BY = (
+    "breaks.py",
     "building",
     "errors.py",
     "flows.py",
     "ingest",
     "panel.py",
     "programmes",
+    "sample.py",
     "simulate",
     "strict_yaml.py",
     "study",

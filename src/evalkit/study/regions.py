@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from evalkit.building import Part, joined_panel
 from evalkit.errors import DataError, PlanError, nearest
 from evalkit.ingest.table import Table
 from evalkit.panel import Panel
@@ -35,22 +36,22 @@ def build_regions(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[st
             remedy="두 자료의 행정구역 기준 연도를 맞출 것",
         )
     adoption = members.groupby(members["region"].astype(str))["adoption"].min()
-    region = frame["region"].astype(str)
-    frame = frame.assign(
-        unit=region,
-        sido=frame["sido_2018"].astype(str),
-        capital_region=np.where(capital_mask(region), "1", "0"),
-        name=frame["sigungu"].astype(str),
+    part = Part.of_tables(
+        "시군구 통계",
+        tables["panel"],
+        {variable: variable for variable in variables},
+        traits={"sido": "sido_2018", "name": "sigungu"},
+        unit="region",
     )
-    panel = Panel.from_long(
-        frame, unit="unit", period="year", varying=variables, fixed=("sido", "name", "capital_region")
-    )
+    built = joined_panel([part], fixed={"sido": "constant", "name": "constant"})
+    panel = built.panel.with_fixed(capital_region=np.where(capital_mask(built.panel.units), "1", "0"))
     started = adoption.reindex(panel.units.astype(str)).to_numpy(dtype=float, na_value=np.inf)
     panel = panel.with_fixed(adoption=started, sigungu=panel.units.astype(str))
     return {"units": panel}, {
+        "panel_flow": {"units": built.flow.records()},
         "treated": [
             {"code": str(c), "sido": str(s), "sigungu": str(g), "year": int(y)}
             for c, s, g, y in zip(panel.units, panel.fixed["sido"], panel.fixed["name"], started, strict=True)
             if np.isfinite(y)
-        ]
+        ],
     }
