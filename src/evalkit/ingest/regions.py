@@ -106,17 +106,23 @@ def municipalities(date: Date = 2018, *, level: Level = "district") -> pd.DataFr
     return pd.DataFrame(sorted(rows), columns=["code", "sido", "sigungu"], dtype="str")
 
 
-def to_base(codes: Iterable[Any], date: Date, *, level: Level = "district") -> NDArray[np.str_]:
+def to_base(
+    codes: Iterable[Any], date: Date, *, level: Level = "district", base: Date = BASE_DATE
+) -> NDArray[np.str_]:
     """The 2018 code of each code that was in use at `date`  # (n,)
 
     Where the border of a unit crosses those of 2018, the 2018 unit that it is followed by is declared in this module;
-    `is_approximate` tells which codes are so.
+    `is_approximate` tells which codes are so. Another `base` is reached without a detour over 2018
+    (`crosswalk.to_frozen`).
 
     Raises
     ------
     ValueProblem : a code is unknown or was not in use at that date; names the change that explains it
     """
+    if base != BASE_DATE:
+        from evalkit.ingest.crosswalk import to_frozen
 
+        return to_frozen(codes, date, base, level=level, divided="follow")
     return mapped(codes, lambda code: base_of_code(code, date, level=level))
 
 
