@@ -151,8 +151,8 @@ def _labelled(
 ) -> tuple[Sifting, NDArray[np.object_], NDArray[np.int64]]:
     """Rows with a unit and a period among those wanted, the unit of each row as text, and its period."""
     unit = part.frame[part.unit].astype("object")
-    text = unit.astype(str).to_numpy(dtype=object).copy()
-    lost = unit.isna().to_numpy() | np.array([not label.strip() for label in text], dtype=bool)
+    text = np.array([str(label) for label in unit.where(unit.notna(), "")], dtype=object)
+    lost = np.array([not label.strip() for label in text], dtype=bool)
     text[lost] = None
     sifting = Sifting(part.name, text, part.before)
     sifting.drop(lost, "단위가 비어 있는 행")
