@@ -22,6 +22,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_LONGEST = 600  # characters: a cell may hold a book, a sentence may not
+
+
+def _short(text: str) -> str:
+    """A text with its middle left out where it is too long to be read."""
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
+
 
 class EvalkitError(Exception):
     """Base of the tree.
@@ -36,8 +45,8 @@ class EvalkitError(Exception):
     exit_code = 1
 
     def __init__(self, problem: str, *, where: Iterable[object] = (), remedy: str = "") -> None:
-        self.problem = problem.rstrip(". ")
-        self.where = tuple(str(part) for part in where if str(part))
+        self.problem = _short(problem.rstrip(". "))
+        self.where = tuple(_short(str(part)) for part in where if str(part))
         self.remedy = remedy.rstrip(". ")
         super().__init__(self.sentence())
 

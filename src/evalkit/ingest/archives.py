@@ -97,14 +97,15 @@ class _Extent:
         rows = _ROW.findall(window)
         if rows:
             self.row = max(self.row, max(map(int, rows)))
-        for letters in {found[0] for found in _LETTERS.findall(window)}:
+        cells = _LETTERS.findall(window)
+        if cells:
+            self.row = max(self.row, max(int(digits) for _, digits in cells))
+        for letters in {letters for letters, _ in cells}:
             column = 0
             for letter in letters:
                 column = column * 26 + letter - 64
             if column > self.column:
                 self.column, self.cell = column, letters.decode()
-        for found in _LETTERS.findall(window)[-1:]:
-            self.row = max(self.row, int(found[1]))
 
     def check(self, path: Path) -> None:
         """Refuse an extent that cannot be laid out."""

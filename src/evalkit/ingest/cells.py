@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
+import math
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -28,6 +29,11 @@ DASHES = frozenset(
     }
 )  # fmt: skip
 """Texts that say «nothing here»; a column declares whether that is a missing value or zero."""
+
+UNKNOWN = frozenset(
+    {"n/a", "na", "n.a.", "null", "none", "nan", ".", "…", "...", "미상", "미기재", "미응답"}
+)  # fmt: skip
+"""Those among them that say «not known»: never zero, whatever the column declares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,8 @@ def parse_number(text: str) -> Number | None:
     elif not _PLAIN.fullmatch(digits):
         return None
     value = float(digits)
+    if math.isinf(value):
+        return None
     return Number(-value if negative else value, units.plain_unit(unit) if unit else "", tuple(repairs))
 
 

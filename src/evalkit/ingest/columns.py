@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from evalkit.errors import nearest
 from evalkit.ingest import units
-from evalkit.ingest.cells import DASHES, parse_date, parse_number, parse_year
+from evalkit.ingest.cells import DASHES, UNKNOWN, parse_date, parse_number, parse_year
 from evalkit.ingest.identifiers import hash_text as hash_text
 from evalkit.ingest.log import Log
 from evalkit.ingest.table import ColumnSpec
@@ -102,10 +102,12 @@ def open_column(
     errors = np.array([bool(_ERROR_CELL.fullmatch(text)) for text in texts], dtype=bool)
     source.fail(errors, _error_cell)
     zero = {"missing": "빈 값", "zero": "0", "above": "빈 값"}
-    source.note(f"'-'·'해당없음' 등을 {zero[spec.dash]}(으)로 읽음", dash, zero[spec.dash])
+    unknown = _unknown(texts)
+    source.note(f"'-'·'해당없음' 등을 {zero[spec.dash]}(으)로 읽음", dash & ~unknown, zero[spec.dash])
+    source.note("'미상'·'N/A' 등을 빈 값(으)로 읽음", dash & unknown, "빈 값")
     if spec.blank == "zero":
         source.note("빈 칸을 0(으)로 읽음", blank, "0")
-    as_zero = (dash & (spec.dash == "zero")) | (blank & (spec.blank == "zero"))
+    as_zero = (dash & ~unknown & (spec.dash == "zero")) | (blank & (spec.blank == "zero"))
     if not spec.nullable:
         source.fail(
             source.missing & ~as_zero,
@@ -115,6 +117,10 @@ def open_column(
             ),
         )
     return source
+
+
+def _unknown(texts: Texts) -> NDArray[np.bool_]:
+    return np.array([text.lower() in UNKNOWN for text in texts], dtype=bool)
 
 
 def _error_cell(text: str) -> tuple[str, str]:
@@ -131,11 +137,18 @@ def read_numbers(source: Source, options: Options) -> NDArray[np.float64]:
     spec = source.spec
     values, cell_units = _numbers(source)
     given = _column_unit(source, options)
+    if not spec.unit:
+        source.fail(
+            np.array([bool(text) for text in cell_units], dtype=bool),
+            lambda text: (f"단위가 없는 열에 단위가 붙은 값 {text!r}", "숫자만 남길 것"),
+        )
     if given and spec.unit:
         values = _converted(source, values, cell_units, given)
     empty = source.missing
     blank = np.array([not text for text in source.texts], dtype=bool)
-    zero = (empty & ~blank & (spec.dash == "zero")) | (blank & (spec.blank == "zero"))
+    zero = (empty & ~blank & ~_unknown(source.texts) & (spec.dash == "zero")) | (
+        blank & (spec.blank == "zero")
+    )
     values[empty] = np.nan
     values[zero] = 0.0
     bad = np.zeros(len(values), dtype=bool)
@@ -162,7 +175,7 @@ def _numbers(source: Source) -> tuple[NDArray[np.float64], list[str]]:
     values = np.full(len(source.texts), np.nan)
     values[plain] = source.texts[plain].astype(np.float64)
     found_units = [""] * len(values)
-    unread = np.zeros(len(values), dtype=bool)
+    unread = np.isinf(values)  # more digits than a number can have
     notes: dict[str, NDArray[np.bool_]] = {}
     for index in np.flatnonzero(~plain & ~source.missing):
         number = parse_number(source.texts[index])
@@ -228,7 +241,12 @@ def _converted(
             continue
         hit = (in_unit == unit) & np.isfinite(values)
         # one rounding only: 1,234천원 is exactly the double nearest to 1.234
-        values = np.where(hit, values * factor.numerator / factor.denominator, values)
+        with np.errstate(over="ignore"):
+            values = np.where(hit, values * factor.numerator / factor.denominator, values)
+        source.fail(
+            hit & np.isinf(values),
+            lambda text: (f"값 {text[:40]!r} 이(가) 너무 큼", "값이나 단위를 확인할 것"),
+        )
         source.note(f"단위 환산 {unit} → {wanted}", hit, values)
     return values
 
