@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-from evalkit.errors import SchemaError, UsageError, ValueProblem, nearest
+from evalkit.errors import SchemaError, UsageError, ValueProblem
 from evalkit.ingest import units
 from evalkit.ingest.columns import Options
 from evalkit.ingest.files import RawFile, Sheet, read_raw
@@ -18,20 +18,12 @@ from evalkit.ingest.reading import read_rows
 from evalkit.ingest.regions import Date
 from evalkit.ingest.sheets import choose_sheet
 from evalkit.ingest.table import ColumnSpec, Repair, Table, TableSpec, place
+from evalkit.ingest.workbook.finding import Finder
 from evalkit.ingest.workbook.location import mapping_of
 from evalkit.ingest.workbook.mapping import MappingFile, declared, read_mapping
-from evalkit.ingest.workbook.model import (
-    LEAVE,
-    MISSING,
-    ColumnMapping,
-    TableMapping,
-    column_letters,
-    header_and_place,
-    span_of_rows,
-)
+from evalkit.ingest.workbook.model import LEAVE, MISSING, ColumnMapping, TableMapping
 from evalkit.ingest.workbook.part import labels_of, part_of, unit_in, unknown_money
 
-_SEARCHED_ROWS, _HIGHEST = 60, 4
 CutLastRow = Literal["error", "drop", "keep"]
 
 
@@ -184,7 +176,7 @@ def open_table(raw: RawFile, told: MappingFile, number: int) -> Opened:
     spec = _adapted(declared()[entry.table], entry)
     page = _page(raw, entry, spec, told, number)
     part, left = part_of(page, entry.rows, entry.cols)
-    finder = _Finder(raw.path.name, page.name, told, number, entry, part, left)
+    finder = Finder(raw.path.name, page.name, told, number, entry, part, left)
     first, last = finder.header_rows()
     labels = labels_of(part, first, last)
     paths = column_paths(part, first, last)
@@ -316,90 +308,3 @@ def _once_each(matches: list[Match], raw: RawFile, page: Sheet, told: MappingFil
                 remedy="하나를 leave 로 바꾸거나 year 를 적을 것",
             )
         seen[key] = match
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Finder:
-    """Headers of one table of a mapping, looked for in its part of a sheet."""
-
-    file: str
-    sheet: str
-    told: MappingFile
-    number: int
-    entry: TableMapping
-    part: Sheet
-    left: int
-
-    def _wanted(self) -> list[str]:
-        return [key for key, column in self.entry.columns.items() if column.column != LEAVE]
-
-    def header_rows(self) -> tuple[int, int]:
-        """First and last row of the header, counted from zero: as told, else where most headers are found."""
-        height = self.part.cells.shape[0]
-        if self.entry.header_rows:
-            first, last = span_of_rows(self.entry.header_rows)
-            last = first if last is None else last
-            if last > height:
-                raise SchemaError(
-                    f"머리글이 {last}행에 있다고 적었으나 표는 {height}행까지임",
-                    where=(
-                        *place(self.file, self.sheet),
-                        *self.told.where("tables", self.number, "header_rows"),
-                    ),
-                    remedy="header_rows 를 고치거나 지울 것 (지우면 찾음)",
-                )
-            return first - 1, last - 1
-        return self._best()[1:]
-
-    def _best(self) -> tuple[int, int, int]:
-        """(how many headers are found, first row, last row) of the best place."""
-        best = (-1, 0, 0)
-        wanted = [header_and_place(key) for key in self._wanted()]
-        for first in range(min(_SEARCHED_ROWS, self.part.cells.shape[0])):
-            for last in range(first, min(first + _HIGHEST, self.part.cells.shape[0])):
-                names = {normal(text) for text in labels_of(self.part, first, last)}
-                found = sum(normal(label) in names for label, _ in wanted)
-                if found > best[0]:
-                    best = (found, first, last)
-            if best[0] == len(wanted):
-                break
-        return best
-
-    def position(self, key: str, labels: list[str], first: int, last: int) -> int:
-        """Column of a header within the part."""
-        label, at = header_and_place(key)
-        rows = f"{first + 1}행" if first == last else f"{first + 1}–{last + 1}행"
-        where = (*place(self.file, self.sheet), rows, *self.told.where("tables", self.number, "columns", key))
-        if at:
-            column = at - 1 - self.left
-            inside = 0 <= column < len(labels)
-            if not inside or normal(labels[column]) != normal(label):
-                there = f"{labels[column]!r} 임" if inside and labels[column] else "비어 있음"
-                raise SchemaError(
-                    f"머리글 {label!r} 이(가) {column_letters(at)}열에 없음: 그 열의 머리글은 {there}",
-                    where=where,
-                    remedy="열의 글자나 머리글을 고칠 것",
-                )
-            return column
-        found = [place_ for place_, text in enumerate(labels) if text and text == label]
-        found = found or [p for p, text in enumerate(labels) if text and normal(text) == normal(label)]
-        if len(found) > 1:
-            both = "열과 ".join(column_letters(self.left + p + 1) for p in found)
-            raise SchemaError(
-                f"머리글 {label!r} 이(가) {both}열에 다 있음",
-                where=where,
-                remedy=f"'{label} @{column_letters(self.left + found[0] + 1)}' 처럼 열을 붙여 적을 것",
-            )
-        if not found:
-            raise SchemaError(
-                f"머리글 {label!r} 이(가) 시트에 없음", where=where, remedy=self._elsewhere(label, labels)
-            )
-        return found[0]
-
-    def _elsewhere(self, label: str, labels: list[str]) -> str:
-        """Where to look: the header's rows are others than told, or the nearest header."""
-        if self.entry.header_rows:
-            count, first, last = self._best()
-            if count == len(self._wanted()):
-                return f"머리글이 {first + 1}–{last + 1}행으로 옮겨 감: header_rows 를 고치거나 지울 것"
-        return f"머리글을 시트에 적힌 대로 고칠 것 ({nearest(label, [text for text in labels if text])})"
