@@ -11,6 +11,7 @@ import click
 
 from evalkit.cli.base import CONTEXT, FILE, FOLDER, Commands, sentences
 from evalkit.cli.build import build, raw
+from evalkit.cli.fetch import fetch
 from evalkit.errors import UsageError
 
 
@@ -260,6 +261,7 @@ def nb_check(paths: tuple[Path, ...]) -> None:
 
 
 cli.add_command(build)
+cli.add_command(fetch)
 cli.add_command(raw)
 
 

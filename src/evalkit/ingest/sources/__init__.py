@@ -13,8 +13,10 @@ from evalkit.ingest.reading import read_table
 from evalkit.ingest.repeats import refuse_repeats
 from evalkit.ingest.sources import (
     deflator,
+    ecos,
     employment_insurance,
     firm_financials,
+    kosis,
     membership,
     national_pension,
     performance_survey,
@@ -36,6 +38,8 @@ SPECS: dict[str, TableSpec] = {
         region_panel.SPEC,
         membership.SPEC,
         deflator.SPEC,
+        kosis.SPEC,
+        ecos.SPEC,
     )
 }
 """Every declared table by name."""
@@ -49,6 +53,8 @@ READERS: dict[str, Callable[..., list[Table]]] = {
     "region_panel": region_panel.read,
     "membership": membership.read,
     "deflator": deflator.read,
+    "kosis": kosis.read,
+    "ecos": ecos.read,
 }
 
 
