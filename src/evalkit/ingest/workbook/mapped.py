@@ -140,7 +140,7 @@ def open_tables(raw: RawFile, told: MappingFile, *, only: Iterable[str] | None =
     UsageError : the mapping is not for this workbook
     SchemaError : a sheet or a header that is not there, or stands twice; none of the tables asked for
     """
-    _for_this_workbook(raw, told)
+    for_this_workbook(raw, told)
     wanted = None if only is None else set(only)
     named = [table.table for table in told.model.tables]
     if wanted is not None and not wanted & set(named):
@@ -154,7 +154,13 @@ def open_tables(raw: RawFile, told: MappingFile, *, only: Iterable[str] | None =
             yield open_table(raw, told, number)
 
 
-def _for_this_workbook(raw: RawFile, told: MappingFile) -> None:
+def for_this_workbook(raw: RawFile, told: MappingFile) -> None:
+    """Refuse a mapping that was written for another workbook.
+
+    Raises
+    ------
+    UsageError : the workbook's name fits none of the mapping's patterns
+    """
     name = unicodedata.normalize("NFC", raw.path.name)
     patterns = [unicodedata.normalize("NFC", pattern) for pattern in told.model.workbook]
     if patterns and not any(fnmatchcase(name, pattern) for pattern in patterns):
