@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from evalkit.building import Built, FlowChart, History, Part, joined_panel, move_flows, moved_in
 from evalkit.errors import DataError, PlanError
 from evalkit.flows import Flows
+from evalkit.ingest.counting import CountingRules, counting_facts
 from evalkit.ingest.regions import municipalities
 from evalkit.ingest.table import Table
 from evalkit.panel import Panel
@@ -80,7 +81,7 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
         moved.destinations, moves, moved.periods, tables["zones"], distance, float(options["ring_km"])
     )
     facts = {
-        **_reported(tables["performance_survey"], plan.programme),
+        **_reported(tables["performance_survey"], plan.programme, plan.data.counting.rules()),
         "linkage": _linkage(units, started),
         "reconciliation": _reconcile(
             tables, pd.concat([table.frame for table in insured], ignore_index=True)
@@ -126,12 +127,13 @@ def _parts(tables: Mapping[str, list[Table]]) -> list[Part]:
     ]
 
 
-def _reported(tables: list[Table], programme: str) -> dict[str, Any]:
-    """Reported totals, and the repairs that took double counting out of them."""
-    totals, cleaned = reported_totals(tables, programme)
+def _reported(tables: list[Table], programme: str, rules: CountingRules) -> dict[str, Any]:
+    """Reported totals, the repairs that took double counting out of them, and what every rule would make of them."""
+    totals, cleaned = reported_totals(tables, programme, rules)
     before = {repair for table in tables for repair in table.repairs}
     return {
         "programme": totals,
+        "counting": counting_facts(tables, rules),
         "double_counting": [
             {"title": table.spec.title, "sheet": table.sheet, "file": table.file, **describe_repair(repair)}
             for table in cleaned

@@ -18,6 +18,7 @@ from pydantic import Field, field_validator, model_validator
 
 from evalkit.errors import nearest
 from evalkit.study.plan_base import Lang, Slug, Span, Strict, Text, Year
+from evalkit.study.plan_counting import CountingPlan
 from evalkit.study.plan_credibility import InferencePlan, PowerPlan, RobustnessPlan
 
 
@@ -52,6 +53,7 @@ class DataPlan(Strict):
     folder: str = Field("../data/raw", description="계획 파일에서 본 상대 경로 또는 절대 경로")
     simulate: Simulation | None = None
     sources: dict[Slug, Source] = Field(min_length=1)
+    counting: CountingPlan = Field(CountingPlan(), description="사업 실적을 세는 규칙")
 
 
 class Exclusion(Strict):

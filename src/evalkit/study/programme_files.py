@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from evalkit import programmes
 from evalkit.errors import DataError, UsageError
+from evalkit.ingest.counting import INDICATORS, CountingRules, Indicator, Reported
+from evalkit.ingest.counting.results import Counted
 from evalkit.ingest.sources.performance_survey import deduplicate_attracted, deduplicate_firm_totals
 from evalkit.ingest.table import Table
-from evalkit.study.places import capital_mask
 
 
 def _of(tables: Iterable[Table], spec: str) -> list[Table]:
@@ -45,112 +46,97 @@ def support(tables: Iterable[Table]) -> pd.DataFrame:
     )
 
 
-# indicator -> (column, divisor to the printed unit, attribute of the published outcomes)
-INDICATORS: tuple[tuple[str, str, float, str], ...] = (
-    ("new_jobs", "new_jobs", 1.0, "jobs"),
-    ("new_regular_jobs", "new_regular_jobs", 1.0, ""),
-    ("new_youth_jobs", "new_youth_jobs", 1.0, ""),
-    ("commercial_sales", "commercial_sales_million_krw", 100.0, "commercialisation_sales"),
-)
-
-
-# indicator -> (attribute of the published outcomes, what is counted)
-ATTRACTED: tuple[tuple[str, str, dict[str, bool]], ...] = (
-    ("attracted", "core_firms_attracted", {"only_capital": False, "agreements": True}),
-    ("attracted_capital", "core_firms_from_capital", {"only_capital": True, "agreements": True}),
-    ("attracted_moved", "", {"only_capital": False, "agreements": False}),
-)
+# what is shown -> (indicator, attribute of the published outcomes, rules changed for it)
+INDICATORS_SHOWN: dict[str, tuple[str, str, dict[str, str]]] = {
+    "new_jobs": ("new_jobs", "jobs", {}),
+    "new_regular_jobs": ("new_regular_jobs", "", {}),
+    "new_youth_jobs": ("new_youth_jobs", "", {}),
+    "commercial_sales": ("commercial_sales", "commercialisation_sales", {}),
+    "attracted": ("attracted", "core_firms_attracted", {}),
+    "attracted_capital": ("attracted_capital", "core_firms_from_capital", {}),
+    "attracted_moved": ("attracted", "", {"attraction": "moves"}),
+}
 
 
 def reported_totals(
-    tables: Iterable[Table], programme: str = "NIC"
+    tables: Iterable[Table], programme: str = "NIC", rules: CountingRules | None = None
 ) -> tuple[list[dict[str, Any]], list[Table]]:
-    """Reported totals by phase: the sum over rows, without double counting, and as published.
+    """Reported totals by phase: the sum over rows, as the rules count, and as published.
 
-    Rows of one firm that repeat the same value count once; where they differ the largest counts. A firm reported as
-    attracted by two bodies counts once; agreements (MOU) are counted as reported, and left out in a row of their own.
+    By default rows of one firm that repeat the same value count once, and where they differ the largest counts; a firm
+    reported as attracted by two bodies counts once; agreements (MOU) are counted as reported, and left out in a row of
+    their own.
 
     Parameters
     ----------
     programme : whose published figures stand beside; a programme that `evalkit.programmes` does not know has none
+    rules : how to count (`evalkit.ingest.counting`)
 
     Returns
     -------
     rows of plain values, and the tables after the double counting was taken out (with the repairs that say so). Of each
     sum over firms: ``firms`` behind it, and ``repeated``, those behind the difference of the two sums
+
+    Raises
+    ------
+    ValueProblem : a firm's rows differ, and the rule is to stop
     """
+    held, chosen = list(tables), rules or CountingRules()
+    cleaned = _cleaned(held, chosen)
+    reported = Reported.of(held)
+    known = {indicator.name: indicator for indicator in INDICATORS}
     rows: list[dict[str, Any]] = []
-    cleaned: list[Table] = []
-    for table in tables:
-        if table.spec.name == "performance_outcomes":
-            once = deduplicate_firm_totals(table, conflict="largest")
-            for indicator, column, divisor, attribute in INDICATORS:
-                if column in table.frame:
-                    raw, net = _by_firm(table, column) / divisor, _by_firm(once, column) / divisor
-                    rows.append(
-                        _row(indicator, programme, attribute, raw.sum(), net.sum(), table)
-                        | {"firms": int((raw != 0).sum()), "repeated": _repeated(raw, net)}
-                    )
-        elif table.spec.name == "performance_attracted":
-            once = deduplicate_attracted(table)
-            for indicator, attribute, options in ATTRACTED:
-                rows.append(
-                    _row(
-                        indicator,
-                        programme,
-                        attribute,
-                        _attracted(table.frame, **options),
-                        _attracted(once.frame, **options),
-                        table,
-                    )
-                )
-        else:
+    for shown, (name, attribute, changes) in INDICATORS_SHOWN.items():
+        indicator = known[name]
+        mine = replace(chosen, **changes)  # type: ignore[arg-type]
+        if not reported.phases(indicator):
             continue
-        cleaned.append(once)
+        written, net = _written(reported, indicator, changes), reported.by_firm(indicator, mine)
+        for phase in reported.phases(indicator):
+            raw, once = written.of(phase), net.of(phase)
+            row = _row(shown, programme, attribute, float(raw.sum()), float(once.sum()), phase)
+            if indicator.column:
+                row |= {"firms": int((raw != 0).sum()), "repeated": _repeated(raw, once)}
+            rows.append(row)
     return sorted(rows, key=lambda row: row["phase"]), cleaned
 
 
+def _written(reported: Reported, indicator: Indicator, changes: dict[str, str]) -> Counted:
+    """Every row as it is written; of moves alone, every row of a move."""
+    if not changes:
+        return reported.by_firm(indicator, None)
+    return reported.by_firm(indicator, replace(CountingRules(bodies="each"), **changes))  # type: ignore[arg-type]
+
+
+def _cleaned(tables: list[Table], rules: CountingRules) -> list[Table]:
+    """The tables of results and arrivals without what the rules count once."""
+    out = []
+    for table in tables:
+        if table.spec.name == "performance_outcomes":
+            out.append(deduplicate_firm_totals(table, conflict=rules.repeated_totals))
+        elif table.spec.name == "performance_attracted":
+            out.append(deduplicate_attracted(table) if rules.bodies == "once" else table)
+    return out
+
+
 def _row(
-    indicator: str, programme: str, attribute: str, raw: float, deduplicated: float, table: Table
+    indicator: str, programme: str, attribute: str, raw: float, deduplicated: float, phase: int
 ) -> dict[str, Any]:
-    phase = int(table.frame["phase"].iloc[0])
     fact = published(programme, phase, attribute)
     return {
         "phase": phase,
         "indicator": indicator,
-        "raw": float(raw),
-        "deduplicated": float(deduplicated),
+        "raw": raw,
+        "deduplicated": deduplicated,
         "published": None if fact is None else fact.number,
         "source": "" if fact is None else fact.cite(),
     }
-
-
-def _by_firm(table: Table, column: str) -> pd.Series:
-    """The sum of a column by firm; a row without a firm counts for itself."""
-    values = pd.Series(table.frame[column].to_numpy(dtype=float, na_value=np.nan)).fillna(0.0)
-    firms = table.frame["firm_id"].reset_index(drop=True).astype(object)
-    firms = firms.where(firms.notna(), pd.Series([f"row {i}" for i in range(len(firms))], dtype=object))
-    return values.groupby(firms).sum()
 
 
 def _repeated(raw: pd.Series, net: pd.Series) -> int:
     """Firms whose value differs once it is counted a single time."""
     both = raw.sub(net, fill_value=0.0)
     return int((both.abs() > 1e-9 * raw.abs().clip(lower=1.0).reindex(both.index, fill_value=1.0)).sum())
-
-
-def _attracted(frame: pd.DataFrame, *, only_capital: bool, agreements: bool) -> float:
-    """Firms attracted: all kinds, or those that are more than an agreement; from the capital region, or from anywhere."""
-    counted = (
-        np.ones(len(frame), dtype=bool) if agreements else (frame["kind"].astype(str) != "mou").to_numpy()
-    )
-    if only_capital:
-        origin = frame["from_region"].fillna("").to_numpy(dtype=str)
-        known = origin != ""
-        capital = np.zeros(len(frame), dtype=bool)
-        capital[known] = capital_mask(origin[known])
-        counted = counted & capital
-    return float(counted.sum())
 
 
 def published(programme: str, phase: int, attribute: str) -> Any:

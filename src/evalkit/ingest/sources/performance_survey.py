@@ -241,14 +241,15 @@ def _with_phase(table: Table, phase: int | None) -> Table:
 
 
 def deduplicate_firm_totals(
-    table: Table, *, conflict: Literal["error", "largest", "missing"] = "error"
+    table: Table, *, conflict: Literal["error", "largest", "missing", "once"] = "error"
 ) -> Table:
     """Firm-level values counted once per phase, firm and year, however many 과제 rows repeat them.
 
     Parameters
     ----------
     table : performance_outcomes or performance_firm_years
-    conflict : rows of one firm (and year) with different values: stop, keep the largest, or leave the value missing
+    conflict : rows of one firm (and year) with different values: stop, keep the largest, leave the value missing, or add
+        the different values up ("once": equal ones count once)
 
     Returns
     -------
@@ -280,12 +281,14 @@ def deduplicate_firm_totals(
                 where=table.where(int(rows[1][0]), spec.aliases[0]),
                 remedy="원본을 확인해 같은 값으로 고칠 것",
             )
-        after = "가장 큰 값" if conflict == "largest" else "빈 값"
+        after = {"largest": "가장 큰 값", "missing": "빈 값", "once": "서로 다른 값의 합"}[conflict]
         repairs.append(
             Repair(table.file, table.sheet, int(rows[1][0]), spec.aliases[0], f"과제 행마다 다른 기업 값: {after}(으)로 둠", shown, after, int(differ.sum()))
         )  # fmt: skip
         if conflict == "missing":
             high = high.mask(differ)
+        elif conflict == "once":
+            high = high.mask(differ, groups[values].agg(_sum_of_distinct))
     first = groups[["source_row", *(c for c in ("firm_name",) if c in frame)]].first()
     out = first.join(high).reset_index()
     out = out[[*by, *values, *(c for c in ("firm_name",) if c in frame), "source_row"]]
@@ -333,6 +336,11 @@ def deduplicate_attracted(table: Table) -> Table:
             ),
         ),
     )
+
+
+def _sum_of_distinct(values: pd.Series) -> float:
+    """The sum of the different values, those that agree to twelve digits counted once."""
+    return float(sum({float(f"{value:.12g}") for value in values.dropna()}))
 
 
 def _rows_of(frame: pd.DataFrame, by: list[str], label: Any, name: str) -> list[tuple[float, float]]:
