@@ -200,6 +200,30 @@ def test_a_crowd_of_candidates_is_left_in_doubt() -> None:
     assert not frame["certain"].any()
 
 
+def test_a_row_of_leaving_goes_with_the_history_that_it_ends() -> None:
+    """In the month of the row of leaving the same workplace is there under a new date: no two workplaces."""
+    frame, links = linked(
+        filler(8).assign(status="joined"),
+        rows(range(4), status="joined"),
+        rows([4], status="left"),
+        rows(range(4, 9), joined="2019-05-02", status="joined"),
+        rows([3], name_key="n9", status="left"),
+    )
+    assert stages_of(frame) == ["registered_again"]
+    own = frame[frame["name_key"] == "n1"]
+    assert own["unit"].nunique() == 1
+    assert links.units == 3
+    assert own["certain"].all()
+    assert not links.live[frame.index[frame["status"] == "left"]].any()
+    assert link_accuracy(links, frame_truth(links, frame)).loc["all", "precision"] == 1.0
+
+
+def frame_truth(links: Links, frame: pd.DataFrame) -> np.ndarray:
+    truth = np.full(len(links.unit), "z", dtype=object)
+    truth[frame.index] = frame["name_key"]
+    return truth
+
+
 def test_yearly_files_with_the_full_number() -> None:
     def year(years: list[int], **values: Any) -> pd.DataFrame:
         base = {"firm_id": "f1", "name_key": "n1", "region": "11110", "joined": "2010-05-01", **values}

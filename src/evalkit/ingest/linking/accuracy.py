@@ -13,7 +13,7 @@ from evalkit.ingest.linking.links import Links
 def link_accuracy(links: Links, truth: ArrayLike) -> pd.DataFrame:
     """Precision and recall of links between successive rows of a history.
 
-    A link joins two successive rows of one history. It is right where both rows are truly of one workplace with no other
+    A link joins two successive sightings of one history. It is right where both rows are truly of one workplace with no other
     row of it between them. A true link is found where it is among them.
 
     Parameters
@@ -25,7 +25,7 @@ def link_accuracy(links: Links, truth: ArrayLike) -> pd.DataFrame:
     DataFrame by stage and in all ("all"): links, right, precision; the row "all" also true_links, found, recall. By stage,
     true links are told by what truly changed: see `recall_by_change`
     """
-    before, own = _before(links.unit, links.period), _before(_codes(truth, len(links.unit)), links.period)
+    before, own = _before(links.unit, links), _before(_codes(truth, len(links.unit)), links)
     made = np.flatnonzero(before >= 0)
     right = before[made] == own[made]
     rows = []
@@ -49,7 +49,7 @@ def recall_by_change(links: Links, truth: ArrayLike, change: ArrayLike) -> pd.Da
     truth : which workplace each row truly is  # (n,)
     change : label of what truly changed since the row before of the same workplace; read where there is one  # (n,)
     """
-    before, own = _before(links.unit, links.period), _before(_codes(truth, len(links.unit)), links.period)
+    before, own = _before(links.unit, links), _before(_codes(truth, len(links.unit)), links)
     later = own >= 0
     frame = pd.DataFrame(
         {
@@ -75,18 +75,18 @@ def _codes(truth: ArrayLike, rows: int) -> NDArray[np.int64]:
     return codes.astype(np.int64)
 
 
-def _before(unit: NDArray[np.int64], period: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The row before each row in its history, −1 where it is the first  # (n,)
+def _before(unit: NDArray[np.int64], links: Links) -> NDArray[np.int64]:
+    """The sighting before each sighting of a history, −1 where it is the first  # (n,)
 
     Rows of one history in one file (a bundle) have none: who followed whom is not said.
     """
-    order = np.lexsort((period, unit))
-    u, p = unit[order], period[order]
+    live = np.flatnonzero(links.live)
+    order = live[np.lexsort((links.period[live], unit[live]))]
+    u, p = unit[order], links.period[order]
     before = np.full(len(unit), -1, dtype=np.int64)
     same = u[1:] == u[:-1]
     before[order[1:][same]] = order[:-1][same]
-    twice = same & (p[1:] == p[:-1])
     bundled = np.zeros(int(unit.max()) + 1, dtype=bool)
-    bundled[u[1:][twice]] = True
+    bundled[u[1:][same & (p[1:] == p[:-1])]] = True
     before[bundled[unit]] = -1
     return before

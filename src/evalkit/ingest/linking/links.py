@@ -33,7 +33,7 @@ class Links:
     stages : the rules; 0 is the exact key
     periods : of the files, increasing  # (T,)
     strands : one row a strand: unit, stage, first and last (periods), row (a row of its first file), last_row, kind ("plain",
-        "bundle" or "keyless"), tail_doubt, head_doubt
+        "bundle" or "keyless"), tail_doubt, head_doubt, before (the strand that it follows, −1)
     doubts : one row a pair of strands that might follow one another: earlier, later (strands), stage, group (pairs that
         hang together)
     """
@@ -42,6 +42,7 @@ class Links:
     period: Codes
     stage: NDArray[np.int8]
     certain: Mask
+    live: Mask
     stages: tuple[Stage, ...]
     periods: Codes
     strands: pd.DataFrame
@@ -49,7 +50,7 @@ class Links:
     strand: Codes
 
     def __post_init__(self) -> None:
-        for name in ("unit", "period", "stage", "certain", "periods", "strand"):
+        for name in ("unit", "period", "stage", "certain", "live", "periods", "strand"):
             values = getattr(self, name)
             values.flags.writeable = False
 
@@ -116,10 +117,16 @@ class Links:
 
     def _row_stage(self, stage: Codes) -> Codes:
         opens = self.period == self.strands["first"].to_numpy()[self.strand]
-        return np.where(opens, stage[self.strand], 0)
+        return np.where(
+            opens & (self.live | (self.strands["kind"].to_numpy()[self.strand] == "keyless")),
+            stage[self.strand],
+            0,
+        )
 
 
-def links_of(strands: Strands, ends: Ends, stages: tuple[Stage, ...], periods: Codes, at: Codes) -> Links:
+def links_of(
+    strands: Strands, ends: Ends, stages: tuple[Stage, ...], periods: Codes, at: Codes, live: Mask
+) -> Links:
     """The result of all stages."""
     unit = dense(roots(ends.before))
     tails, heads = ends.in_doubt()
@@ -146,13 +153,14 @@ def links_of(strands: Strands, ends: Ends, stages: tuple[Stage, ...], periods: C
     doubts = pd.DataFrame(
         {"earlier": earlier, "later": later, "stage": by, "group": dense(component[earlier])}
     )
-    opens = periods[at] == frame["first"].to_numpy()[strands.of_row]
+    opens = (at == strands.first[strands.of_row]) & (live | (strands.exact[strands.of_row] < 0))
     stage = np.where(opens, ends.stage[strands.of_row], 0)
     return Links(
         unit=unit[strands.of_row],
         period=periods[at],
         stage=stage.astype(np.int8),
         certain=~unsure[unit][strands.of_row],
+        live=live.copy(),
         stages=stages,
         periods=periods,
         strands=frame,

@@ -38,7 +38,8 @@ def link_over_time(
 
     Parameters
     ----------
-    frames : tables of readers, one a file or all in one, with the columns of the stages (`linking.keys.LINK_COLUMNS`)
+    frames : tables of readers, one a file or all in one, with the columns of the stages (`linking.keys.LINK_COLUMNS`); a row
+        whose ``status`` is "left" goes with the history that it ends, and is no sighting
     period : column with the file's month (dates) or year (integers)
     stages : rules in order; the first is the exact key, the others tie what it leaves
 
@@ -70,7 +71,8 @@ def link_over_time(
         return columns[name]
 
     exact = combined([codes(name) for name in table[0].keys])
-    strands = strands_of(exact, at.astype(np.int64), codes(apart) if apart else None)
+    live = _live(parts)
+    strands = strands_of(exact, at.astype(np.int64), codes(apart) if apart else None, live)
     ends = Ends.loose(len(strands.exact))
     for number, stage in enumerate(table[1:], start=1):
         if set(stage.keys) == set(table[0].keys):
@@ -87,7 +89,19 @@ def link_over_time(
         if stage.later:
             keep &= _later(parts, stage.later, strands, earlier, later, periods)
         tie_only_ones(strands, ends, earlier[keep], later[keep], number)
-    return links_of(strands, ends, table, periods, at.astype(np.int64))
+    return links_of(strands, ends, table, periods, at.astype(np.int64), live)
+
+
+def _live(parts: Sequence[pd.DataFrame]) -> NDArray[np.bool_]:
+    """Rows that are sightings: all but those with the status "left"  # (n,)"""
+    return np.concatenate(
+        [
+            ~part["status"].eq("left").fillna(False).to_numpy(dtype=bool)
+            if "status" in part.columns
+            else np.ones(len(part), dtype=bool)
+            for part in parts
+        ]
+    )
 
 
 def _both_ends(codes: Codes, strands: Strands) -> Codes:

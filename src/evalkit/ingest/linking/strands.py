@@ -44,29 +44,23 @@ class Strands:
         return (self.exact >= 0) & ~self.several
 
 
-def strands_of(whole: Codes, at: Codes, apart: Codes | None) -> Strands:
+def strands_of(whole: Codes, at: Codes, apart: Codes | None, live: Mask) -> Strands:
     """Strands of rows with an exact key.
+
+    A row that says that the workplace has left is no sighting: it goes with the strand of its key that ended last, and is a
+    strand without a key where there is none.
 
     Parameters
     ----------
     whole : exact key of each row, −1 where a part is empty: such a row is a strand of its own  # (n,)
     at : place of the row's file among the files in time  # (n,)
     apart : codes that tell rows apart whose key stands more than once in some file; None = nothing does  # (n,)
+    live : rows that are sightings  # (n,)
     """
     files = int(at.max()) + 1
-    exact = whole.copy()
-    if apart is not None:
-        twice = np.zeros(int(whole.max(initial=-1)) + 2, dtype=bool)
-        order = _order(whole, at, files)
-        again = np.diff(whole[order] * files + at[order]) == 0
-        twice[whole[order][1:][again]] = True
-        twice[-1] = False  # where the code is −1
-        split = np.flatnonzero(twice[whole])
-        if len(split):
-            pairs = combined([whole[split], apart[split] + 1])
-            exact[split] = int(whole.max()) + 1 + pairs
-            exact = dense(exact)
-    order = _order(exact, at, files)
+    rows = np.flatnonzero(live)
+    exact = whole if apart is None else _told_apart(whole, at, apart, rows, files)
+    order = rows[_order(exact[rows], at[rows], files)]
     key, file = exact[order], at[order]
     new = np.ones(len(order), dtype=bool)
     again = np.zeros(len(order), dtype=bool)
@@ -77,24 +71,50 @@ def strands_of(whole: Codes, at: Codes, apart: Codes | None) -> Strands:
     bundle = several_keys[key] & (key >= 0)
     # a bundle is one strand from its first to its last file: who is who in it is not known
     new[1:] = ~(same & (bundle[1:] | (file[1:] - file[:-1] <= 1)))
-    number = np.cumsum(new) - 1
-    of_row = np.empty(len(order), dtype=np.int64)
-    of_row[order] = number
     starts = np.flatnonzero(new)
     ends = np.append(starts[1:], len(order)) - 1
+    of_row = np.empty(len(at), dtype=np.int64)
+    of_row[order] = np.cumsum(new) - 1
     keyed = key >= 0
+    # rows that only say that somebody left
+    gone = np.flatnonzero(~live)
+    place = (
+        np.searchsorted(key[starts] * files + file[starts], exact[gone] * files + at[gone], side="right") - 1
+    )
+    found = (place >= 0) & (exact[gone] >= 0)
+    found &= np.append(key[starts], -2)[place] == exact[gone]
+    of_row[gone[found]] = place[found]
+    lone = gone[~found]
+    lone = lone[_order(exact[lone], at[lone], files)]
+    of_row[lone] = len(starts) + np.arange(len(lone))
+    none = np.full(len(lone), -1, dtype=np.int64)
     return Strands(
         of_row,
-        key[starts],
-        whole[order[starts]],
-        file[starts],
-        file[ends],
-        order[starts],
-        order[ends],
-        bundle[starts],
+        np.append(key[starts], none),
+        np.append(whole[order[starts]], none),
+        np.append(file[starts], at[lone]),
+        np.append(file[ends], at[lone]),
+        np.append(order[starts], lone),
+        np.append(order[ends], lone),
+        np.append(bundle[starts], np.zeros(len(lone), dtype=bool)),
         key[keyed] * files + file[keyed],
         files,
     )
+
+
+def _told_apart(whole: Codes, at: Codes, apart: Codes, rows: Codes, files: int) -> Codes:
+    """The exact key, with what tells rows apart added where the key stands more than once in some file  # (n,)"""
+    twice = np.zeros(int(whole.max(initial=-1)) + 2, dtype=bool)
+    order = rows[_order(whole[rows], at[rows], files)]
+    again = np.diff(whole[order] * files + at[order]) == 0
+    twice[whole[order][1:][again]] = True
+    twice[-1] = False  # where the code is −1
+    split = np.flatnonzero(twice[whole])
+    if not len(split):
+        return whole
+    exact = whole.copy()
+    exact[split] = int(whole.max()) + 1 + combined([whole[split], apart[split] + 1])
+    return dense(exact)
 
 
 def _order(key: Codes, at: Codes, files: int) -> Codes:
