@@ -218,11 +218,12 @@ def _frame(
             if match.column.kind == "region":
                 regions.append((match.column, source))
             elif match.year is None:
-                values[name] = _convert(source, options)
+                if match.column.kind == "number_head":
+                    values["firm_id"] = numbers.read_whole_numbers(source, options)
+                else:
+                    values[name] = _convert(source, options)
                 if match.column.with_head:
                     values["head_key"], values["entity_kind"] = numbers.read_number_heads(source, options)
-                    if match.column.kind == "number_head":
-                        values["firm_id"] = numbers.read_whole_numbers(source, options)
             else:
                 yearly[name, match.year] = _convert(source, options)
     for column, source in regions:
@@ -311,8 +312,6 @@ def _convert(source: Source, options: Options) -> NDArray[Any]:
         return col.read_years(source)
     if kind == "business_number":
         return numbers.read_business_numbers(source, options)
-    if kind == "number_head":
-        return numbers.read_number_heads(source, options)[0]
     if kind == "category":
         return col.read_categories(source)
     if kind == "code":

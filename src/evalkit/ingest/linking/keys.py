@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -96,6 +96,7 @@ def _region_end() -> re.Pattern[str]:
     return re.compile("(?:" + "|".join(sorted(names, key=lambda n: (-len(n), n))) + ")$")
 
 
+@lru_cache(maxsize=1 << 18)  # monthly files repeat their names
 def split_place(name: str) -> tuple[str, str]:
     """The root of a name, and the kind of place that its last words tell.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from evalkit.ingest.sources import (
     deflator,
     ecos,
     employment_insurance,
+    factory_registration,
     firm_financials,
     kosis,
     membership,
@@ -32,6 +34,7 @@ SPECS: dict[str, TableSpec] = {
         *performance_survey.SPECS,
         employment_insurance.SPEC,
         national_pension.SPEC,
+        factory_registration.SPEC,
         firm_financials.SPEC,
         zones.DESIGNATION,
         zones.DISTANCE,
@@ -48,6 +51,7 @@ READERS: dict[str, Callable[..., list[Table]]] = {
     "performance_survey": performance_survey.read,
     "employment_insurance": employment_insurance.read,
     "national_pension": national_pension.read,
+    "factory_registration": factory_registration.read,
     "firm_financials": firm_financials.read,
     "zones": zones.read,
     "region_panel": region_panel.read,
@@ -58,8 +62,8 @@ READERS: dict[str, Callable[..., list[Table]]] = {
 }
 
 
-TOGETHER: dict[str, Callable[..., list[Table]]] = {"employment_insurance": employment_insurance.read_all}
-"""Readers of sources whose files are chosen among: a year may have been published twice."""
+CHOOSERS: dict[str, Callable[..., dict[Path, Any]]] = {"employment_insurance": employment_insurance.choose}
+"""Of sources whose files are chosen among (a year may have been published twice): what of each file is used."""
 
 
 def read_source(
@@ -95,13 +99,14 @@ def read_source(
             f"자료 {name} 의 파일이 하나도 없음", remedy="data/raw 에 파일을 두거나 계획의 경로를 고칠 것"
         )
     check_options(name, options or {})
-    asked = dict(options or {})
-
-    def reader(path: Path) -> list[Table]:
-        return READERS[name](path, key=key, **asked)
-
+    given = dict(options or {})
+    chosen = CHOOSERS[name](files, **given) if name in CHOOSERS else None
     tables: list[Table] = []
     for path in files:
+        if chosen is not None and path not in chosen:
+            continue  # the table of the file that is used instead says so
+        asked = given if chosen is None else {**given, "use": chosen[path]}
+        reader = partial(READERS[name], key=key, **asked)
         tables += reader(path) if store is None else store.tables(name, path, asked, key, reader)
     refuse_repeats(tables)
     return tables
@@ -115,7 +120,7 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
     PlanError : with the nearest name, or the values that may be given
     """
     asked = {**inspect.signature(read_table).parameters, **inspect.signature(READERS[name]).parameters}
-    known = {n: p for n, p in asked.items() if n not in ("path", "spec", "key", "options")}
+    known = {n: p for n, p in asked.items() if n not in ("path", "spec", "key", "options", "use")}
     where = ("data.sources", name, "options")
     for option, value in options.items():
         if option not in known:

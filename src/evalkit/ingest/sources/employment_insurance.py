@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -47,9 +47,7 @@ SPEC = TableSpec(
     ),
 )  # fmt: skip
 
-_REVISED = re.compile(
-    r"수정|정정|보완|재공개|최종|개정|rev|final|(?<![a-z])v(\d+)|[(_\- ](\d)(?=\)?$)", re.IGNORECASE
-)
+_REVISED = re.compile(r"수정|정정|보완|재공개|최종|개정|rev\.?(\d*)|final|(?<![a-z])v(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +56,7 @@ class _Entry:
 
     label: str
     year: int
+    base: str  # its name without dates and words of a revision: files of one year with other names are parts of it
     order: tuple[int, ...]  # what its name says of which revision it is
     packed: tuple[int, ...]  # when it was put into its archive
     path: Path
@@ -71,22 +70,10 @@ def read(
     year: int | None = None,
     revision: str = "",
     numbers: Literal["required", "optional"] = "required",
+    use: Mapping[str, Sequence[str]] | None = None,
     **options: Any,
 ) -> list[Table]:
-    """One year-end file, or a ZIP of one or several; see `read_all`."""
-    return read_all([path], key=key, year=year, revision=revision, numbers=numbers, **options)
-
-
-def read_all(
-    paths: str | Path | Iterable[str | Path],
-    *,
-    key: bytes = b"",
-    year: int | None = None,
-    revision: str = "",
-    numbers: Literal["required", "optional"] = "required",
-    **options: Any,
-) -> list[Table]:
-    """Year-end files, each alone or in a ZIP, one table a year in order of year.
+    """One year-end file, or a ZIP of one or several: one table a year (and part of a year), in order of year.
 
     Parameters
     ----------
@@ -95,6 +82,7 @@ def read_all(
     revision : a part of the name of the file to use where a year was published more than once; without it the later
         one is used (by its name: 수정, v2, a second date; else by when it was packed into its ZIP), and that is logged
     numbers : "optional" also reads files without 사업자등록번호; their rows then have no ``firm_id`` and link by name alone
+    use : what `choose` said of this file; without it the file is looked at alone
     options : of `read_table`
 
     Returns
@@ -104,19 +92,68 @@ def read_all(
 
     Raises
     ------
-    FileError : two files of a year, and neither name nor archive says which is later; or as `packed.read_member`
+    FileError : as `choose`, or as `packed.read_member`
     SchemaError : no 사업자등록번호 in a file, and `numbers` is "required"
     """
-    entries = [entry for path in sorted_paths(paths) for entry in _entries(path, year)]
+    path = Path(path)
+    if use is None:
+        use = choose([path], year=year, revision=revision)[path]
     tables = []
-    for number in sorted({entry.year for entry in entries}):
-        same = [entry for entry in entries if entry.year == number]
-        used, repairs = _chosen(same, revision)
-        raw = used.load()
-        with naming_the_zip(used.path, raw):
-            table = _one(raw, used.year, key, numbers, options)
-        tables.append(table.with_frame(table.frame, repairs=repairs, revisions=tuple(e.label for e in same)))
+    for entry in sorted(_entries(path, year), key=lambda entry: entry.year):
+        if entry.label not in use:
+            continue
+        raw = entry.load()
+        with naming_the_zip(path, raw):
+            table = _one(raw, entry.year, key, numbers, options)
+        left = tuple(use[entry.label])
+        repairs = (_said(entry, left, revision),) if left else ()
+        tables.append(table.with_frame(table.frame, repairs=repairs, revisions_left=left))
     return tables
+
+
+def read_all(
+    paths: str | Path | Iterable[str | Path], *, year: int | None = None, revision: str = "", **options: Any
+) -> list[Table]:
+    """Year-end files, each alone or in a ZIP, of which one a year is used; options as `read`."""
+    files = sorted_paths(paths)
+    chosen = choose(files, year=year, revision=revision)
+    return [
+        table
+        for path in files
+        if path in chosen
+        for table in read(path, year=year, revision=revision, use=chosen[path], **options)
+    ]
+
+
+def choose(
+    paths: Sequence[Path], *, year: int | None = None, revision: str = "", **_: Any
+) -> dict[Path, dict[str, tuple[str, ...]]]:
+    """Which files, and which members of ZIPs, are used: one of each name and year, whatever its date and revision.
+
+    Files of one year whose names differ otherwise are parts of it (`refuse_repeats` stops where they hold the same rows).
+
+    Returns
+    -------
+    By file (those of which nothing is used are not there), the labels used, each with the labels left for it
+
+    Raises
+    ------
+    FileError : two files of a year, and neither name nor ZIP says which is later, or `revision` means none or several;
+        a damaged ZIP
+    """
+    entries = [entry for path in paths for entry in _entries(path, year)]
+    out: dict[Path, dict[str, tuple[str, ...]]] = {}
+    for number, base in sorted({(entry.year, entry.base) for entry in entries}):
+        same = [entry for entry in entries if (entry.year, entry.base) == (number, base)]
+        used, left = _later(same, revision)
+        out.setdefault(used.path, {})[used.label] = tuple(entry.label for entry in left)
+    return out
+
+
+def _said(entry: _Entry, left: tuple[str, ...], revision: str) -> Repair:
+    why = "계획이 정한 것을 씀" if revision else "뒤의 것을 씀"
+    kind = f"{entry.year}년 파일이 {len(left) + 1}개: {why}"
+    return Repair(PurePosixPath(entry.label).name, "", 0, "", kind, ", ".join(left), entry.label, 1)
 
 
 def _one(raw: RawFile, year: int, key: bytes, numbers: str, options: dict[str, Any]) -> Table:
@@ -124,7 +161,7 @@ def _one(raw: RawFile, year: int, key: bytes, numbers: str, options: dict[str, A
     try:
         table = read_table(raw, spec, key=key, year=year, **options)
     except SchemaError as error:
-        if numbers == "optional" or "'사업자등록번호' 이(가) 없음" not in error.problem:
+        if numbers == "optional" or "에 열 '사업자등록번호' 이(가) 없음" not in error.problem:
             raise
         raise SchemaError(
             "사업자등록번호가 없는 해의 파일임: 번호로는 기업을 이을 수 없음",
@@ -150,7 +187,9 @@ def _employment_only(table: Table) -> Table:
 def _entries(path: Path, year: int | None) -> list[_Entry]:
     if not is_packed(path):
         order = _revision_order(path.name)
-        return [_Entry(path.name, _year(path, year), order, (), path, lambda: read_raw(path))]
+        return [
+            _Entry(path.name, _year(path, year), _base(path.name), order, (), path, lambda: read_raw(path))
+        ]
     inside = members(path)
     found = []
     for member in inside:
@@ -162,7 +201,7 @@ def _entries(path: Path, year: int | None) -> list[_Entry]:
             told = _year(path, year) if len(inside) == 1 else file_year(Path(member.name), year)
         found.append(
             _Entry(
-                f"{path.name}/{member.name}", told, _revision_order(parts.name), member.packed, path,
+                f"{path.name}/{member.name}", told, _base(parts.name), _revision_order(parts.name), member.packed, path,
                 lambda member=member: read_member(path, member),  # type: ignore[misc]
             )
         )  # fmt: skip
@@ -180,6 +219,13 @@ def _year_end(name: str) -> int | None:
     return int(ends[-1]) if ends else year_in_name(Path(name))
 
 
+def _base(name: str) -> str:
+    stem = unicodedata.normalize("NFKC", PurePosixPath(name).stem).lower()
+    bare = _REVISED.sub("", re.sub(r"20\d{2}[.\-_]?\d{2}[.\-_]?\d{2}", "", stem))
+    # «(1)» is what a browser writes behind a copy: a copy is no revision, and stays another file
+    return re.sub(r"[^\w()]+|_|\(\s*\)", "", bare)
+
+
 def _revision_order(name: str) -> tuple[int, ...]:
     """How late a revision is by its name: a further date, a word such as 수정, a number; () where it says nothing."""
     stem = unicodedata.normalize("NFC", PurePosixPath(name).stem)
@@ -191,10 +237,10 @@ def _revision_order(name: str) -> tuple[int, ...]:
     return (max(dates, default=0), len(marks), max(numbers, default=0))
 
 
-def _chosen(same: list[_Entry], revision: str) -> tuple[_Entry, tuple[Repair, ...]]:
-    """The file of a year that is used, and a word on the others."""
+def _later(same: list[_Entry], revision: str) -> tuple[_Entry, list[_Entry]]:
+    """The file of a year that is used, and the others."""
     if len(same) == 1:
-        return same[0], ()
+        return same[0], []
     listed = ", ".join(repr(entry.label) for entry in same)
     named = [entry for entry in same if revision and revision in unicodedata.normalize("NFC", entry.label)]
     if revision and len(named) != 1:
@@ -212,7 +258,4 @@ def _chosen(same: list[_Entry], revision: str) -> tuple[_Entry, tuple[Repair, ..
             remedy="쓰지 않을 파일을 치우거나, 계획에서 이 자료의 options 에 revision: 쓸 파일 이름의 한 부분 을 적을 것",
         )
     used = named[0] if revision else last
-    why = "계획이 정한 것을 씀" if revision else "뒤의 것을 씀"
-    left = [entry.label for entry in ordered if entry is not used]
-    kind = f"{used.year}년 파일이 {len(same)}개: {why}"
-    return used, (Repair(PurePosixPath(used.label).name, "", 0, "", kind, ", ".join(left), used.label, 1),)
+    return used, [entry for entry in ordered if entry is not used]

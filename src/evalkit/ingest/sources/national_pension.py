@@ -21,7 +21,7 @@ from evalkit.ingest.packed import naming_the_zip, raw_files
 from evalkit.ingest.reading import read_table
 from evalkit.ingest.sources.fields import sorted_paths
 from evalkit.ingest.sources.pension_regions import with_region_codes
-from evalkit.ingest.table import ColumnSpec, FlowStep, Table, TableSpec
+from evalkit.ingest.table import ColumnSpec, FlowStep, Repair, Table, TableSpec
 
 _NO_DATE = ("0001-01-01", "00010101", "1-01-01", "10101", "10101.0", "00000000", "0")
 
@@ -97,7 +97,10 @@ def read(
 
 def _one(raw: RawFile, key: bytes, repeats: str, options: dict[str, Any]) -> Table:
     options = {"invalid_region": "follow", **options}
-    completed, repairs = with_region_codes(raw, SPEC, options.get("sheet"))
+    completed: RawFile = raw
+    repairs: tuple[Repair, ...] = ()
+    if "mapping" not in options:  # a mapping says itself which column is the region
+        completed, repairs = with_region_codes(raw, SPEC, options.get("sheet"))
     table = read_table(completed, SPEC, key=key, **options)
     table = table.with_frame(table.frame, repairs=repairs)
     table = _without_repeats(table, raw, repeats)

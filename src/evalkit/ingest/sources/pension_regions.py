@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evalkit.ingest.files import RawFile, Sheet
-from evalkit.ingest.headers import Header, find_header
+from evalkit.ingest.files import RawFile
+from evalkit.ingest.headers import find_header
 from evalkit.ingest.sheets import choose_sheet
+from evalkit.ingest.sources.region_cells import with_cells, with_empty_column
 from evalkit.ingest.table import ColumnSpec, Repair, TableSpec
 
 _CODE = re.compile(r"[1-9]\d{4}(?:\d{5})?(?:\.0+)?")
@@ -47,7 +48,7 @@ def with_region_codes(raw: RawFile, spec: TableSpec, sheet: str | None) -> tuple
     if not {"sido_part", "lot_address", "road_address"} & set(at):
         return raw, ()  # nothing to fill from: the reader says what is missing
     if code.name not in at:
-        page, at = _with_empty_column(page, header, at)
+        page, at = with_empty_column(page, header, at, _CODE_HEADER)
     first = header.last_row + 1
     column = at[code.name]
     texts = page.cells[first:, column]
@@ -75,21 +76,7 @@ def with_region_codes(raw: RawFile, spec: TableSpec, sheet: str | None) -> tuple
         )
         if m.any()
     )  # fmt: skip
-    changed = replace(page, cells=cells)
-    return replace(raw, sheets=tuple(changed if s.name == page.name else s for s in raw.sheets)), repairs
-
-
-def _with_empty_column(page: Sheet, header: Header, at: dict[str, int]) -> tuple[Sheet, dict[str, int]]:
-    """The sheet with an empty column of region codes in front."""
-    empty = np.full((len(page.cells), 1), "", dtype=object)
-    empty[header.last_row, 0] = _CODE_HEADER
-    moved = replace(
-        page,
-        cells=np.hstack([empty, page.cells]),
-        merged=tuple((top, left + 1, bottom, right + 1) for top, left, bottom, right in page.merged),
-        widths=tuple(width + 1 for width in page.widths),
-    )
-    return moved, {"region": 0, **{name: position + 1 for name, position in at.items()}}
+    return with_cells(raw, page, cells), repairs
 
 
 def _told(
