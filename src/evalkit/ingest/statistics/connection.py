@@ -255,11 +255,10 @@ class Connection:
         outcome = self._asked(target, where)
         if isinstance(outcome, ServiceFailure):  # raised here, without the frames of the transport
             raise outcome
-        content, _ = self._hide.content(outcome)
-        return content, read(content)
+        return outcome, read(outcome)
 
     def _asked(self, target: str, where: tuple[str, ...]) -> bytes | ServiceFailure:
-        """The bytes of the answer, or why there are none."""
+        """The bytes of the answer without the key, or why there are none."""
         assert self._client is not None, "used as a context manager"
         place = (TITLES[self.source], *where)
         seconds = min(self.limits.timeout, self._remaining(where))
@@ -284,7 +283,7 @@ class Connection:
 
     def _body(self, response: httpx.Response, where: tuple[str, ...]) -> bytes | ServiceFailure:
         parts, size = [], 0
-        for part in response.iter_bytes(65536):
+        for part in response.iter_bytes():  # as they come: waiting for more would hide the deadline
             parts.append(part)
             size += len(part)
             if size > self.limits.most_bytes:
@@ -296,7 +295,7 @@ class Connection:
                 )
             if self._clock() > self._ends:
                 return self._late(where)
-        return b"".join(parts)
+        return self._hide.content(b"".join(parts))[0]
 
     def _status(self, response: httpx.Response, place: tuple[str, ...]) -> ServiceFailure:
         """An HTTP status other than 200 as a sentence."""
