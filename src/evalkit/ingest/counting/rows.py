@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evalkit.ingest.linking.keys import name_roots, split_place
+from evalkit.ingest.linking.keys import name_roots, plain_name, split_place
 from evalkit.ingest.table import Table
 
 PROJECTS, OUTCOMES, FIRM_YEARS, ATTRACTED = (
@@ -75,12 +75,13 @@ def masked_firm(firm: str) -> str:
 
 
 def masked_name(name: str) -> str:
-    """The first letter of a name and its length: enough to find the row, not to name the firm.
+    """The first letter of a name without its legal form, and its length: enough to find the row, not to name the firm.
 
-    >>> masked_name("한빛소재")
+    >>> masked_name("(주)한빛소재")
     '한○○○'
     """
-    return name[:1] + "○" * (len(name) - 1)
+    bare = plain_name(name) or name
+    return bare[:1] + "○" * (len(bare) - 1)
 
 
 def branch_groups(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -126,5 +127,6 @@ def merged_firms(frame: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
     """The rows with the head of each strong group for all its firms."""
     if frame.empty or groups.empty:
         return frame
-    head = groups[groups["strong"].astype(bool)].set_index("firm")["head"]
-    return frame.assign(firm=frame["firm"].map(head).fillna(frame["firm"]))
+    strong = groups[groups["strong"].astype(bool)]
+    head = dict(zip(strong["firm"], strong["head"], strict=True))
+    return frame.assign(firm=[head.get(firm, firm) for firm in frame["firm"]])
