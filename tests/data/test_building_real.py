@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from shared_files import REAL as DATA
 from shared_files import needs_real
 
 from evalkit.building import History, Part, joined_panel, move_flows, moved_in
 from evalkit.design import Design
-from evalkit.errors import RefusalError
+from evalkit.errors import DesignError, RefusalError
 from evalkit.estimators.two_way import two_way_effects
 from evalkit.ingest import read_source
 from evalkit.panel import Panel
+from evalkit.study.plan import Plan
+from evalkit.study.regions import build_regions
+from evalkit.study.sample import draw_sample
 
 pytestmark = needs_real
 NAMES = {"shops": "estab_census", "people": "population", "corporations": "nts_biz_corp"}
@@ -46,6 +52,25 @@ def test_establishments_are_not_differenced_across_2020(panel: Panel) -> None:
     change = early.varying["shops"][:, 1] - early.varying["shops"][:, 0]
     on = early.fixed["adoption"] == 2015
     assert found.values[0] == pytest.approx(change[on].mean() - change[~on].mean(), rel=1e-9)
+
+
+def test_a_study_of_establishments_is_refused_as_well() -> None:
+    plans = Path(__file__).resolve().parents[2] / "plans"
+    raw = yaml.safe_load((plans / "innovation_cities.yml").read_text(encoding="utf-8"))
+    raw["units"]["options"]["variables"] = ["population", "estab_census"]
+    raw["outcomes"] = {"shops": raw["outcomes"]["population"] | {"variable": "estab_census"}}
+    raw["reports"], raw["known"] = [{"notebook": "01_data_audit.ipynb"}], []
+    plan = Plan.model_validate(raw)
+    tables = {
+        name: read_source(source.table, DATA / source.files) for name, source in plan.data.sources.items()
+    }
+    panel = build_regions(plan, tables)[0]["units"]
+    with pytest.raises(RefusalError, match=r"estab_census 을\(를\) 2015년과 2020년 사이") as caught:
+        draw_sample(plan, panel, "shops", 1)
+    assert "계획에서는 periods" in caught.value.remedy
+    raw["phases"][1]["periods"] = [2010, 2019]
+    with pytest.raises(DesignError, match="깨끗한 기간이 없음"):  # 2013 was not surveyed: another question
+        draw_sample(Plan.model_validate(raw), panel, "shops", 1)
 
 
 @pytest.mark.parametrize("name", ["people", "corporations"])

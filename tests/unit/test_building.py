@@ -255,6 +255,11 @@ def test_breaks_of_the_sources_travel() -> None:
     by_industry = joined_panel([part], current_industry=True).panel
     assert [b["period"] for b in by_industry.notes["breaks"]] == [2020, 2024]
     assert "breaks" not in joined_panel([jobs_part()]).panel.notes
+    # waves that are neither years nor months cannot be set against a date, and need not where nothing breaks
+    waves = census.assign(year=[1, 2, 3])
+    with pytest.raises(DesignError, match="연월"):
+        joined_panel([Part("통계", waves, {"shops": "estab_census"}, unit="code", table="region_panel")])
+    assert joined_panel([Part("통계", waves, {"shops": "estab_census"}, unit="code", table="deflator")]).panel
 
 
 def test_tables_bring_what_their_reader_left_out() -> None:

@@ -87,7 +87,7 @@ class Part:
 
     def breaks(self, periods: Sequence[int], **conditions: bool) -> list[dict[str, Any]]:
         """Known breaks of the values, in the panel's periods."""
-        if not self.table or not self.values:
+        if not self.table or not known_breaks(self.table, self.values, "year", **conditions):
             return []
         return known_breaks(self.table, self.values, frequency_of(periods), **conditions)
 
