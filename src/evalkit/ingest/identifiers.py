@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.errors import ValueProblem
+from evalkit.errors import DataError, ValueProblem
 
 ENTITY_KINDS: tuple[str, ...] = (
     "individual", "corporation_head_office", "corporation_branch", "non_profit", "public", "foreign", "unknown",
@@ -34,6 +34,7 @@ _ENTITY_OF = {
     "82": "non_profit", "83": "public", "84": "foreign", "85": "corporation_branch",
 }  # fmt: skip
 
+_POWER = re.compile(r"([1-9])[.,]([0-9]+)[eE]\+?([0-9]{1,2})")
 _BUSINESS = np.array([1, 3, 7, 1, 3, 7, 1, 3, 5])
 _CORPORATE = np.array([1, 2] * 6)
 
@@ -85,6 +86,9 @@ def normalise_number(text: Any, count: int = 10) -> str:
     if isinstance(text, float) and text.is_integer():
         text = int(text)
     folded = unicodedata.normalize("NFKC", str(text)).strip()
+    power = _POWER.fullmatch(folded)
+    if power and len(power.group(1) + power.group(2)) == int(power.group(3)) + 1 == count:
+        return power.group(1) + power.group(2)
     digits = re.sub(r"[\s\-‐–—−.·]", "", re.sub(r"\.0+$", "", folded))
     return digits.zfill(count) if re.fullmatch(rf"[0-9]{{{count - 2},{count}}}", digits) else digits
 
@@ -120,6 +124,75 @@ def hash_identifier(number: str, key: bytes) -> str:
     if not key:
         raise ValueProblem("식별자 암호화 열쇠가 비어 있음", remedy="열쇠를 만들어 지정할 것")
     return hmac.new(key, str(number).encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def is_destroyed(text: Any) -> bool:
+    """Whether a spreadsheet wrote a long number as ``1.10111E+12``: the digits that it left out cannot be brought back.
+
+    >>> is_destroyed("1.10111E+12"), is_destroyed("1.248100998E+09"), is_destroyed("1248100998.0")
+    (True, False, False)
+    """
+    power = _POWER.fullmatch(unicodedata.normalize("NFKC", str(text)).strip())
+    return power is not None and len(power.group(2)) < int(power.group(3))
+
+
+def number_states(values: Iterable[Any], count: int = 10) -> NDArray[np.str_]:
+    """What became of each number in a file, in Korean: whole, repaired, or beyond repair  # (n,)
+
+    Parameters
+    ----------
+    count : 10 for 사업자등록번호, 13 for 법인등록번호
+    """
+    out = []
+    for value in values:
+        text = unicodedata.normalize("NFKC", "" if value is None else str(value)).strip()
+        if text.lower() in ("", "-", "nan", "none", "<na>"):
+            out.append("비어 있음")
+            continue
+        if is_destroyed(text):
+            out.append("지수로 바뀌어 되살릴 수 없음")
+            continue
+        digits = normalise_number(text, count)
+        if not re.fullmatch(rf"[0-9]{{{count}}}", digits):
+            out.append("자릿수가 틀림")
+        elif not (is_business_number(digits) if count == 10 else is_corporate_number(digits)):
+            out.append("검증번호가 틀림")
+        elif _POWER.fullmatch(text):
+            out.append("지수에서 되돌림")
+        elif re.sub(r"\.0+$", "", text) != text:
+            short = len(re.sub(r"\D", "", re.sub(r"\.0+$", "", text))) < count
+            out.append("소수점 빼고 앞자리 0 되살림" if short else "소수점 뺌")
+        else:
+            out.append("앞자리 0 되살림" if len(re.sub(r"\D", "", text)) < count else "온전함")
+    return np.array(out, dtype=np.str_)
+
+
+def key_fingerprint(key: bytes) -> str:
+    """What may be told of a key: eight hexadecimal digits by which two tables are known to be hashed under one key."""
+    return hmac.digest(key, b"fingerprint of the key", "sha256").hex()[:8] if key else ""
+
+
+def refuse_mixed_keys(fingerprints: Iterable[tuple[str, str]]) -> None:
+    """Hashes under different keys never meet: refuse to link such tables.
+
+    Parameters
+    ----------
+    fingerprints : (name of the table, fingerprint); an empty fingerprint is a table without identifiers
+
+    Raises
+    ------
+    DataError : two tables and the way out
+    """
+    first: tuple[str, str] | None = None
+    for name, fingerprint in fingerprints:
+        if not fingerprint:
+            continue
+        if first is not None and fingerprint != first[1]:
+            raise DataError(
+                f"사업자등록번호가 다른 열쇠로 암호화되어 이을 수 없음: {first[0]} ({first[1]}), {name} ({fingerprint})",
+                remedy="열쇠를 바꾸었으면 모든 원자료를 같은 열쇠(EVALKIT_HASH_KEY)로 다시 읽을 것",
+            )
+        first = first or (name, fingerprint)
 
 
 def hash_text(text: str, key: bytes) -> str:
