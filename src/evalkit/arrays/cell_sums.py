@@ -7,7 +7,8 @@ cluster and estimates without a cluster are the same numbers.
 
 Sums in floating point depend on the order of the rows, which threads change. Here each value is rounded to a grid of
 2^-k, k such that the largest is below 2^GRID (finer than a double of the largest size; whole numbers below 2^53 are
-untouched), and whole numbers are added. The same grid serves the engines of national files, so that all agree bit for bit.
+untouched), and whole numbers are added. The same grid serves the engines of national files, so that all agree to the last
+bit (but for values that lie exactly between two points of the grid, which engines may round to either).
 
 Shapes: M cells, N units, T periods.
 """
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from evalkit.errors import DataError
 
@@ -27,9 +28,10 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-# bits of the largest whole number on the grid: it has 18 decimal digits at most, what engines hold without loss
+# bits of the largest whole number on the grid, and of its lower part: sums of both parts stay far below 2^63
 GRID = 58
-_HALF = 29
+HALF = 29
+MASK = (1 << HALF) - 1
 # exponents beyond which 2^k is not a double of full precision
 _LARGEST_EXPONENT = 900
 
@@ -44,9 +46,14 @@ def grid_exponent(largest: float) -> int:
     return max(-_LARGEST_EXPONENT, min(_LARGEST_EXPONENT, exponent))
 
 
-def from_grid(total: int, exponent: int) -> float:
-    """A sum of whole numbers back in the unit of the values, rounded once."""
-    return total / (1 << exponent) if exponent >= 0 else float(total << -exponent)
+def from_halves(high: Codes, low: Codes, exponent: int) -> Floats:
+    """Sums of whole numbers, given as sums of their parts above and below HALF bits, back in the unit of the values.
+
+    Rounded once while fewer than 2^24 values were added; beyond that twice, alike for every order of the rows.
+    """
+    carried = high + (low >> HALF)
+    total = np.ldexp(carried.astype(np.float64), HALF) + (low & MASK)
+    return np.asarray(np.ldexp(total, -exponent))
 
 
 def exact_sums(values: Floats, group: Codes, groups: int) -> Floats:
@@ -54,16 +61,13 @@ def exact_sums(values: Floats, group: Codes, groups: int) -> Floats:
     order = np.argsort(group, kind="stable")
     present, starts = np.unique(group[order], return_index=True)
     out = np.zeros((groups, values.shape[1]))
+    if not len(order):
+        return out
     for column, target in zip(values.T, out.T, strict=True):
-        exponent = grid_exponent(float(np.abs(column).max(initial=0.0)))
+        exponent = grid_exponent(float(np.abs(column).max()))
         whole = np.rint(np.ldexp(column[order], exponent)).astype(np.int64)
-        if not len(whole):
-            continue
-        high = np.add.reduceat(whole >> _HALF, starts)
-        low = np.add.reduceat(whole & ((1 << _HALF) - 1), starts)
-        target[present] = [
-            from_grid((int(a) << _HALF) + int(b), exponent) for a, b in zip(high, low, strict=True)
-        ]
+        high, low = (np.add.reduceat(part, starts) for part in (whole >> HALF, whole & MASK))
+        target[present] = from_halves(high, low, exponent)
     return out
 
 
@@ -116,9 +120,9 @@ class CellSums:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(known, self.sums / self.weight[:, None], np.nan)
 
-    def counted(self, cells: Bools) -> int:
+    def counted(self, cells: ArrayLike) -> int:
         """Units of the marked cells."""
-        return int(self.units[cells].sum())
+        return int(self.units[np.asarray(cells, dtype=np.bool_)].sum())
 
 
 def sum_cells(

@@ -149,13 +149,13 @@ def imputation_from_cells(
             remedy="기간을 줄이거나 메모리 안의 패널로 계산할 것",
         )
     clean = cells.periods[None, :] < _dates(cells, design)[:, None] - design.anticipation
-    members = [_members(cells, design, by, label) & used & ~clean for label in estimate.terms]
+    members = [np.asarray(_members(cells, design, by, label) & used & ~clean) for label in estimate.terms]
     effective = np.array([effective_size(cells, rows) for rows in members])
-    comparison = [(used & clean & rows.any(axis=0)[None, :]).any(axis=1) for rows in members]
+    met = [np.asarray(used & clean & np.any(rows, axis=0)[None, :]) for rows in members]
     return replace(
         estimate,
         n_treated=np.array([cells.counted(rows.any(axis=1)) for rows in members]),
-        n_comparison=np.array([cells.counted(rows) for rows in comparison]),
+        n_comparison=np.array([cells.counted(rows.any(axis=1)) for rows in met]),
         method=f"{estimate.method}/cells",
         design=design.to_dict(),
         detail={
@@ -213,9 +213,7 @@ def _dates(cells: CellSums, design: Design) -> NDArray[np.float64]:
     return np.where(cells.cohort > cells.periods[-1] + design.anticipation, np.inf, cells.cohort)
 
 
-def _dropped(
-    cells: CellSums, design: Design, periods: NDArray[np.int64], missing: Gaps
-) -> dict[str, int]:
+def _dropped(cells: CellSums, design: Design, periods: NDArray[np.int64], missing: Gaps) -> dict[str, int]:
     """Units left out, by reason, in the order of `evalkit.estimators.cohort_sample`."""
     seen = ~np.isnan(cells.means)
     anywhere = seen.any(axis=1)
@@ -251,7 +249,9 @@ def _notes(notes: list[str], lost: list[list[Any]], effective: NDArray[np.float6
     out = [note for note in notes if not note.startswith((_EFFECTIVE, "지원이 없었을 때의 결과를"))]
     if lost:
         count = sum(int(row[2]) for row in lost)
-        out.append(f"지원이 없었을 때의 결과를 추정할 수 없는 관측값 {count}개를 뺐다(detail 의 not_imputable).")
+        out.append(
+            f"지원이 없었을 때의 결과를 추정할 수 없는 관측값 {count}개를 뺐다(detail 의 not_imputable)."
+        )
     small = int((effective < 30).sum())
     if small:
         out.append(f"{_EFFECTIVE}가 30보다 적은 항이 {small}개 있다(detail 의 effective): 정규근사가 거칠다.")

@@ -20,18 +20,18 @@ def lost_cells(cells: CellSums, anticipation: int) -> tuple[list[list[Any]], Boo
     First units without an observation before treatment, then periods in which nobody is untreated, as
     `evalkit.estimators.imputation` looks for them.
     """
-    used = ~np.isnan(cells.means)
+    used: Bools = np.asarray(~np.isnan(cells.means))
     dates = np.where(cells.cohort > cells.periods[-1] + anticipation, np.inf, cells.cohort)
     clean = cells.periods[None, :] < dates[:, None] - anticipation
     lost: list[list[Any]] = []
-    alone = used.any(axis=1) & ~(used & clean).any(axis=1)
+    alone: Bools = np.asarray(used.any(axis=1) & ~np.asarray(used & clean).any(axis=1))
     reason = "지원 전의 관측값이 없음"
     if used.all():
         reason = "지원 전 기간이 자료에 없음"
     _listed(lost, cells, dates, used & alone[:, None], reason)
-    used = used & ~alone[:, None]
-    empty = ~(used & clean).any(axis=0)
-    gone = used & ~clean & empty[None, :]
+    used = np.asarray(used & ~alone[:, None])
+    empty: Bools = np.asarray(~np.asarray(used & clean).any(axis=0))
+    gone: Bools = np.asarray(used & ~clean & empty[None, :])
     _listed(lost, cells, dates, gone, "이 기간에 지원받지 않은 관측값이 없음")
     return lost, np.asarray(used & ~gone)
 

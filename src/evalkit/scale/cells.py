@@ -1,0 +1,257 @@
+"""A national file to sums: by cluster, cohort and pattern for effects, by region, industry and period for description.
+
+Each function builds one Ibis expression that the engine executes; the panel itself is never in memory. Values are rounded
+to the grid of `evalkit.arrays.cell_sums` and added as whole numbers, so that neither threads nor engines change a bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evalkit.arrays.cell_sums import HALF, MASK, CellSums, from_halves, grid_exponent
+from evalkit.design import Design
+from evalkit.errors import DataError, RefusalError, UsageError
+from evalkit.ingest.table import FlowStep, Repair
+from evalkit.scale.by_unit import WORD, by_unit, fault_sums, refuse_faults
+from evalkit.scale.sources import Source
+from evalkit.scale.variables import examine, numeric
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NationalCells:
+    """Cell sums of a file, and how its rows became cells.
+
+    Attributes
+    ----------
+    sums : for `evalkit.scale.group_time_from_cells` and `imputation_from_cells`
+    flow, repairs : as of `evalkit.ingest.table.Table`
+    """
+
+    sums: CellSums
+    flow: tuple[FlowStep, ...]
+    repairs: tuple[Repair, ...]
+
+    def table(self) -> pd.DataFrame:
+        """One row a cluster, cohort and period: units seen, mean and standard deviation of the outcome."""
+        cells = self.sums
+        rows = []
+        for label in np.unique(cells.cluster).tolist():
+            for date in np.unique(cells.cohort[cells.cluster == label]).tolist():
+                here = (cells.cluster == label) & (cells.cohort == date)
+                for t, period in enumerate(cells.periods.tolist()):
+                    seen = here & cells.seen[:, t]
+                    mass = float(cells.weight[seen].sum())
+                    mean = float(cells.sums[seen, t].sum()) / mass if mass > 0 else float("nan")
+                    square = float(cells.squares[seen, t].sum()) / mass if mass > 0 else float("nan")
+                    rows.append(
+                        (label, date, period, cells.counted(seen), mean, max(square - mean**2, 0.0) ** 0.5)
+                    )
+        return pd.DataFrame(rows, columns=["cluster", "cohort", "period", "units", "mean", "std"])
+
+
+def grid_sums(name: str, value: Any, exponent: int) -> dict[str, Any]:
+    """Two aggregates that hold the sum of a float expression on the grid without loss."""
+    import ibis
+
+    whole = (value * ibis.literal(float(2.0**exponent), "float64")).round().cast("int64")
+    return {f"{name}_high": (whole >> HALF).sum(), f"{name}_low": (whole & MASK).sum()}
+
+
+def grid_values(found: pd.DataFrame, name: str, exponent: int) -> NDArray[np.float64]:
+    """Sums of `grid_sums` in the unit of the values; 0 for a sum over nothing."""
+    halves = (pd.to_numeric(found[f"{name}_{part}"]) for part in ("high", "low"))
+    high, low = (half.astype("Int64").fillna(0).to_numpy(dtype=np.int64) for half in halves)
+    return from_halves(high, low, exponent)
+
+
+def national_cells(
+    source: Source,
+    design: Design,
+    *,
+    unit: str,
+    period: str,
+    window: tuple[int, int] | None = None,
+    minimum: float | None = None,
+) -> NationalCells:
+    """Sums by cluster, cohort and pattern of observed periods.
+
+    Parameters
+    ----------
+    source : one row a unit and period
+    design : outcome, adoption, cluster and weight are columns of the file; adoption is missing for units never supported.
+        Adoption, cluster and weight must not change within a unit
+    unit, period : columns; periods are whole numbers
+    window : first and last period used; None = all
+    minimum : least value that the outcome may have; None = any
+
+    Raises
+    ------
+    RefusalError : covariates, at_risk, no cluster
+    SchemaError, ValueProblem, DataError, DesignError : as `evalkit.scale.variables.examine`; a unit twice in a period; a
+        fixed variable that changes
+    """
+    _check(design)
+    assert design.cluster is not None
+    extent = examine(
+        source, unit=unit, period=period, outcomes=[design.outcome], weight=design.weight, adoption=design.adoption,
+        cluster=design.cluster, window=window, minimum=minimum,
+    )  # fmt: skip
+    numbers = [design.adoption, *([design.weight] if design.weight else [])]
+    units = by_unit(
+        source, unit=unit, period=period, periods=extent.periods, varying=[design.outcome], numbers=numbers,
+        labels=[design.cluster],
+    )  # fmt: skip
+    fixed = [*numbers, design.cluster]
+    heaviest = extent.largest[design.weight] if design.weight else 1.0
+    tallest = extent.largest[design.outcome]
+    found = source.frame(_sums(units, len(extent.periods), len(fixed), heaviest, tallest))
+    refuse_faults(source, found, unit, period, fixed)
+    sums = _collected(found, extent.periods, heaviest, tallest)
+    return NationalCells(sums, (*source.flow, *_steps(sums, extent.rows)), source.repairs)
+
+
+def _check(design: Design) -> None:
+    for name, given in (("covariates", ", ".join(design.covariates)), ("at_risk", design.at_risk)):
+        if given:
+            raise RefusalError(
+                f"칸 합계에는 {name}={given} 이(가) 들어갈 수 없음",
+                remedy="matched_pool 로 뽑은 패널을 메모리 안의 추정에 쓸 것",
+            )
+    if design.cluster is None:
+        raise RefusalError(
+            "칸 합계에는 단위보다 큰 군집이 있어야 함", remedy="시·도나 시·군·구 열을 cluster 에 적을 것"
+        )
+
+
+def _sums(units: Any, periods: int, fixed: int, heaviest: float, tallest: float) -> Any:
+    """The aggregation: units to cells."""
+    import ibis
+
+    weighted = fixed == 3
+    nothing = ibis.literal(0.0, "float64")
+    w = units["n1"].fill_null(nothing) if weighted else ibis.literal(1.0, "float64")
+    y = [units[f"v0_{t}"] for t in range(periods)]
+    if weighted:
+        y = [ibis.ifelse(w > 0, value, ibis.null("float64")) for value in y]
+    words = []
+    for first in range(0, periods, WORD):
+        bits = [
+            ibis.ifelse(value.notnull(), ibis.literal(1 << k, "int64"), ibis.literal(0, "int64"))
+            for k, value in enumerate(y[first : first + WORD])
+        ]
+        words.append(sum(bits[1:], bits[0]))
+    date = ibis.ifelse(units["n0"].isinf(), ibis.null("float64"), units["n0"])
+    rows = units.mutate(
+        g=date, c=units["l0"], w=w, **{f"y{t}": value for t, value in enumerate(y)},
+        **{f"p{k}": word for k, word in enumerate(words)},
+    )  # fmt: skip
+    keys = ["c", "g", *(f"p{k}" for k in range(len(words)))]
+    k1, k2 = grid_exponent(heaviest), grid_exponent(heaviest**2)
+    ky, ks = grid_exponent(heaviest * tallest), grid_exponent(heaviest * tallest**2)
+    totals: dict[str, Any] = {"units": rows.count()}
+    totals |= grid_sums("weight", rows["w"], k1) | grid_sums("squares", rows["w"] * rows["w"], k2)
+    for t in range(periods):
+        value = rows[f"y{t}"]
+        totals |= grid_sums(f"s{t}", rows["w"] * value, ky)
+        totals |= grid_sums(f"q{t}", rows["w"] * (value * value), ks)
+    totals |= fault_sums(rows, fixed)
+    return rows.group_by(keys).aggregate(**totals).order_by(keys)
+
+
+def _collected(found: pd.DataFrame, periods: NDArray[np.int64], heaviest: float, tallest: float) -> CellSums:
+    count = len(periods)
+    seen = np.stack(
+        [(found[f"p{t // WORD}"].to_numpy(dtype=np.int64) >> (t % WORD)) & 1 == 1 for t in range(count)],
+        axis=1,
+    )
+    ky, ks = grid_exponent(heaviest * tallest), grid_exponent(heaviest * tallest**2)
+    cohort = pd.to_numeric(found["g"]).to_numpy(dtype=np.float64, na_value=np.nan)
+    label = found["c"]
+    return CellSums(
+        periods=periods,
+        cluster=label.astype(str).to_numpy(dtype=str) if label.dtype.kind not in "iu" else label.to_numpy(),
+        cohort=np.where(np.isnan(cohort), np.inf, cohort),
+        seen=seen,
+        units=found["units"].to_numpy(dtype=np.int64),
+        weight=grid_values(found, "weight", grid_exponent(heaviest)),
+        weight_squares=grid_values(found, "squares", grid_exponent(heaviest**2)),
+        sums=np.stack([grid_values(found, f"s{t}", ky) for t in range(count)], axis=1),
+        squares=np.stack([grid_values(found, f"q{t}", ks) for t in range(count)], axis=1),
+    )
+
+
+def _steps(sums: CellSums, rows: int) -> tuple[FlowStep, ...]:
+    used = int(sums.units @ sums.seen.sum(axis=1))
+    silent = sums.counted(~sums.seen.any(axis=1))
+    steps = [FlowStep("기간 밖이거나 결과·가중치가 빈 행", used - rows), FlowStep("칸에 든 관측값", used)]
+    if silent:
+        steps.append(FlowStep("관측값이 하나도 없는 단위", -silent))
+    return (*steps, FlowStep("단위", int(sums.units.sum())), FlowStep("칸", len(sums)))
+
+
+def place_cells(
+    source: Source,
+    *,
+    period: str,
+    region: str,
+    industry: str | None = None,
+    values: Sequence[str],
+    region_digits: int = 5,
+    industry_digits: int = 2,
+    minimum: float | None = 0.0,
+) -> pd.DataFrame:
+    """Region × industry × period cells: rows, and count, sum and sum of squares of each variable.
+
+    Parameters
+    ----------
+    region, industry : columns of codes; their first digits make the cell (2 = 시·도, 5 = 시·군·구; 2 = KSIC 중분류)
+    values : columns of numbers
+    minimum : least value that they may have; None = any
+
+    Returns
+    -------
+    DataFrame in order of region, industry, period; ``rows``, ``<value>_count``, ``<value>_sum``, ``<value>_squares``
+
+    Raises
+    ------
+    SchemaError, ValueProblem, DataError, DesignError : as `evalkit.scale.variables.examine`
+    """
+    if not values:
+        raise UsageError("더할 변수가 하나도 없음", remedy="values 에 열 이름을 적을 것")
+    source.require([region, *([industry] if industry else [])])
+    extent = examine(
+        source, unit=region, period=period, outcomes=list(values), minimum=minimum, unit_word="지역"
+    )
+    table = source.table
+    keys = {"region": table[region].cast("string").substr(0, region_digits)}
+    if industry is not None:
+        keys["industry"] = table[industry].cast("string").substr(0, industry_digits).fill_null("")
+    columns = {f"v{j}": numeric(source, name).value for j, name in enumerate(values)}
+    rows = table.select(**keys, period=numeric(source, period).value.cast("int64"), **columns)
+    totals: dict[str, Any] = {"rows": rows.count()}
+    grids = [(grid_exponent(extent.largest[n]), grid_exponent(extent.largest[n] ** 2)) for n in values]
+    for j, (first, second) in enumerate(grids):
+        value = rows[f"v{j}"]
+        totals[f"c{j}"] = value.count()
+        totals |= grid_sums(f"s{j}", value, first) | grid_sums(f"q{j}", value * value, second)
+    by = [*keys, "period"]
+    found = source.frame(rows.group_by(by).aggregate(**totals).order_by(by))
+    short = found["region"].str.len() < region_digits
+    if short.any():
+        raise DataError(
+            f"지역 코드가 {region_digits}자리보다 짧은 칸이 있음 (예: {found['region'][short].iloc[0]!r})",
+            where=(source.label, f"열 {region}"),
+            remedy="행정안전부 다섯 자리 코드로 고쳐 다시 쓸 것",
+        )
+    out = found[[*by, "rows"]].copy()
+    for j, (name, (first, second)) in enumerate(zip(values, grids, strict=True)):
+        out[f"{name}_count"] = found[f"c{j}"].astype("int64")
+        out[f"{name}_sum"] = grid_values(found, f"s{j}", first)
+        out[f"{name}_squares"] = grid_values(found, f"q{j}", second)
+    return out
