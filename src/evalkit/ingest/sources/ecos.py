@@ -115,27 +115,7 @@ def read_index(path: Path, spec: TableSpec, *, item: str = "") -> Table:
             where=table.where(int(bad["source_row"].iloc[0]), "DATA_VALUE"),
             remedy="기간을 값이 있는 해로 줄여 다시 받거나 지수가 아닌 증감률을 받지 않았는지 볼 것",
         )
-    steps: list[FlowStep] = (
-        [] if len(frame) == len(table.frame) else [FlowStep("다른 항목의 행", len(frame) - len(table.frame))]
-    )
-    if kind == "M":
-        whole = frame.groupby("year")["part"].transform("nunique") == 12
-        if (~whole).any():
-            steps.append(
-                FlowStep(
-                    "열두 달이 다 있지 않은 해의 달",
-                    -int((~whole).sum()),
-                    f"{frame.loc[~whole, 'year'].iloc[0]}년",
-                )
-            )
-        frame = frame[whole]
-        steps.append(
-            FlowStep("열두 달의 평균을 그 해의 지수로 읽음", int(frame["year"].nunique()) - len(frame))
-        )
-    if frame.empty:
-        raise SchemaError(
-            "온전한 해가 하나도 없음", where=(path.name,), remedy="열두 달이 다 있는 기간을 받을 것"
-        )
+    frame, steps = _whole_years(frame, kind, table)
     first = frame.groupby("year", sort=True)
     unit = shown(str(frame["unit"].iloc[0] or ""), 20)
     out = pd.DataFrame(
@@ -155,6 +135,27 @@ def read_index(path: Path, spec: TableSpec, *, item: str = "") -> Table:
         flow=(table.flow[0], *steps, FlowStep("자료 행", len(out))),
         notes=dict(table.notes),
     )
+
+
+def _whole_years(frame: pd.DataFrame, kind: str, table: Table) -> tuple[pd.DataFrame, list[FlowStep]]:
+    """The rows that make whole years, and what was left out on the way to one row a year."""
+    steps: list[FlowStep] = []
+    if len(frame) < len(table.frame):
+        steps.append(FlowStep("다른 항목의 행", len(frame) - len(table.frame)))
+    if kind == "M":
+        whole = frame.groupby("year")["part"].transform("nunique") == 12
+        if (~whole).any():
+            year = f"{frame.loc[~whole, 'year'].iloc[0]}년"
+            steps.append(FlowStep("열두 달이 다 있지 않은 해의 달", -int((~whole).sum()), year))
+        frame = frame[whole]
+        steps.append(
+            FlowStep("열두 달의 평균을 그 해의 지수로 읽음", int(frame["year"].nunique()) - len(frame))
+        )
+    if frame.empty:
+        raise SchemaError(
+            "온전한 해가 하나도 없음", where=(table.file,), remedy="열두 달이 다 있는 기간을 받을 것"
+        )
+    return frame, steps
 
 
 def _one_series(table: Table, item: str) -> pd.DataFrame:

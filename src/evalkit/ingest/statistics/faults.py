@@ -151,10 +151,7 @@ def shown(text: object, length: int = _SHOWN) -> str:
     '‹b›a[31m b'
     """
     folded = unicodedata.normalize("NFC", str(text)[: 4 * length])
-    plain = "".join(
-        " " if char.isspace() else "" if unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs") else char
-        for char in folded
-    )
+    plain = "".join(" " if char.isspace() else char if char.isprintable() else "" for char in folded)
     plain = re.sub(r" +", " ", plain).strip().replace("<", "‹").replace(">", "›")
     return plain if len(plain) <= length else plain[: length - 1] + "…"
 
