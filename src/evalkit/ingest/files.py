@@ -272,13 +272,20 @@ def _undecodable(path: Path, content: bytes, error: UnicodeDecodeError) -> FileE
 
 
 def _separator(text: str) -> str:
+    """The mark that cuts most lines into one number of cells: names, addresses and amounts hold commas too."""
     lines = [line for line in text[:20000].splitlines()[:30] if line.strip()]
     counts = {mark: sum(line.count(mark) for line in lines) for mark in (",", "\t", ";", "|")}
-    best = max(counts, key=lambda mark: counts[mark])
-    # names and addresses hold commas: a tab that stands in every line is the separator
+    # a tab that stands in every line is the separator
     if counts["\t"] and all("\t" in line for line in lines[-10:]):
         return "\t"
-    return best if counts[best] else ","
+    return max(counts, key=lambda mark: (_steadiness(lines, mark), counts[mark]))
+
+
+def _steadiness(lines: list[str], mark: str) -> float:
+    """Share of lines that `mark` cuts into the most frequent number of cells; 0 where that is one cell."""
+    cells = [len(next(csv.reader([line], delimiter=mark), [])) for line in lines if mark in line]
+    most = max(set(cells), key=lambda count: (cells.count(count), count), default=1)
+    return cells.count(most) / len(lines) if most > 1 else 0.0
 
 
 def _delimited(path: Path, text: str) -> Sheet:

@@ -26,6 +26,7 @@ from evalkit.ingest.workbook.part import part_of
 
 _FIRST_ROWS, _ALL_ROWS, _HIGHEST = 40, 5000, 4
 _KNOWN, _PARTLY, _WORD, _DATA = 1.0, 0.4, 0.15, -1.0
+_COUNTERS = frozenset({"연번", "번호", "순번", "no", "구분", "비고"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,12 +60,13 @@ def _words() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
 
 
 def known_word(text: str) -> bool:
-    """Whether a text is a header of some declared table."""
+    """Whether a text, without units and marks, is a header of some declared table."""
     plain, yearly, _ = _words()
-    if normal(text) in plain or normal(cleaned(text)) in plain:
-        return True
-    split = split_year(text)
-    return split is not None and normal(split[0]) in yearly
+    for reading in {text, cleaned(text), *(label for label, _ in path_readings([text]))}:
+        split = split_year(reading)
+        if normal(reading) in plain or (split is not None and normal(split[0]) in yearly):
+            return True
+    return False
 
 
 def _value_of(path: list[str]) -> float:
@@ -100,12 +102,40 @@ def tables_in(sheet: Sheet) -> list[Block]:
     if not sheet.cells.size:
         return []
     joint = _stacked(sheet, None)
-    pieces = _column_pieces(sheet)
-    if len(pieces) > 1:
-        apart = [_stacked(sheet, f"{column_letters(a + 1)}-{column_letters(b + 1)}") for a, b in pieces]
-        if _stand_alone(apart):
-            return sorted((b for group in apart for b in group), key=lambda b: (b.left, b.first_row))
+    ranges = _side_by_side(sheet)
+    if len(ranges) > 1:
+        apart = [_stacked(sheet, cols) for cols in ranges]
+        if all(group and all(_known_headers(block) >= 3 for block in group) for group in apart):
+            return [block for group in apart for block in group]
     return joint
+
+
+def _side_by_side(sheet: Sheet) -> list[str]:
+    """Ranges of columns that hold tables of their own: after a blank column, headers of the table before come again."""
+    groups: list[tuple[int, int, dict[str, list[int]]]] = []
+    for left, right in _column_pieces(sheet):
+        told: dict[str, list[int]] = {}
+        for row, cells in enumerate(sheet.cells[:_FIRST_ROWS, left : right + 1]):
+            for text in map(str, filter(None, cells)):
+                if len(text) <= 40 and (known_word(text) or normal(text) in _COUNTERS):
+                    told.setdefault(normal(text), []).append(row)
+        if groups and _come_again(groups[-1][2], told) < 2:
+            start, _, before = groups.pop()
+            for word, rows in told.items():
+                before.setdefault(word, []).extend(rows)
+            groups.append((start, right, before))
+        else:
+            groups.append((left, right, told))
+    return [f"{column_letters(a + 1)}-{column_letters(b + 1)}" for a, b, _ in groups]
+
+
+def _come_again(before: dict[str, list[int]], told: dict[str, list[int]]) -> int:
+    """Words of both whose rows are those of one header, a few rows apart at most."""
+    return sum(
+        any(abs(one - other) < _HIGHEST for one in before[word] for other in rows)
+        for word, rows in told.items()
+        if word in before
+    )
 
 
 def _column_pieces(sheet: Sheet) -> list[tuple[int, int]]:
@@ -115,23 +145,8 @@ def _column_pieces(sheet: Sheet) -> list[tuple[int, int]]:
     return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def _stand_alone(groups: list[list[Block]]) -> bool:
-    """Whether each run of columns is a table of its own: all required columns of a declared table, by name."""
-    return all(group and all(_complete(block) for block in group) for group in groups)
-
-
-def _complete(block: Block) -> bool:
-    words = set()
-    for path in block.paths:
-        texts = [text for text, _ in path_readings(list(path))]
-        for text in texts:
-            split = split_year(text)
-            words |= {normal(text), normal(cleaned(text))} | ({normal(split[0])} if split else set())
-    for spec in declared().values():
-        required = [column for column in spec.columns if column.required]
-        if all(words & {normal(a) for a in (*c.aliases, c.name)} for c in required):
-            return True
-    return False
+def _known_headers(block: Block) -> int:
+    return sum(_value_of(list(path)) >= _KNOWN - 0.1 for path in block.paths)
 
 
 # -- below one another ------------------------------------------------------------------------------------
@@ -187,7 +202,7 @@ def _best_header(part: Sheet, top: int, count: NDArray[np.int64], *, later: bool
     height = part.cells.shape[0]
     best: tuple[float, int, int] | None = None
     for row in range(top, min(height, len(count))):
-        if later and (count[row] < 3 or count[row] < 0.5 * (part.cells[row] != "").sum()):
+        if later and (count[row] < 3 or any(_like_data(str(cell)) for cell in part.cells[row] if cell)):
             continue
         if not later and row >= _FIRST_ROWS and count[row] < 3:
             continue

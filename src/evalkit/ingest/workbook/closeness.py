@@ -98,48 +98,87 @@ def _is_unit(text: str) -> bool:
     return bool(readings) and readings[0][0] == text and bool(readings[0][1])
 
 
-@lru_cache(maxsize=65536)
-def _aliases(column: ColumnSpec) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(normal(alias) for alias in (*column.aliases, column.name)))
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """A normalised text with what bounds its likeness to another: its letters, and how many of them come again."""
+
+    text: str
+    letters: frozenset[str]
+    again: int
+
+    @classmethod
+    def of(cls, text: str) -> _Word:
+        letters = frozenset(text)
+        return cls(text, letters, len(text) - len(letters))
+
+
+@lru_cache(maxsize=256)
+def _aliases(name: str) -> dict[str, tuple[frozenset[str], tuple[_Word, ...]]]:
+    """Normalised aliases of each column of a declared table."""
+    from evalkit.ingest.workbook.mapping import declared
+
+    out = {}
+    for column in declared()[name].columns:
+        words = dict.fromkeys(normal(alias) for alias in (*column.aliases, column.name))
+        out[column.name] = (frozenset(words), tuple(_Word.of(word) for word in words))
+    return out
 
 
 def closest(path: list[str], spec: TableSpec) -> list[Closeness]:
-    """Every declared column that a header could be, closest first; `path` runs from the group heading down."""
-    readings = _readings(tuple(unicodedata.normalize("NFC", text) for text in path))
-    found = [one for column in spec.columns if (one := _of_column(readings, column)) is not None]
-    return sorted(found, key=lambda one: -one.score)
+    """Every column of a declared table that a header could be, closest first; `path` runs from the group heading down."""
+    return list(_closest(tuple(unicodedata.normalize("NFC", text) for text in path), spec.name))
 
 
-def _of_column(readings: tuple[_Reading, ...], column: ColumnSpec) -> Closeness | None:
+@lru_cache(maxsize=8192)
+def _closest(path: tuple[str, ...], name: str) -> tuple[Closeness, ...]:
+    from evalkit.ingest.workbook.mapping import declared
+
+    readings = _readings(path)
+    found = [one for column in declared()[name].columns if (one := _of_column(readings, column, name))]
+    return tuple(sorted(found, key=lambda one: -one.score))
+
+
+def _of_column(readings: tuple[_Reading, ...], column: ColumnSpec, table: str) -> Closeness | None:
     best: Closeness | None = None
     for reading in readings:
         label, year = reading.text, None
         if column.by_year and (split := split_year(reading.text)) is not None:
             label, year = split
         bare = normal(label)
-        if not bare:
+        if not bare or (best is not None and best.score >= reading.score):
             continue
-        score, how = _alike(bare, _aliases(column), reading)
+        score, how = _alike(bare, *_aliases(table)[column.name], reading)
         if score and (best is None or score > best.score):
             best = Closeness(column, year, score, how)
     return best
 
 
-def _alike(bare: str, aliases: tuple[str, ...], reading: _Reading) -> tuple[float, str]:
-    if bare in aliases:
+def _alike(
+    bare: str, names: frozenset[str], aliases: tuple[_Word, ...], reading: _Reading
+) -> tuple[float, str]:
+    if bare in names:
         return reading.score, reading.how
     best, how = 0.0, ""
+    word = _Word.of(bare)
     for alias in aliases:
-        if len(alias) >= 2 and alias in bare:
-            score = _CONTAINED[0] + _CONTAINED[1] * len(alias) / len(bare)
-            words = f"머리글에 '{alias}' 이(가) 들어 있음"
-        elif len(bare) >= 2 and bare in alias:
-            score = _CONTAINED[0] + _CONTAINED[1] * len(bare) / len(alias)
-            words = f"'{alias}' 의 일부임"
-        else:
-            ratio = SequenceMatcher(None, bare, alias).ratio()
-            score = _FUZZY * ratio if ratio >= _FUZZY_FROM else 0.0
-            words = f"'{alias}' 와(과) {ratio:.0%} 비슷함"
+        score, words = _partly(word, alias)
         if score > best:
             best, how = score, words
     return min(best, reading.score), how
+
+
+def _partly(word: _Word, alias: _Word) -> tuple[float, str]:
+    """Likeness of two texts that are not the same: one holds the other, or most of their letters agree."""
+    ours, theirs = len(word.text), len(alias.text)
+    if theirs >= 2 and alias.text in word.text:
+        share = theirs / ours
+        return _CONTAINED[0] + _CONTAINED[1] * share, f"머리글에 '{alias.text}' 이(가) 들어 있음"
+    if ours >= 2 and word.text in alias.text:
+        return _CONTAINED[0] + _CONTAINED[1] * ours / theirs, f"'{alias.text}' 의 일부임"
+    most = len(word.letters & alias.letters) + min(word.again, alias.again)
+    if 2 * min(most, ours, theirs) < _FUZZY_FROM * (ours + theirs):
+        return 0.0, ""
+    ratio = SequenceMatcher(None, word.text, alias.text).ratio()
+    return (
+        (_FUZZY * ratio, f"'{alias.text}' 와(과) {ratio:.0%} 비슷함") if ratio >= _FUZZY_FROM else (0.0, "")
+    )

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -254,7 +255,9 @@ def _category(cells: Cells, column: ColumnSpec) -> Verdict:
     words = cells.unknown_words(column)
     few = share >= 0.6 and len(words) <= 8 and all(len(word) <= 15 for word in words)
     support = 1.0 if share >= 0.98 else 0.0 if few else -1.0
-    return Verdict(support, f"아는 구분 말 {_percent(share)}")
+    return Verdict(
+        support, f"아는 구분 말 {_percent(share)}", identifying=share >= 0.98 and len(cells.words) > 1
+    )
 
 
 def _name(cells: Cells) -> Verdict:
@@ -263,12 +266,11 @@ def _name(cells: Cells) -> Verdict:
         return Verdict(-1.0, f"글자가 든 칸이 {_percent(letters)} 뿐임")
     if cells.regions > 0.5 or cells.provinces > 0.5:
         return Verdict(-1.0, "이름이 아니라 주소·지역임")
-    if cells.said >= 30 and len(cells.words) <= 3:
+    if cells.said >= 15 and len(cells.words) <= 3:
         return Verdict(-0.5, f"{cells.said}행에 이름이 {len(cells.words)}가지뿐임")
     company = cells.share(_COMPANY.search)
-    return Verdict(
-        1.0, f"글자가 든 칸 {_percent(letters)}" + (f", 법인 표시 {_percent(company)}" if company else "")
-    )
+    words = f"글자가 든 칸 {_percent(letters)}" + (f", 법인 표시 {_percent(company)}" if company else "")
+    return Verdict(1.0, words, identifying=company >= 0.8)
 
 
 def _of_codes(cells: Cells) -> Verdict:
@@ -303,27 +305,37 @@ def _text(cells: Cells) -> Verdict:
 # -- what several columns say together ----------------------------------------------------------------------
 
 
-def sums_among(columns: dict[int, Cells]) -> dict[int, tuple[int, ...]]:
-    """Columns that are the sum of two to four neighbours: position -> positions of the parts.
+_MOST_AMOUNTS = 40
 
-    At least eight rows must have two parts above zero, and all but one row in fifty must agree.
+
+def sums_among(columns: dict[int, Cells]) -> dict[int, tuple[int, ...]]:
+    """Columns that are the sum of three or four neighbours or of any two others: position -> positions of the parts.
+
+    At least eight rows must have two parts above zero, and all but one row in fifty must agree. Identifiers and years are
+    no amounts; of very wide tables only the first columns are looked at.
     """
-    values = {at: cells.numbers for at, cells in columns.items() if cells.said >= 8 and cells.numeric >= 0.98}
-    order = sorted(values)
+    values = {at: cells.numbers for at, cells in columns.items() if _may_add(cells)}
+    order = sorted(values)[:_MOST_AMOUNTS]
     found: dict[int, tuple[int, ...]] = {}
     for place, at in enumerate(order):
-        for count in (2, 3, 4):
-            for parts in (order[place + 1 : place + 1 + count], order[max(0, place - count) : place]):
-                if (
-                    at not in found
-                    and len(parts) == count
-                    and _is_sum(values[at], [values[p] for p in parts])
-                ):
-                    found[at] = tuple(parts)
+        runs = [order[place + 1 : place + 1 + n] for n in (2, 3, 4)]
+        runs += [order[max(0, place - n) : place] for n in (2, 3, 4)]
+        others = [other for other in order if other != at]
+        for parts in (*(run for run in runs if len(run) > 1), *combinations(others, 2)):
+            if _is_sum(values[at], [values[p] for p in parts]):
+                found[at] = tuple(parts)
+                break
     return found
 
 
+def _may_add(cells: Cells) -> bool:
+    return cells.said >= 8 and cells.numeric >= 0.98 and max(cells.business, cells.bare_years) < 0.5
+
+
 def _is_sum(total: NDArray[np.float64], parts: list[NDArray[np.float64]]) -> bool:
+    start = np.abs(total[:16] - np.sum([part[:16] for part in parts], axis=0))
+    if np.median(np.nan_to_num(start)) > 1e-6 * (1 + np.nanmax(np.abs(np.append(total[:16], 0)))):
+        return False  # most pairs of columns are told apart by their first rows
     stacked = np.stack(parts)
     known = np.isfinite(total) & np.isfinite(stacked).all(axis=0)
     telling = known & ((stacked > 0).sum(axis=0) >= 2)

@@ -120,10 +120,16 @@ def _chosen(choices: list[_Choice]) -> list[_Choice]:
 
 
 def _serves(choice: _Choice) -> bool:
+    """What is missing is asked, so half of the required columns is enough where the table's own columns are there."""
     told = choice.standing
-    if told.own and (told.likely == 1 or told.sure >= 0.75 or (choice.hinted and told.sure >= 0.5)):
-        return True
-    return choice.hinted and told.likely >= 0.5 and len(told.columns) >= 2 and bool(told.own)
+    if not told.own or told.likely < 0.5:
+        return False
+    return (
+        told.likely == 1
+        or told.sure >= 0.75
+        or len(told.own) >= 2
+        or (choice.hinted and len(told.columns) >= 2)
+    )
 
 
 def _tables(

@@ -102,17 +102,19 @@ def _weighed(body: Body, column: SheetColumn, close: Closeness) -> Candidate:
             evidence.append("다른 열들의 합계임")
     score = close.score * ((0.9 + 0.1 * support) if support >= 0 else (1 + 0.6 * support))
     typo = close.score >= 0.62 and "비슷함" in close.how
-    if told.identifying and typo:
-        score = max(score, SURE)
     spec = close.column
+    if told.identifying and typo and spec.kind == "business_number":
+        score = max(score, SURE)
     return Candidate(spec.name, spec.meaning, close.year, round(score, 2), tuple(evidence))
 
 
 def _by_cells_alone(column: SheetColumn, spec: TableSpec, known: set[str]) -> list[Candidate]:
     """A header that says nothing over cells that can hardly be anything else is worth a question."""
     out = []
+    if column.cells.said < 5:
+        return []
     for declared in spec.columns:
-        if declared.kind == "business_number" and declared.name not in known and column.cells.said >= 5:
+        if declared.kind in ("business_number", "category", "name") and declared.name not in known:
             told = verdict(column.cells, declared)
             if told.identifying:
                 words = ("머리글로는 알 수 없음", told.words)
