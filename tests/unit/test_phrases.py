@@ -16,7 +16,7 @@ from evalkit.present.phrases import reworded
 INGEST = Path(__file__).resolve().parents[2] / "src" / "evalkit" / "ingest"
 HANGUL = re.compile(r"[가-힣]")
 # what a reader names -> position of the phrase among the arguments
-PLACES = {"note": (0, 2), "note_rows": (0, 5), "FlowStep": (0,), "Repair": (4,), "Finding": (0, 2)}
+PLACES = {"note": (0, 2), "note_rows": (0, 5), "FlowStep": (0,), "Repair": (4,)}
 
 
 def written(node: ast.expr) -> Iterator[str]:
@@ -69,14 +69,13 @@ def test_a_phrase_has_its_english(phrase: str) -> None:
     [
         ("'-'·'해당없음' 등을 빈 값(으)로 읽음", "dash or “not applicable” read as missing"),
         ("연도별로 펼친 행 (2016–2020, 5개 연도)", "Rows spread by year (2016–2020, 5 years)"),
-        ("229개 지역 × 15개 연도가 모두 있음", "all of 229 municipalities × 15 years are there"),
         (
-            "229개 지역 × 15개 연도 가운데 3개가 없음",
-            "3 of 229 municipalities × 15 years are missing",
+            "population: 2016년 50110 값과 50130 값이 서로 바뀐 것으로 보임",
+            "population: in 2016 the values of 50110 and 50130 seem to have changed places",
         ),
         (
-            "합계가 부분의 합과 다른 행이 2개 있음 (처음: 9행, 차이 -4)",
-            "totals differ from the sum of their parts in 2 rows (first: row 9, gap -4)",
+            "population = men + women 관계가 2행에서 어긋남",
+            "population = men + women does not hold in 2 rows",
         ),
         (
             "과제 행마다 다른 기업 값: 가장 큰 값(으)로 둠",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from evalkit.cli.audit import audit
 from evalkit.cli.base import CONTEXT, FILE, FOLDER, Commands, sentences
 from evalkit.cli.build import build, raw
 from evalkit.cli.fetch import fetch
@@ -261,6 +262,7 @@ def nb_check(paths: tuple[Path, ...]) -> None:
         sys.exit(2)
 
 
+cli.add_command(audit)
 cli.add_command(build)
 cli.add_command(fetch)
 cli.add_command(ingest)

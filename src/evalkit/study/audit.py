@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from evalkit.ingest.audit import TITLES, Finding, audit_tables
 from evalkit.ingest.table import Repair, Table
 from evalkit.panel import Panel
 
@@ -21,15 +25,36 @@ def describe_table(source: str, table: Table) -> dict[str, Any]:
         "sheet": table.sheet,
         "sha256": table.sha256,
         "rows": len(table.frame),
-        "findings": [
-            {"check": f.check, "passed": bool(f.passed), "sentence": f.sentence, "rows": int(f.rows)}
-            for f in table.notes.get("audit", ())
-        ],
         "flow": [
             {"reason": s.reason, "rows": int(s.rows), "example": left_out(s.example)} for s in table.flow
         ],
         "repairs": [describe_repair(r) for r in table.repairs],
     }
+
+
+def describe_findings(
+    tables: Mapping[str, Sequence[Table]], today: dt.date | None = None
+) -> list[dict[str, Any]]:
+    """What the audit found in each kind of table, its files looked at as one; values and names of firms stay inside.
+
+    `today` is the day after which dates lie ahead; None = the computer's.
+    """
+    found = []
+    for source, group in tables.items():
+        for name in dict.fromkeys(table.spec.name for table in group):
+            same = [table for table in group if table.spec.name == name]
+            about = {"source": source, "title": same[0].spec.title, "sheet": same[0].sheet}
+            found += [{**about, **describe_finding(finding)} for finding in audit_tables(same, today=today)]
+    return found
+
+
+def describe_finding(finding: Finding) -> dict[str, Any]:
+    """One finding as plain values; the check stands with its Korean title."""
+    plain = asdict(finding)
+    plain["rows"] = list(plain["rows"])
+    plain["title_of_check"] = TITLES[finding.check]
+    plain["score"] = float(round(finding.score, 3))
+    return plain
 
 
 def describe_repair(repair: Repair) -> dict[str, Any]:

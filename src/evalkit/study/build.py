@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from evalkit.ingest.sources import READERS, check_options, read_source
 from evalkit.ingest.store import TableStore
 from evalkit.ingest.table import Table
 from evalkit.panel import Panel
-from evalkit.study.audit import describe_panel, describe_table
+from evalkit.study.audit import describe_findings, describe_panel, describe_table
 from evalkit.study.firms import OPTIONS as FIRM_OPTIONS
 from evalkit.study.firms import build_firms
 from evalkit.study.inputs import Inputs, matching
@@ -18,6 +19,8 @@ from evalkit.study.plan import Plan
 from evalkit.study.regions import build_regions
 from evalkit.study.worlds import Progress
 
+# nothing in a simulated world lies ahead of it
+END_OF_TIME = dt.date(9999, 12, 31)
 Tables = Mapping[str, list[Table]]
 Builder = Callable[[Plan, Tables], tuple[dict[str, Panel], dict[str, Any]]]
 BUILDERS: dict[str, Builder] = {"firms": build_firms, "regions": build_regions}
@@ -88,6 +91,7 @@ def build(
             {"path": f.path, "sha256": f.sha256, "bytes": f.bytes, "sealed": f.sealed} for f in inputs.files
         ],
         "tables": [describe_table(name, table) for name, group in tables.items() for table in group],
+        "findings": describe_findings(tables, END_OF_TIME if inputs.simulated else None),
         "panels": {name: describe_panel(panel) for name, panel in panels.items()},
         **facts,
     }

@@ -1,7 +1,7 @@
 """시·군·구 × year panel: population, active businesses, 국민연금 members, trade, product.
 
-Its known breaks are declared in `evalkit.ingest.breaks`; the other faults that such collections have shown
-are looked for by `region_audit.audit`, whose findings travel with the table.
+Its known breaks are declared in `evalkit.ingest.breaks`; the faults that such collections have shown
+are looked for by `evalkit.ingest.audit`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from evalkit.errors import ValueProblem
 from evalkit.ingest.reading import read_table
 from evalkit.ingest.regions import Date, city_of, sido_of, to_base
 from evalkit.ingest.sources.fields import year_in_name
-from evalkit.ingest.sources.region_audit import audit
 from evalkit.ingest.table import ColumnSpec, Repair, Table, TableSpec
 
 
@@ -59,7 +58,7 @@ SPEC = TableSpec(
 def read(path: str | Path, *, key: bytes = b"", year: Date | None = None, **options: Any) -> list[Table]:
     """One panel; its codes are of one date for all years: `year`, else the last year in the file's name.
 
-    Frame: ``region`` (2018, city level), ``sido_2018`` and the columns of the file; ``notes["audit"]`` holds the findings.
+    Frame: ``region`` (2018, city level), ``sido_2018`` and the columns of the file.
 
     Raises
     ------
@@ -89,8 +88,7 @@ def read(path: str | Path, *, key: bytes = b"", year: Date | None = None, **opti
     frame = frame.copy()
     frame.insert(0, "region", pd.Series(region, dtype="str"))
     frame.insert(1, "sido_2018", pd.Series(sido_of(region), dtype="str"))
-    done = table.with_frame(frame, repairs=repairs, code_date=str(at))
-    return [done.with_frame(frame, audit=audit(done))]
+    return [table.with_frame(frame, repairs=repairs, code_date=str(at))]
 
 
 def _base(table: Table, code: str, at: Date) -> str:

@@ -32,6 +32,9 @@ __all__ = [
 ]
 
 
+_ROWS_SHOWN = 6  # of a finding on the page; the file of `evalkit audit --out` has more
+
+
 def opening(study: Study) -> None:
     """How much was read, repaired and left out, in one paragraph."""
     audit = study.audit
@@ -170,33 +173,49 @@ def repairs(study: Study) -> None:
 
 
 def findings(study: Study) -> None:
-    """What the checks on a statistical panel found; nothing where no table carries such checks."""
+    """What the data audit found in each table: how grave, which rows to look at, what to do."""
     lang = study.lang
     rows = [
         (
-            reworded(f["check"], lang),
-            say(f"study.verdict.{'pass' if f['passed'] else 'warn'}", lang),
+            source_words(f["title"], f["sheet"], lang),
+            say(f"study.finding.{f['severity']}", lang),
+            reworded(f["title_of_check"], lang),
             reworded(f["sentence"], lang),
-            f["rows"],
+            _rows_to_look_at(f, lang),
+            f["total"],
+            reworded(f["rule"], lang),
         )
-        for t in study.audit["tables"]
-        for f in t["findings"]
+        for f in study.audit.get("findings", ())
     ]
-    if not rows:
-        return
+    body, roles = under_headings(rows)
     table = Tabulation(
         name="findings",
         title=say("study.table.findings", lang),
         columns=(
+            Column("severity", say("study.finding.severity", lang)),
             Column("check", say("study.check.name", lang)),
-            Column("verdict", say("study.check.verdict", lang)),
-            Column("sentence", say("study.check.meaning", lang)),
-            Column("rows", say("table.repair_count", lang), "integer"),
+            Column("sentence", say("study.finding.sentence", lang)),
+            Column("where", say("study.finding.where", lang)),
+            Column("total", say("table.repair_count", lang), "integer"),
+            Column("rule", say("study.finding.rule", lang)),
         ),
-        rows=tuple(rows),
+        rows=body,
+        roles=roles,
+        notes=(say("study.finding.note" if rows else "study.finding.nothing", lang),),
         lang=lang,
     )
     show(release_of(study).table(table))
+
+
+def _rows_to_look_at(finding: dict[str, Any], lang: str) -> str:
+    """The first rows of a finding with their unit and period; of firms the row numbers alone."""
+    shown = []
+    for row in finding["rows"][:_ROWS_SHOWN]:
+        words = say("study.finding.row", lang, row=row["source_row"]) if row["source_row"] else ""
+        place = " ".join(part for part in (row["unit"], row["period"]) if part and "*" not in part)
+        shown.append(f"{words} ({place})" if words and place else words or place)
+    more = len(finding["rows"]) > _ROWS_SHOWN or finding["total"] > len(finding["rows"]) > 0
+    return ", ".join(shown) + (" …" if more else "") if shown else "–"
 
 
 def linkage(study: Study) -> None:
