@@ -14,6 +14,7 @@ from evalkit.ingest.identifiers import (
     entity_kind,
     hash_head,
     hash_text,
+    is_destroyed,
     mask,
     normalise_number,
     valid_business_numbers,
@@ -36,7 +37,13 @@ def read_business_numbers(source: Source, options: Options) -> NDArray[np.object
     source.note("소수로 바뀐 사업자등록번호 되돌림", floated, numbers, hide=True)
     wide = good & np.array([unicodedata.normalize("NFKC", t) != t for t in texts], dtype=bool)
     source.note(WIDE, wide, numbers, hide=True)
-    source.note("검증번호가 틀린 사업자등록번호: 연결하지 않는 행으로 둠", bad, "연결 안 함", hide=True)
+    gone = bad & np.array([is_destroyed(t) for t in texts], dtype=bool)
+    source.note(
+        "지수로 바뀌어 되살릴 수 없는 사업자등록번호: 연결하지 않는 행으로 둠", gone, "연결 안 함", hide=True
+    )
+    source.note(
+        "검증번호가 틀린 사업자등록번호: 연결하지 않는 행으로 둠", bad & ~gone, "연결 안 함", hide=True
+    )
     values = source.spread(hashes)
     missing = source.spread(source.missing)
     if missing.any() and options.invalid_identifier == "unlinked":
@@ -50,6 +57,11 @@ def read_business_numbers(source: Source, options: Options) -> NDArray[np.object
 
 
 def _wrong_number(text: str) -> tuple[str, str]:
+    if is_destroyed(text):
+        return (
+            f"사업자등록번호 {mask(text)} 이(가) 지수로 바뀌어 번호를 되살릴 수 없음",
+            "원본에서 그 열을 '텍스트' 로 바꾸어 다시 저장할 것 (연결하지 않을 행으로 두려면 invalid_identifier: unlinked)",
+        )
     letters = sorted(set(re.findall(r"[A-Za-z]", text)))
     mixed = f" (숫자가 아닌 글자 {', '.join(letters)} 이(가) 섞임)" if letters else ""
     return (

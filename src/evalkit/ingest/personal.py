@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from evalkit.errors import DisclosureError
@@ -26,8 +27,13 @@ MOBILE, LANDLINE, EMAIL = "휴대전화 번호", "전화번호", "전자우편 �
 
 _DASH = r"[\-‐‑‒–—−]"
 _THIRTEEN = re.compile(rf"(?<![0-9.])([0-9]{{6}})(\s?{_DASH}\s?|\s)?([0-9]{{7}})(?:\.0+)?(?![0-9.,])")
+_LONG = re.compile(
+    rf"[0-9]{{7}}|[0-9]\)?(?:\s?{_DASH}\s?|[\s.])[0-9]{{3}}|[0-9]\s?{_DASH}\s?[1-8][*xX●○]"
+)  # every number below has one of these
 _MASKED = re.compile(rf"(?<![0-9])([0-9]{{6}})\s?{_DASH}\s?([1-8])[*xX●○]{{6}}")
-_OTHERS = (
+_PATTERNS = (
+    (RESIDENT, _THIRTEEN),
+    (MASKED, _MASKED),
     (EMAIL, re.compile(r"[A-Za-z0-9][\w.+\-]*@[\w\-]+(?:\.[A-Za-z]{2,})+")),
     (
         MOBILE,
@@ -132,24 +138,27 @@ def search_cells(
     """
     found: list[PersonalFinding] = []
     for c in range(cells.shape[1] if cells.ndim == 2 else 0):
-        texts = [str(text) for text in cells[:, c]]
-        joined = "\n".join(texts)
+        joined = "\n".join(map(str, pd.unique(cells[:, c])))
+        if not _LONG.search(joined) and "@" not in joined:
+            continue
         header = headers[c] if c < len(headers) else ""
-        hits: list[tuple[str, NDArray[np.bool_]]] = []
-        if _THIRTEEN.search(joined):
-            hits.append((RESIDENT, resident_numbers(texts, header)))
-        if _MASKED.search(joined):
-            masked = [
-                (m := _MASKED.search(t)) is not None and birth_date(m[1], m[2]) is not None for t in texts
-            ]
-            hits.append((MASKED, np.array(masked)))
-        for kind, pattern in _OTHERS:
-            if ("@" in joined if kind == EMAIL else True) and pattern.search(joined):
-                hits.append((kind, np.array([pattern.search(text) is not None for text in texts])))
+        kinds = [kind for kind, pattern in _PATTERNS if pattern.search(joined)]
+        texts = [str(text) for text in cells[:, c]] if kinds else []
+        hits = [(kind, _hits(kind, texts, header)) for kind in kinds]
         for kind, hit in hits:
             if hit.any():
                 found.append(PersonalFinding(kind, header, first_row + int(hit.argmax()), int(hit.sum())))
     return tuple(found)
+
+
+def _hits(kind: str, texts: Sequence[str], header: str) -> NDArray[np.bool_]:
+    if kind == RESIDENT:
+        return resident_numbers(texts, header)
+    pattern = dict(_PATTERNS)[kind]
+    found = [pattern.search(text) for text in texts]
+    if kind == MASKED:
+        return np.array([m is not None and birth_date(m[1], m[2]) is not None for m in found], dtype=bool)
+    return np.array([m is not None for m in found], dtype=bool)
 
 
 def refuse_residents(findings: Iterable[PersonalFinding], file: str, sheet: str = "") -> None:

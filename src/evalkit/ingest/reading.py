@@ -19,7 +19,9 @@ from evalkit.ingest import units
 from evalkit.ingest.columns import Options, Source
 from evalkit.ingest.files import RawFile, Sheet, read_raw
 from evalkit.ingest.headers import Header, Match, find_header
+from evalkit.ingest.identifiers import key_fingerprint
 from evalkit.ingest.log import Log
+from evalkit.ingest.personal import refuse_residents, search_cells
 from evalkit.ingest.place_codes import read_regions
 from evalkit.ingest.regions import Date
 from evalkit.ingest.rows import body_cells, data_rows
@@ -96,6 +98,8 @@ def read_rows(
     """
     _refuse_ragged(page, header, raw.path.name)
     log = Log(raw.path.name, page.name, header.last_row + 1)
+    personal = search_cells(page.cells, _labels(page, header))
+    refuse_residents(personal, raw.path.name, page.name)
     body, filled = body_cells(page, header)
     if filled:
         log.note("병합된 칸을 아래로 채움", "", row=header.last_row + 2, count=filled)
@@ -129,8 +133,26 @@ def read_rows(
         sheet=page.name,
         repairs=tuple(log.repairs),
         flow=(*flow, *steps),
-        notes={"encoding": raw.encoding, "unused_columns": header.unused, **(notes or {})},
+        notes={
+            "encoding": raw.encoding,
+            "unused_columns": header.unused,
+            **(
+                {"personal": tuple(f"{f.column}: {f.kind} {f.cells}곳" for f in personal)} if personal else {}
+            ),
+            **({"key_fingerprint": key_fingerprint(options.key)} if _hashed(spec) and options.key else {}),
+            **(notes or {}),
+        },
     )
+
+
+def _labels(page: Sheet, header: Header) -> list[str]:
+    """What stands above each column, all rows of the header in one."""
+    rows = page.cells[header.first_row : header.last_row + 1]
+    return [" ".join(dict.fromkeys(t for t in map(str.strip, map(str, column)) if t)) for column in rows.T]
+
+
+def _hashed(spec: TableSpec) -> bool:
+    return any(column.kind in ("business_number", "number_head") for column in spec.columns)
 
 
 def _with_constants(
