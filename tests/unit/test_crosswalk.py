@@ -272,6 +272,20 @@ def test_a_panel_is_frozen_year_by_year():
         freeze(frame, "n", year="when")
 
 
+def test_frames_of_any_index_and_none_at_all():
+    frame = pd.DataFrame({"region": [41192, 41194, 41196], "n": [1, 2, 4]}, index=[0, 0, 0])
+    table = crosswalk(2024, 2018)
+    assert carry(frame, "n", table).frame["n"].tolist() == [7.0]
+    assert carry(frame, "n", table, whole=True).frame["n"].tolist() == [7.0]
+    empty = carry(frame.iloc[:0], "n", table)
+    assert empty.frame.empty
+    assert empty.divided == {"n": 0.0}
+    assert to_frozen([], 2024).tolist() == []
+    with pytest.raises(DataError, match="옮길 행이 하나도 없음"):
+        freeze(frame.iloc[:0].assign(year=2024), "n")
+    assert freeze(frame.assign(year=2024.0), "n", 2018).frame["n"].tolist() == [7.0]
+
+
 def test_names_follow_their_time():
     assert names_during("2018-06-30")["28170"] == "남구"
     assert names_during(2020, "city")["41110"] == "수원시"

@@ -80,6 +80,7 @@ def carry(
             remedy="분모 열(denominator)을 주거나, 분자와 분모를 수(count)로 옮긴 뒤 나눌 것",
         )
     keys = list(by)
+    frame = frame.reset_index(drop=True)
     _refuse_double(frame, table, region, keys)
     names = [*values, denominator] if kind == "rate" else values
     work = _counts(frame, values, denominator if kind == "rate" else "")
@@ -225,6 +226,8 @@ def freeze(
     for name in (region, year):
         if name not in frame:
             raise SchemaError(f"열 {name!r} 이(가) 없음", remedy=nearest(name, map(str, frame.columns)))
+    if frame.empty:
+        raise DataError("옮길 행이 하나도 없음", remedy="자료와 거른 조건을 확인할 것")
     done, gaps = [], []
     divided: dict[str, float] = {}
     for when, rows in frame.groupby(year, sort=True):

@@ -122,7 +122,7 @@ def detect_system(
     if names is not None and len(fitting) > 1:
         fitting = _by_names(fitting, codes, list(names))
     if len(fitting) > 1:
-        fitting = _whole_or_parts(fitting, heads)
+        fitting = _whole_or_parts(fitting)
     if len(fitting) > 1:
         said = ", ".join(SYSTEMS[name] for name in fitting)
         raise DataError(
@@ -265,7 +265,7 @@ def _no_system(evidence: pd.DataFrame, heads: list[str], width: int) -> DataErro
     )
 
 
-def _whole_or_parts(fitting: list[str], heads: list[str]) -> list[str]:
+def _whole_or_parts(fitting: list[str]) -> list[str]:
     """Codes that are the same at both levels say nothing about 구: read as the finer, which has them all."""
     for owner in ("mois", "kostat"):
         if f"{owner}_district" in fitting and f"{owner}_city" in fitting:
