@@ -303,6 +303,20 @@ def test_a_repetition_over_two_answers_is_seen(server: StatisticsServer) -> None
         fetched(server, POPULATION, limit=50)
 
 
+def test_data_are_not_lost_when_the_description_cannot_be_had(server: StatisticsServer) -> None:
+    described = server._meta
+
+    def failing(query: dict[str, str]) -> Any:
+        return described(query) if query["type"] in ("ITM", "TBL") else {"err": "50", "errMsg": "서버오류"}
+
+    server._meta = failing  # type: ignore[method-assign]
+    result = fetched(server, WORKERS)
+    assert got(result, 2) == truth(workers())
+    assert result.notes == ("통계표 설명(ORG)을 받지 못함: KOSIS 서버의 오류임 (응답 50) (2번 물음)",)
+    assert result.citation.table == "사업체노동실태현황"
+    assert result.citation.organisation == ""
+
+
 def test_meta_search_and_list(server: StatisticsServer) -> None:
     with kosis(server) as connection:
         assert kosis_meta(connection, "101", "DT_1B040A3", "PRD")[1][0]["END_PRD_DE"] == "2024"

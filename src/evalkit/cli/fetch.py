@@ -342,6 +342,8 @@ def _report(done: Obtained) -> None:
     click.echo(f"{record.rows:,}칸{lacking} (응답 {len(record.data)}개, 빈 응답 {record.empty_parts}개)")
     click.echo(f"출처: {record.cited_as}")
     click.echo(f"이용: {record.licence}")
+    for note in record.notes:
+        click.echo(f"적어 둠: {note}", err=True)
     if done.changes is not None:
         click.echo(done.changes.sentence())
         for line in done.changes.examples():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 LICENCES = {
@@ -68,6 +68,7 @@ class Fetched:
     rows : the rows of the data, joined
     expected : cells that the table's own description lets expect; 0 where it does not say
     empty_parts : parts of a divided question without data
+    notes : what else came about, in words
     """
 
     source: Literal["kosis", "ecos"]
@@ -77,4 +78,4 @@ class Fetched:
     citation: Citation
     expected: int = 0
     empty_parts: int = 0
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()

@@ -85,6 +85,7 @@ class Record(_Model):
     cited_as: str
     licence: str
     previous: str = ""
+    notes: tuple[str, ...] = ()
     answers: tuple[KeptAnswer, ...]
 
     @property
@@ -152,6 +153,7 @@ def keep(fetched: Fetched, folder: Path, *, hide: Redactor | None = None) -> Kep
             cited_as=citation.sentence(TITLES[fetched.source], at),
             licence=LICENCES[fetched.source],
             previous=before.path.name if before else "",
+            notes=fetched.notes,
             answers=answers,
         )
         text = json.dumps(record.model_dump(mode="json"), ensure_ascii=False, indent=1) + "\n"

@@ -122,7 +122,7 @@ def fetch_kosis(
     if not gathered.rows:
         raise gathered.empty[0] if gathered.empty else _nothing(query)
     org, table = (str(gathered.rows[0].get(name, "")) for name in ("ORG_ID", "TBL_ID"))
-    told, citation = _citation(connection, org or query.org, table or query.table, gathered.rows)
+    told, citation, notes = _citation(connection, org or query.org, table or query.table, gathered.rows)
     return Fetched(
         "kosis",
         query.record(),
@@ -131,6 +131,7 @@ def fetch_kosis(
         citation,
         expected=part.cells if part.items.codes else 0,
         empty_parts=len(gathered.empty),
+        notes=notes,
     )
 
 
@@ -265,30 +266,34 @@ class _Gathered:
         return next((name for name, codes in lists if str(row.get(name, "")) not in codes), "")
 
 
-def _citation(connection: Connection, org: str, table: str, rows: Rows) -> tuple[list[Answer], Citation]:
-    """Who publishes a table, from its own description; a kind that KOSIS does not give is left out."""
+def _citation(
+    connection: Connection, org: str, table: str, rows: Rows
+) -> tuple[list[Answer], Citation, tuple[str, ...]]:
+    """Who publishes a table, from its own description; what cannot be had is noted, for the data are there already."""
     answers: list[Answer] = []
     found: dict[str, Rows] = {}
+    notes: list[str] = []
     for kind in ("TBL", "ORG", "SOURCE", "CMMT") if org and table else ():
         try:
             answer, found[kind] = kosis_meta(connection, org, table, kind)
-        except ServiceFailure as failure:
-            if failure.code not in ("30", "html", "form", "other"):
-                raise
-            continue
-        except ServiceRefusal as refusal:
-            if refusal.code not in ("20", "21"):
-                raise
-            continue
+        except (ServiceFailure, ServiceRefusal) as problem:
+            if problem.code == "30":  # a table without such a description
+                continue
+            notes.append(f"통계표 설명({kind})을 받지 못함: {problem.problem}")
+            break
         answers.append(answer)
 
     def first(kind: str, *names: str) -> str:
         return next((shown(row[n]) for row in found.get(kind, []) for n in names if row.get(n)), "")
 
-    name = next((shown(row["TBL_NM"]) for row in rows if row.get("TBL_NM")), "") or first("TBL", "TBL_NM")
-    changed = sorted(_unique(row.get("LST_CHN_DE") for row in rows))
-    units = tuple(shown(unit, 20) for unit in _unique(row.get("UNIT_NM") for row in rows))
-    source = first("SOURCE", "JOSA_NM", "STAT_NM")
-    return answers, Citation(
-        first("ORG", "ORG_NM"), name, f"{org} {table}".strip(), units, changed[-1] if changed else "", source
+    title = next((shown(row["TBL_NM"]) for row in rows if row.get("TBL_NM")), "") or first("TBL", "TBL_NM")
+    changed = sorted(shown(day, 20) for day in _unique(row.get("LST_CHN_DE") for row in rows))
+    citation = Citation(
+        organisation=first("ORG", "ORG_NM"),
+        table=title,
+        table_id=f"{org} {table}".strip(),
+        units=tuple(shown(unit, 20) for unit in _unique(row.get("UNIT_NM") for row in rows)),
+        last_change=changed[-1] if changed else "",
+        source=first("SOURCE", "JOSA_NM", "STAT_NM"),
     )
+    return answers, citation, tuple(notes)
