@@ -121,7 +121,7 @@ def test_a_table_with_another_title_than_expected_is_told(server: StatisticsServ
         "--base-url",
         f"{server.base}/kosis",
     )
-    assert "한 곳에서만 본 계열" in unsure.stderr
+    assert "아직 확인하지 못한 계열" in unsure.stderr
 
 
 def test_the_catalogue_is_listed_shown_and_printed(server: StatisticsServer) -> None:

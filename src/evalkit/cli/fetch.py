@@ -129,7 +129,9 @@ def fetch_catalogue(name: str, first: str, last: str, **how: Any) -> None:
             f"확인할 것: 통계표 이름 「{title}」에 '{words}' 이(가) 없음 (목록: {entry.title})", err=True
         )
     elif entry.status == "verify":
-        click.echo(f"확인할 것: 통계표 번호를 한 곳에서만 본 계열임 (받은 표: 「{title}」)", err=True)
+        click.echo(
+            f"확인할 것: 통계표 번호와 항목을 아직 확인하지 못한 계열임 (받은 표: 「{title}」)", err=True
+        )
 
 
 @fetch.command("series")
