@@ -18,6 +18,7 @@ from evalkit.ingest.identifiers import business_check_digit, hash_identifier
 from evalkit.ingest.linking.keys import LINK_COLUMNS
 from evalkit.ingest.packed import is_packed, members
 from evalkit.ingest.sources import employment_insurance, factory_registration, national_pension
+from evalkit.ingest.store import TableStore
 from evalkit.ingest.table import Table
 from evalkit.simulate.establishments.pension import DOTTED_COLUMNS, ENGLISH_COLUMNS
 from evalkit.simulate.registers import PENSION_COLUMNS
@@ -290,6 +291,25 @@ def test_zip_of_several_years_in_folders(tmp_path: Path) -> None:
     # the same rows alone
     alone = employment_insurance.read(write(tmp_path / "a_20181231.csv", HEADER + insured(1, 10)), key=KEY)
     assert_frame_equal(tables[0].frame, alone[0].frame)
+
+
+def test_tables_of_a_zip_are_kept_as_they_were_read(tmp_path: Path) -> None:
+    names = ("현황_20181231.csv", "현황_20191231.csv", "현황_20191231_수정.csv")
+    content = {f"폴더/{n}": (HEADER + insured(1, 10 + i)).encode("cp949") for i, n in enumerate(names)}
+    path = save(tmp_path / "고용보험.zip", zipped(content))
+    first, second = (
+        read_source("employment_insurance", path, key=KEY, store=TableStore(tmp_path / "kept", code="x"))
+        for _ in range(2)
+    )
+    for read, kept in zip(first, second, strict=True):
+        assert_frame_equal(read.frame, kept.frame)
+        assert (read.source, read.repairs, read.flow, read.notes) == (
+            kept.source,
+            kept.repairs,
+            kept.flow,
+            kept.notes,
+        )
+    assert [table.source for table in second] == [path / "폴더" / names[0], path / "폴더" / names[2]]
 
 
 def test_errors_in_a_zip_name_the_zip_and_the_member(tmp_path: Path) -> None:

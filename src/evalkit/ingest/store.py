@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from evalkit.ingest.table import FlowStep, Repair, Table
 
 Reader = Callable[[Path], list[Table]]
-_FORM = 1  # raise it when what is written below changes
+_FORM = 2  # raise it when what is written below changes
 
 
 class TableStore:
@@ -60,7 +60,7 @@ class TableStore:
             return found
         tables = reader(path)
         self.read.append(path.name)
-        self._save(entry, tables)
+        self._save(entry, path, tables)
         return tables
 
     def forget_others(self) -> None:
@@ -82,13 +82,13 @@ class TableStore:
         ]  # fmt: skip
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
-    def _save(self, entry: Path, tables: list[Table]) -> None:
+    def _save(self, entry: Path, path: Path, tables: list[Table]) -> None:
         """Written under a temporary name, then moved; a table that cannot be written plainly is not kept."""
         arrays: dict[str, NDArray[Any]] = {}
         told: list[dict[str, Any]] = []
         for place, table in enumerate(tables):
             try:
-                facts = _facts(table, self.code)
+                facts = _facts(table, path, self.code)
                 json.dumps(facts)
                 arrays.update(_arrays(table.frame, f"{place}"))
             except (TypeError, ValueError):
@@ -162,10 +162,12 @@ def _frame(kept: Any, columns: list[str], label: str) -> pd.DataFrame:
 # -- what a table knows of itself ---------------------------------------------------------------------------
 
 
-def _facts(table: Table, code: str) -> dict[str, Any]:
+def _facts(table: Table, path: Path, code: str) -> dict[str, Any]:
+    inside = table.source.is_relative_to(path) and table.source != path
     return {
         "spec": _plain(table.spec),
         "file": table.file,
+        "member": table.source.relative_to(path).as_posix() if inside else "",  # of a ZIP
         "sha256": table.sha256,
         "sheet": table.sheet,
         "rows": len(table.frame),
@@ -180,7 +182,7 @@ def _table(facts: dict[str, Any], frame: pd.DataFrame, path: Path) -> Table:
     return Table(
         spec=_restored(facts["spec"]),
         frame=frame,
-        source=path,
+        source=path / facts["member"],
         sha256=facts["sha256"],
         sheet=facts["sheet"],
         repairs=tuple(Repair(**repair) for repair in facts["repairs"]),
