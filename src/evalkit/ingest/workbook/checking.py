@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from evalkit.errors import DataError
+from evalkit.errors import DataError, ValueProblem
 from evalkit.ingest.columns import Options
 from evalkit.ingest.files import RawFile, read_raw
 from evalkit.ingest.headers import normal
@@ -87,11 +87,25 @@ def check_mapping(
         table, fault = None, None
         try:
             table = read_opened(raw, one, told, options, year=year)
+            fault = _no_phase(table, raw)
         except DataError as error:
             fault = error
         unmapped = tuple(_unmapped(one, found))
         checks.append(TableCheck(entry.table, spec, one.part.name, rows, table, fault, unmapped, absent))
     return checks
+
+
+def _no_phase(table: Table, raw: RawFile) -> DataError | None:
+    """Programme tables need a phase: a column, a constant of the mapping, or the file's name."""
+    from evalkit.ingest.sources.performance_survey import phase_in_name
+
+    if "phase" not in table.frame or table.frame["phase"].notna().any() or phase_in_name(raw.path):
+        return None
+    return ValueProblem(
+        "몇 단계 자료인지 알 수 없음",
+        where=table.where(),
+        remedy="constants 에 'phase: 1' 처럼 적거나 파일 이름에 '1단계' 를 넣을 것",
+    )
 
 
 def _opened(raw: RawFile, told: MappingFile, number: int) -> Opened | DataError:
@@ -103,7 +117,14 @@ def _opened(raw: RawFile, told: MappingFile, number: int) -> Opened | DataError:
 
 def _absent(spec: TableSpec, given: Iterable[str]) -> tuple[ColumnSpec, ...]:
     names = set(given)
-    return tuple(column for column in spec.columns if column.name not in names)
+    by_year = any(column.by_year and column.name in names for column in spec.columns)
+    return tuple(
+        column
+        for column in spec.columns
+        if column.name not in names
+        and column.name != "phase"
+        and not (by_year and column.name == spec.year_column)
+    )
 
 
 def _unmapped(one: Opened, opened: list[Opened]) -> Iterable[str]:

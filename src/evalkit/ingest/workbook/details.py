@@ -10,7 +10,7 @@ from pathlib import Path
 from evalkit.ingest import units
 from evalkit.ingest.table import ColumnSpec, TableSpec
 from evalkit.ingest.workbook.blocks import Block
-from evalkit.ingest.workbook.evidence import shape_of
+from evalkit.ingest.workbook.evidence import looks_like_company, shape_of
 from evalkit.ingest.workbook.model import LEAVE, QUESTION
 from evalkit.ingest.workbook.part import one_line, unit_in, unknown_money
 from evalkit.ingest.workbook.proposal import Candidate, ConstantGuess, HeaderGuess
@@ -35,7 +35,7 @@ def header_guess(
     dash, blank, emptiness = _emptiness(column, declared)
     words: tuple[str, ...] = ()
     if declared.kind == "category" and not ask:
-        words = tuple(one_line(word) for word in column.cells.unknown_words(declared))
+        words = tuple(map(one_line, filter(_may_be_shown, column.cells.unknown_words(declared))))
     values = tuple(dict.fromkeys(value for _, value in declared.categories))
     return HeaderGuess(
         key=keys[column.position],
@@ -54,6 +54,11 @@ def header_guess(
         values=values if words else (),
         shape=shape_of(column.cells.texts),
     )
+
+
+def _may_be_shown(word: str) -> bool:
+    """A category word; what may be a firm's name or a number is never written, the reader will name its row."""
+    return len(word) <= 15 and not (looks_like_company(word) or re.search(r"\d{3}", word))
 
 
 def _unit(column: SheetColumn, block: Block, declared: ColumnSpec) -> tuple[str, str]:
@@ -112,7 +117,7 @@ def constants(
     names = [column.name for column in spec.columns]
     out: list[ConstantGuess] = []
     if "phase" in names and "phase" not in given | asked:
-        out.append(_phase(spec.column("phase"), block, path))
+        out.append(_phase(spec.column("phase"), block, path, named=not spec.column("phase").required))
     for column in spec.columns:
         if column.required and column.name not in given | asked and column.name != "phase":
             aliases = ", ".join(column.aliases[:4])
@@ -129,22 +134,36 @@ def _lacks_year(header: HeaderGuess, spec: TableSpec) -> bool:
     return spec.column(header.column).by_year and header.year is None
 
 
-def _phase(column: ColumnSpec, block: Block, path: Path) -> ConstantGuess:
-    """The phase that the file's name, the sheet's name and the lines above the table speak of, if it is one."""
+def _phase(column: ColumnSpec, block: Block, path: Path, *, named: bool) -> ConstantGuess:
+    """The phase that the file's name, the sheet's name and the lines above the table speak of, if it is one.
+
+    Where the reader takes it from the file's name itself (`named`) nothing need be written: one mapping then serves the
+    workbooks of all phases.
+    """
     places = (("파일 이름", path.stem), ("시트 이름", block.sheet), *(("표 위의 글", t) for t in block.above))
     found: dict[str, str] = {}
     for where, text in places:
-        for hit in re.findall(r"(?<!\d)([123])\s*단계", unicodedata.normalize("NFKC", text)):
+        for hit in phases_in(text):
             found.setdefault(hit, where)
     if len(found) == 1:
         (phase, where), *_ = found.items()
+        if named and where == "파일 이름":
+            return ConstantGuess("phase", column.meaning, "", (f"적지 않으면 파일 이름의 단계({phase})",))
         return ConstantGuess("phase", column.meaning, phase, (f"{where}에 '{phase}단계' 가 있음",))
     why = "파일에 단계가 적혀 있지 않음" if not found else f"단계가 여럿임 ({', '.join(sorted(found))})"
     return ConstantGuess("phase", column.meaning, QUESTION, (f"{why}: 1, 2, 3 가운데 하나를 적을 것",))
 
 
+def phases_in(text: str) -> list[str]:
+    """Phases that a text names: «성과조사 1단계» → ["1"]."""
+    return re.findall(r"(?<!\d)([123])\s*단계", unicodedata.normalize("NFKC", text))
+
+
 def region_year(spec: TableSpec, headers: Sequence[HeaderGuess], path: Path) -> tuple[str, str]:
-    """When region codes were in use where no column of the table says it: the year of the file's name, else a question."""
+    """When region codes were in use where no column of the table says it: a question, unless the file's name has a year.
+
+    The year of the name is not written, since the reader takes it from there: one mapping then serves the files of all years.
+    """
     from evalkit.ingest.sources.fields import year_in_name
 
     given = {header.column for header in headers if header.column not in (QUESTION, LEAVE)}
@@ -155,5 +174,5 @@ def region_year(spec: TableSpec, headers: Sequence[HeaderGuess], path: Path) -> 
         return "", ""
     year = year_in_name(path)
     if year is not None:
-        return str(year), "파일 이름의 연도"
+        return "", f"적지 않으면 파일 이름의 연도({year})"
     return QUESTION, f"{lonely[0].meaning} 이(가) 어느 해의 행정구역인지 적을 것 (예: 2019)"

@@ -153,6 +153,11 @@ class Cells:
 _NOTHING: Any = object()
 
 
+def looks_like_company(text: str) -> bool:
+    """Whether a text has the mark of a legal form."""
+    return bool(_COMPANY.search(text))
+
+
 def bare_word(text: str) -> str:
     """A category word without blanks and marks, as the reader compares it."""
     return re.sub(r"[\s·&()_/\-]+", "", unicodedata.normalize("NFKC", text)).lower()

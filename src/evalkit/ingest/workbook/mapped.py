@@ -17,7 +17,9 @@ from evalkit.ingest.headers import Header, Match, column_paths, normal, split_ye
 from evalkit.ingest.reading import read_rows
 from evalkit.ingest.regions import Date
 from evalkit.ingest.sheets import choose_sheet
+from evalkit.ingest.sources.fields import year_in_name
 from evalkit.ingest.table import ColumnSpec, Repair, Table, TableSpec, place
+from evalkit.ingest.workbook.details import phases_in
 from evalkit.ingest.workbook.finding import Finder
 from evalkit.ingest.workbook.location import mapping_of
 from evalkit.ingest.workbook.mapping import MappingFile, declared, read_mapping
@@ -69,7 +71,8 @@ def read_mapped(
     mapping : the mapping file, or a folder with one for each workbook
     key : secret for hashing identifiers
     only : names of the declared tables to read; without it all that the mapping names
-    year : when region codes were in use, where neither a column nor the mapping (``region_year``) says it
+    year : when region codes were in use, where neither a column nor the mapping (``region_year``) says it; without it the
+        year in the file's name
     invalid_identifier, invalid_region, cut_last_row : as `read_table`
     sheet, units_of : refused: the mapping says both
 
@@ -225,11 +228,19 @@ def read_opened(
     year: Date | None = None,
     cut_last_row: CutLastRow = "error",
 ) -> Table:
-    """Read the rows of a table that `open_table` found; the table's notes name the mapping file and its hash."""
+    """Read the rows of a table that `open_table` found; the table's notes name the mapping file and its hash.
+
+    Region codes whose date no column says are of ``region_year``, else of `year`, else of the year in the file's name.
+
+    Raises
+    ------
+    UsageError : the mapping says one phase for every row, and the file's name another
+    """
     constants = tuple(
         (Match(-1, opened.spec.column(name), name, ""), text) for name, text in opened.entry.constants.items()
     )
-    when: Date | None = year
+    _refuse_other_phase(raw, opened, told)
+    when = year_in_name(raw.path) if year is None else year
     if opened.entry.region_year:
         text = opened.entry.region_year
         when = int(text) if len(text) == 4 else text
@@ -246,6 +257,19 @@ def read_opened(
         notes=notes,
     )
     return table.with_frame(table.frame, repairs=opened.repairs)
+
+
+def _refuse_other_phase(raw: RawFile, opened: Opened, told: MappingFile) -> None:
+    """A mapping written for the workbook of one phase must not give its phase to those of the others."""
+    named = set(phases_in(raw.path.stem))
+    phase = opened.entry.constants.get("phase")
+    values = dict(opened.spec.column("phase").categories) if phase else {}
+    if phase and len(named) == 1 and values.get(phase, phase) not in named:
+        raise UsageError(
+            f"파일 이름은 {named.pop()}단계인데 모든 행의 phase 를 {phase!r} (으)로 읽으라고 함",
+            where=(raw.path.name, *told.where("tables", opened.number, "constants", "phase")),
+            remedy="phase 줄을 지울 것 (파일 이름의 단계를 씀)",
+        )
 
 
 def _only(found: list[str]) -> str:

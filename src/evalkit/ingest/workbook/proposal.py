@@ -62,7 +62,7 @@ class HeaderGuess:
 
 @dataclass(frozen=True, slots=True)
 class ConstantGuess:
-    """A column without a header: the value of every row or ``???``, and why."""
+    """A column without a header: the value of every row or ``???``, and why; empty where the reader finds it itself."""
 
     column: str
     meaning: str

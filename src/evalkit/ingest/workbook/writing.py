@@ -104,12 +104,16 @@ def _table(table: TableGuess) -> Iterator[str]:
         yield _noted(f"    rows: {table.rows}", "한 시트에 표가 위아래로 있음: 이 표의 행")
     if table.cols:
         yield _noted(f"    cols: {table.cols}", "한 시트에 표가 나란히 있음: 이 표의 열")
+    if table.region_year_evidence and not table.region_year:
+        yield f"    # region_year: {table.region_year_evidence}"
     if table.region_year:
         why = ("물음: " if table.region_year == QUESTION else "") + table.region_year_evidence
         yield _noted(f"    region_year: {table.region_year}", why)
-    if table.constants:
+    written = [constant for constant in table.constants if constant.value]
+    yield from (f"    # {c.column}: {c.evidence[0]}" for c in table.constants if not c.value)
+    if written:
         yield "    constants:"
-        yield from (_constant(constant) for constant in table.constants)
+        yield from map(_constant, written)
     left = [header for header in table.headers if header.column == LEAVE]
     yield "    columns:"
     for header in table.headers:
