@@ -32,8 +32,8 @@ Bools = NDArray[np.bool_]
 GRID = 58
 HALF = 29
 MASK = (1 << HALF) - 1
-# exponents beyond which 2^k is not a double of full precision
-_LARGEST_EXPONENT = 900
+# beyond this 2^k is no double: values so small are rounded to a coarser grid than they could be
+_LARGEST_EXPONENT = 1000
 
 
 def grid_exponent(largest: float) -> int:
@@ -42,8 +42,7 @@ def grid_exponent(largest: float) -> int:
     >>> grid_exponent(1.0), grid_exponent(1023.0)
     (57, 48)
     """
-    exponent = GRID - (math.frexp(largest)[1] if largest > 0 else 0)
-    return max(-_LARGEST_EXPONENT, min(_LARGEST_EXPONENT, exponent))
+    return min(_LARGEST_EXPONENT, GRID - (math.frexp(largest)[1] if largest > 0 else 0))
 
 
 def from_halves(high: Codes, low: Codes, exponent: int) -> Floats:

@@ -66,7 +66,7 @@ def grid_sums(name: str, value: Any, exponent: int) -> dict[str, Any]:
 def grid_values(found: pd.DataFrame, name: str, exponent: int) -> NDArray[np.float64]:
     """Sums of `grid_sums` in the unit of the values; 0 for a sum over nothing."""
     halves = (pd.to_numeric(found[f"{name}_{part}"]) for part in ("high", "low"))
-    high, low = (half.astype("Int64").fillna(0).to_numpy(dtype=np.int64) for half in halves)
+    high, low = (np.asarray(half.astype("Int64").fillna(0), dtype=np.int64) for half in halves)
     return from_halves(high, low, exponent)
 
 

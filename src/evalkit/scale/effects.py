@@ -25,9 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.arrays.cell_sums import CellSums, effective_size
+from evalkit.arrays.cluster import without_rounding
 from evalkit.design import Design
 from evalkit.errors import RefusalError, UsageError, nearest
 from evalkit.estimate import Estimate
+from evalkit.estimators._one_sided import doubts
 from evalkit.estimators.cohort_sample import build_sample
 from evalkit.estimators.group_time import group_time_effects
 from evalkit.estimators.group_time_cells import cells_of, comparison_slices
@@ -41,6 +43,8 @@ By = Literal["cohort_period", "event_time", "cohort", "period", "overall"]
 BY: tuple[str, ...] = ("cohort_period", "event_time", "cohort", "period", "overall")
 # how sentences on effective sizes begin: they are counted anew
 _EFFECTIVE = "유효 관측수"
+# what the sentence on terms without variance holds
+_NOTHING = "흩어짐이 0 인 항이"
 
 
 def group_time_from_cells(
@@ -71,6 +75,7 @@ def group_time_from_cells(
         )
     panel, inner = _panel_of_cells(cells, design)
     estimate = group_time_effects(panel, inner, method="reg", missing=missing, replicates=replicates)
+    estimate = _cancelled(estimate, cells, design)
     sample = build_sample(panel, inner, unbalanced=missing == "pairs")
     treated, others = [], []
     for cell in cells_of(sample, inner):
@@ -142,6 +147,7 @@ def imputation_from_cells(
     estimate = imputation_effects(
         panel, inner, by=by, averages=averages, leave_out=leave_out, unimputable=unimputable, replicates=replicates
     )  # fmt: skip
+    estimate = _cancelled(estimate, cells, design)
     if len(estimate.detail["not_imputable"]) > len(lost):
         raise RefusalError(
             "이어지지 않는 단위 묶음이 있어 칸 합계만으로는 뺄 관측값을 셀 수 없음",
@@ -206,6 +212,20 @@ def _panel_of_cells(cells: CellSums, design: Design) -> tuple[Panel, Design]:
         fixed={design.adoption: cells.cohort, design.cluster: cells.cluster, weight: cells.weight},
     )
     return panel, replace(design, weight=weight)
+
+
+def _cancelled(estimate: Estimate, cells: CellSums, design: Design) -> Estimate:
+    """Variance 0, and a sentence, where scores cancel within every cluster but for rounding.
+
+    Among units that is seen from the size of their scores; a cell's own score may be rounding already.
+    """
+    largest = float(np.nanmax(np.abs(cells.means)))
+    covariance = without_rounding(estimate.covariance, largest)
+    if not (np.diag(covariance) == 0)[np.diag(estimate.covariance) > 0].any():
+        return estimate
+    notes = [note for note in estimate.detail["notes"] if _NOTHING not in note]
+    notes += doubts(None, estimate.terms, estimate.values, covariance, design.cluster)
+    return replace(estimate, covariance=covariance, detail={**estimate.detail, "notes": notes})
 
 
 def _dates(cells: CellSums, design: Design) -> NDArray[np.float64]:
