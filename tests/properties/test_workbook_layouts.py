@@ -33,6 +33,8 @@ def answered(text: str, written: Written) -> str:
     raw, _ = strict_yaml.load_with_lines(text)
     for table in raw["tables"]:
         told = {normal(label): column for label, column in written.answers[table["table"]].items()}
+        if table.get("unit") == "???":
+            table["unit"] = written.unit
         for key, entry in table["columns"].items():
             if isinstance(entry, str):
                 continue

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from evalkit.ingest import units
 from evalkit.ingest.table import ColumnSpec, TableSpec
 from evalkit.ingest.workbook.blocks import Block
-from evalkit.ingest.workbook.evidence import looks_like_company, shape_of
+from evalkit.ingest.workbook.evidence import looks_like_company, shape_of, verdict
 from evalkit.ingest.workbook.model import LEAVE, QUESTION
 from evalkit.ingest.workbook.part import one_line, unit_in, unknown_money
 from evalkit.ingest.workbook.proposal import Candidate, ConstantGuess, HeaderGuess
 from evalkit.ingest.workbook.weighing import SheetColumn
 
+_NOWHERE = "단위가 어디에도 적혀 있지 않음"
 _NAMED = ("text", "name", "category", "date", "business_number")
 
 
@@ -82,13 +84,27 @@ def _unit(column: SheetColumn, block: Block, declared: ColumnSpec) -> tuple[str,
     unknown = [unit for unit in block.table_units if not units.known(unit)]
     if unknown:
         return QUESTION, f"표 위의 '{one_line(unknown[0])}' 은(는) 모르는 단위임"
-    return QUESTION, f"단위가 어디에도 적혀 있지 않음 (값의 크기: {_magnitude(column)})"
+    return QUESTION, f"{_NOWHERE} (값의 크기: {_magnitude(column)})"
 
 
 def _magnitude(column: SheetColumn) -> str:
     values = [abs(v) for v in column.cells.numbers.tolist() if v == v and v]
     digits = sorted(len(str(int(v))) for v in values)
-    return f"{digits[0]}–{digits[-1]}자리, 가운데 {digits[len(digits) // 2]}자리" if digits else "값이 없음"
+    if not digits:
+        return "값이 없음"
+    span = f"{digits[0]}–{digits[-1]}자리" if digits[0] != digits[-1] else f"{digits[0]}자리"
+    return f"{span}, 가운데 {digits[len(digits) // 2]}자리"
+
+
+def one_unit_for_all(headers: Sequence[HeaderGuess]) -> tuple[list[HeaderGuess], str, str]:
+    """Where several amounts lack a unit one question is asked of the table: (headers, unit, what is asked)."""
+    lost = [h for h in headers if h.unit == QUESTION and h.unit_evidence.startswith(_NOWHERE)]
+    if len(lost) < 2:
+        return list(headers), "", ""
+    names = ", ".join(f"{h.key}{h.unit_evidence.removeprefix(_NOWHERE)}" for h in lost[:3])
+    more = f" 등 {len(lost)}개 열" if len(lost) > 3 else ""
+    told = [replace(h, unit="", unit_evidence="") if h in lost else h for h in headers]
+    return told, QUESTION, f"{_NOWHERE}: {names}{more}"
 
 
 def _emptiness(column: SheetColumn, declared: ColumnSpec) -> tuple[str, str, tuple[str, ...]]:
@@ -109,9 +125,16 @@ def _emptiness(column: SheetColumn, declared: ColumnSpec) -> tuple[str, str, tup
 
 
 def constants(
-    spec: TableSpec, headers: Sequence[HeaderGuess], block: Block, path: Path
+    spec: TableSpec,
+    headers: Sequence[HeaderGuess],
+    block: Block,
+    path: Path,
+    spare: Sequence[SheetColumn],
 ) -> tuple[ConstantGuess, ...]:
-    """Columns that the sheet does not have: the phase, the year of yearly values, and required ones."""
+    """Columns that the sheet does not have: the phase, the year of yearly values, and required ones.
+
+    `spare` are the columns that nothing is read from: those whose cells would fit a required one are named.
+    """
     given = {header.column for header in headers}
     asked = {c.column for header in headers if header.column == QUESTION for c in header.candidates}
     names = [column.name for column in spec.columns]
@@ -121,7 +144,9 @@ def constants(
     for column in spec.columns:
         if column.required and column.name not in given | asked and column.name != "phase":
             aliases = ", ".join(column.aliases[:4])
-            words = (f"머리글을 찾지 못함 (아는 머리글: {aliases})",)
+            fitting = [c.label for c in spare if c.label and verdict(c.cells, column).support >= 1]
+            near = f"; 꼴이 맞는 머리글: {', '.join(map(repr, fitting[:4]))}" if fitting else ""
+            words = (f"머리글을 찾지 못함 (아는 머리글: {aliases}{near})",)
             out.append(ConstantGuess(column.name, column.meaning, QUESTION, words))
     yearless = [h.key for h in headers if h.column in names and _lacks_year(h, spec)]
     if yearless and spec.year_column not in given | asked:

@@ -10,7 +10,7 @@ from evalkit.ingest.files import RawFile, Sheet, read_raw
 from evalkit.ingest.headers import normal
 from evalkit.ingest.table import TableSpec
 from evalkit.ingest.workbook.blocks import Block, tables_in
-from evalkit.ingest.workbook.details import constants, header_guess, region_year
+from evalkit.ingest.workbook.details import constants, header_guess, one_unit_for_all, region_year
 from evalkit.ingest.workbook.mapping import declared
 from evalkit.ingest.workbook.model import LEAVE, QUESTION
 from evalkit.ingest.workbook.proposal import ASKED, SURE, Candidate, Guess, HeaderGuess, TableGuess
@@ -204,7 +204,10 @@ def _settled(body: Body, choice: _Choice) -> dict[int, tuple[str, list[Candidate
         free = [c for c in found if (c.column, c.year) not in given]
         if position not in out:
             likely = bool(free) and free[0].confidence >= max(ASKED, found[0].confidence - _RIVAL)
-            out[position] = ("ask", free) if likely else ("near", found)
+            if likely:
+                out[position] = ("ask", free)
+            elif (found[0].column, found[0].year) in given:
+                out[position] = ("near", found)
     return out
 
 
@@ -237,6 +240,9 @@ def _table(
 ) -> TableGuess:
     spec = choice.spec
     year, why = region_year(spec, headers, raw.path)
+    told, unit, unit_why = one_unit_for_all(headers)
+    read = {header.letters for header in headers if header.column != LEAVE}
+    spare = [column for column in body.columns if column.letters not in read]
     return TableGuess(
         name=spec.name,
         title=spec.title,
@@ -247,8 +253,10 @@ def _table(
         last_row=block.last_row + 1,
         rows=block.rows,
         cols=block.cols,
-        headers=tuple(headers),
-        constants=constants(spec, headers, block, raw.path),
+        headers=tuple(told),
+        constants=constants(spec, headers, block, raw.path, spare),
+        unit=unit,
+        unit_evidence=unit_why,
         region_year=year,
         region_year_evidence=why,
         asked=_doubt(body, spec, headers),

@@ -166,7 +166,7 @@ def for_this_workbook(raw: RawFile, told: MappingFile) -> None:
     """
     name = unicodedata.normalize("NFC", raw.path.name)
     patterns = [unicodedata.normalize("NFC", pattern) for pattern in told.model.workbook]
-    if patterns and not any(fnmatchcase(name, pattern) for pattern in patterns):
+    if patterns and not any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns):
         raise UsageError(
             f"{', '.join(patterns)} 의 열 대응 파일로 {name} 을(를) 읽으려 함",
             where=told.where("workbook"),
@@ -199,17 +199,18 @@ def open_table(raw: RawFile, told: MappingFile, number: int) -> Opened:
         match = _match(position, labels[position], column, spec)
         own = unit_in(paths[position])
         foreign = unknown_money(paths[position])
-        if match.column.kind == "money" and foreign and not column.unit:
+        unit = column.unit or ("" if own or match.column.kind != "money" else entry.unit or "")
+        if match.column.kind == "money" and foreign and not unit:
             raise ValueProblem(
                 f"모르는 단위 {foreign!r}",
                 where=(*place(raw.path.name, page.name, last + 1), f"열 {labels[position]!r}"),
                 remedy=f"{told.path.name} 의 이 머리글에 unit 을 적을 것 (기준 단위: {match.column.unit})",
             )
         said = own or _only([u for u in above if units.dimension(u) == units.dimension(match.column.unit)])
-        if column.unit and said and units.plain_unit(column.unit) != units.plain_unit(said):
+        if unit and said and units.plain_unit(unit) != units.plain_unit(said):
             kind = "파일에 적힌 단위와 다른, 열 대응 파일의 단위로 읽음"
-            repairs.append(Repair(raw.path.name, page.name, last + 1, match.label, kind, said, column.unit))
-        matches.append(replace(match, unit=units.plain_unit(column.unit) if column.unit else own))
+            repairs.append(Repair(raw.path.name, page.name, last + 1, match.label, kind, said, unit))
+        matches.append(replace(match, unit=units.plain_unit(unit) if unit else own))
     _once_each(matches, raw, page, told, number)
     matches.sort(key=lambda match: match.position)
     used = {match.position for match in matches}

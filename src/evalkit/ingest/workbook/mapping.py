@@ -28,6 +28,7 @@ from evalkit.ingest.workbook.wording import said
 
 Place = tuple[str | int, ...]
 _MOST_BYTES = 2_000_000
+_MONEY = ", ".join(name for name in units.UNITS if units.dimension(name) == "money")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ def _disagreements(model: WorkbookMapping, lines: dict[Place, int]) -> Iterator[
         ) -> Fault:
             return Fault(_line(lines, (*top, *at)), (name, *map(str, at[1:2])), problem, remedy)
 
-        for name in ("table", "sheet", "header_rows", "rows", "cols", "region_year"):
+        for name in ("table", "sheet", "header_rows", "rows", "cols", "region_year", "unit"):
             if getattr(table, name) == QUESTION:
                 yield say(f"{name} 을(를) 아직 정하지 않음 (???)", "답을 적을 것", name)
         if table.table == QUESTION:
@@ -187,6 +188,8 @@ def _disagreements(model: WorkbookMapping, lines: dict[Place, int]) -> Iterator[
             yield say(f"모르는 표 {table.table!r}", nearest(table.table, specs), "table")
             continue
         spec = specs[table.table]
+        if table.unit not in (None, QUESTION) and units.dimension(str(table.unit)) != "money":
+            yield say(f"금액의 단위가 아닌 {table.unit!r}", f"쓸 수 있는 단위: {_MONEY}", "unit")
         yield from _columns(table, spec, say)
         yield from _constants(table, spec, say)
         yield from _incomplete(table, spec, say)
@@ -204,6 +207,8 @@ def _columns(table: TableMapping, spec: TableSpec, say: _Say) -> Iterator[Fault]
                 "열 이름을 적거나, 읽지 않을 머리글이면 leave 를 적을 것",
                 *at,
             )
+            if entry.unit == QUESTION:
+                yield _unit_in_question(header, say)
             continue
         if header_and_place(header) in left and entry.column != LEAVE:
             yield say(f"머리글 {header!r} 이(가) columns 와 leave 에 다 있음", "한쪽에만 적을 것", *at)
@@ -225,15 +230,16 @@ def _columns(table: TableMapping, spec: TableSpec, say: _Say) -> Iterator[Fault]
         yield from _entry(header, entry, spec.column(entry.column), say)
 
 
+def _unit_in_question(header: str, say: _Say) -> Fault:
+    words = f"머리글 {header!r} 의 단위를 아직 정하지 않음 (???)"
+    return say(words, "원·천원·백만원·억원 가운데 하나를 적을 것", "columns", header, "unit")
+
+
 def _entry(header: str, entry: ColumnMapping, column: ColumnSpec, say: _Say) -> Iterator[Fault]:
     """One header against the declaration of its column."""
     at = ("columns", header)
     if entry.unit == QUESTION:
-        yield say(
-            f"머리글 {header!r} 의 단위를 아직 정하지 않음 (???)",
-            "원·천원·백만원·억원 가운데 하나를 적을 것",
-            *at, "unit",
-        )  # fmt: skip
+        yield _unit_in_question(header, say)
     elif entry.unit is not None and not column.unit:
         yield say(
             f"열 {column.name}({column.meaning})에는 단위가 없는데 {entry.unit!r} 을(를) 적음", "unit 을 지울 것", *at, "unit"

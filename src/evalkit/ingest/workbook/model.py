@@ -66,6 +66,7 @@ class TableMapping(Strict):
     )
     cols: str | None = Field(None, description="표가 있는 열, A-F (한 시트에 표가 나란히 있을 때)")
     region_year: str | None = Field(None, description="지역 코드가 쓰이던 때: 2019, 2019-06 또는 2019-06-30")
+    unit: str | None = Field(None, description="금액의 단위. 열의 unit 도 머리글의 단위도 없는 금액 열에 씀")
     constants: dict[str, str] = Field(default_factory=dict, description="모든 행에 같은 값인 열 (phase: 1)")
     columns: dict[str, Annotated[ColumnMapping, BeforeValidator(_spelled_out)]] = Field(
         min_length=1, description="머리글(병합된 것은 '사업비 > 국비') → 열. 같은 머리글이 둘이면 '구분 @C'"

@@ -90,13 +90,15 @@ class TableGuess:
     constants: tuple[ConstantGuess, ...] = ()
     region_year: str = ""
     region_year_evidence: str = ""
+    unit: str = ""
+    unit_evidence: str = ""
     asked: str = ""
     data_rows: int = 0
 
     @property
     def questions(self) -> int:
         """How many answers this table needs."""
-        own = bool(self.asked) + (self.region_year == QUESTION)
+        own = bool(self.asked) + [self.region_year, self.unit].count(QUESTION)
         return own + sum(h.questions for h in self.headers) + sum(c.value == QUESTION for c in self.constants)
 
     @property

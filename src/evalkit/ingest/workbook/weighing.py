@@ -114,7 +114,8 @@ def _by_cells_alone(column: SheetColumn, spec: TableSpec, known: set[str]) -> li
     if column.cells.said < 5:
         return []
     for declared in spec.columns:
-        if declared.kind in ("business_number", "category", "name") and declared.name not in known:
+        tellable = declared.kind in ("business_number", "category", "name") and declared.name != "phase"
+        if tellable and declared.name not in known:
             told = verdict(column.cells, declared)
             if told.identifying:
                 words = ("머리글로는 알 수 없음", told.words)

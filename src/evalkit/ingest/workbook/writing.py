@@ -109,11 +109,16 @@ def _table(table: TableGuess) -> Iterator[str]:
     if table.region_year:
         why = ("물음: " if table.region_year == QUESTION else "") + table.region_year_evidence
         yield _noted(f"    region_year: {table.region_year}", why)
+    if table.unit:
+        yield f"    # 물음: {one_line(table.unit_evidence)}"
+        yield f"    #       {_MONEY}. 열마다 다르면 이 줄을 지우고 열마다 unit 을 적을 것"
+        yield f"    unit: {table.unit}"
     written = [constant for constant in table.constants if constant.value]
     yield from (f"    # {c.column}: {c.evidence[0]}" for c in table.constants if not c.value)
     if written:
         yield "    constants:"
-        yield from map(_constant, written)
+        for constant in written:
+            yield from _constant(constant)
     left = [header for header in table.headers if header.column == LEAVE]
     yield "    columns:"
     for header in table.headers:
@@ -123,19 +128,15 @@ def _table(table: TableGuess) -> Iterator[str]:
         yield from _left(left)
 
 
-def _constant(constant: ConstantGuess) -> str:
-    asked = constant.value == QUESTION
-    notes = (
-        (f"물음: {constant.meaning}. {constant.evidence[0]}", *constant.evidence[1:])
-        if asked
-        else constant.evidence
-    )
-    more = (
-        f"columns 에 '머리글: {constant.column}' 을 더하고 이 줄을 지우거나, 모든 행에 같은 값이면 그 값"
-        if asked and "머리글을 찾지" in notes[0]
-        else ""
-    )
-    return _noted(f"      {constant.column}: {constant.value}", *notes, more)
+def _constant(constant: ConstantGuess) -> Iterator[str]:
+    line = f"      {constant.column}: {constant.value}"
+    if constant.value != QUESTION:
+        yield _noted(line, *constant.evidence)
+        return
+    yield f"      # 물음: {constant.meaning}. {' · '.join(map(one_line, constant.evidence))}"
+    if constant.column != "phase":
+        yield f"      #       그 머리글을 leave 에서 columns 로 옮겨 '머리글: {constant.column}' 으로 적고 이 줄을 지울 것. 모든 행에 같은 값이면 그 값"
+    yield line
 
 
 def _header(header: HeaderGuess) -> Iterator[str]:
