@@ -81,12 +81,13 @@ def test_each_stage_ties_what_it_is_for(later: dict[str, Any], months: range, st
         ({"name_key": "n2", "region": "26110"}, range(4, 9)),  # too much differs
         ({"joined": "2019-03-31"}, range(4, 9)),  # registered before the other had ended
         ({"joined": "2009-01-01"}, range(4, 9)),  # an older registration
+        ({"joined": "2019-05-10", "place_kind": "plant"}, range(4, 9)),  # the other is called a branch
         ({"head_key": "h2"}, range(4, 9)),
         ({"name_key": None}, range(4, 9)),
     ],
 )
 def test_what_no_stage_allows_stays_apart(later: dict[str, Any], months: range) -> None:
-    frame, _ = linked(filler(8), rows(range(4)), rows(months, **later))
+    frame, _ = linked(filler(8), rows(range(4), place_kind="branch"), rows(months, **later))
     assert stages_of(frame) == []
     assert frame["unit"].nunique() == (2 if later.get("name_key", "") is not None else 1 + len(months))
     assert frame["certain"].all()

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evalkit.building.flow_chart import FlowChart, FlowLine
 from evalkit.errors import DataError, PlanError
-from evalkit.ingest.linking.codes import column_codes, month_label, period_numbers
+from evalkit.ingest.linking.codes import column_codes, dense, month_label, period_numbers
 from evalkit.ingest.linking.stages import require_columns
 
 Codes = NDArray[np.int64]
@@ -135,14 +135,14 @@ def workplace_histories(
     rows = _Rows.read(parts, np.asarray(unit, dtype=np.int64), period)
     sure = np.ones(len(rows.unit), dtype=bool) if certain is None else np.asarray(certain, dtype=bool)
     gone = _says_left(parts)
-    keep, lines = rows.sifted(~gone)
-    if not keep.any():
+    order, lines = rows.sifted(~gone)
+    if not len(order):
         raise DataError("이력을 만들 행이 없음 (모두 한 파일에 둘 이상)", remedy="연결 열쇠를 더할 것")
-    order = rows.order(keep)
-    units, at_unit = np.unique(rows.unit[order], return_inverse=True)
+    at_unit = dense(rows.unit[order])
+    units = rows.labels[_present(rows.unit[order], len(rows.labels))]
     regions, region = _labels(parts, "region", order)
-    files = np.isin(rows.periods, np.unique(rows.number))
-    at = rows.number[order] - rows.periods[0]
+    files = _present(rows.at, len(rows.periods))
+    at = rows.at[order]
     numbers = np.full(len(order), np.nan)
     if workers is not None:
         numbers = _column(parts, workers)[order].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -150,7 +150,7 @@ def workplace_histories(
     if town is not None:
         towns = column_codes([part[town] for part in parts])[order]
     ends = _Ends.read(parts, rows, units, gone, order)
-    spells = _spells(parts, order, at_unit.astype(np.int64), at, rows, files, gap_months, ends)
+    spells = _spells(parts, order, at_unit, at, rows, files, gap_months, ends)
     unsure = np.zeros(len(units), dtype=bool)
     unsure[at_unit[~sure[order]]] = True
     return Workplaces(
@@ -158,7 +158,7 @@ def workplace_histories(
         rows.periods,
         files,
         rows.months,
-        at_unit.astype(np.int64),
+        at_unit,
         at,
         region,
         towns,
@@ -175,10 +175,11 @@ def workplace_histories(
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Unit and period of every row; all periods from the first to the last, and how many months one is."""
+    """Unit (code and labels) and place of the period of every row; all periods, and how many months one is."""
 
     unit: Codes
-    number: Codes
+    labels: Codes
+    at: Codes
     periods: Codes
     months: int
 
@@ -191,33 +192,37 @@ class _Rows:
                 remedy="연결한 표와 같은 표를 같은 순서로 줄 것",
             )
         periods = np.arange(number.min(), number.max() + 1)
-        return cls(unit, number, periods, 12 if number.max() <= 9_999 else 1)
+        codes, labels = pd.factorize(unit, sort=True)
+        months = 12 if number.max() <= 9_999 else 1
+        return cls(codes.astype(np.int64), np.asarray(labels), number - periods[0], periods, months)
 
-    def sifted(self, live: Mask) -> tuple[Mask, list[FlowLine]]:
-        """Sightings of histories that never stand twice in a file, and the steps to them  # (n,)"""
-        every = np.unique(self.unit)
-        lines = [FlowLine(PART, "연결한 행과 이력", len(live), len(every))]
+    def sifted(self, live: Mask) -> tuple[Codes, list[FlowLine]]:
+        """Sightings of histories that never stand twice in a file, by history and period, and the steps to them"""
+        every = len(self.labels)
+        lines = [FlowLine(PART, "연결한 행과 이력", len(live), every)]
         rows = np.flatnonzero(live)
-        there = np.unique(self.unit[rows])
+        there = int(_present(self.unit[rows], every).sum())
         if not live.all():
-            lines.append(
-                FlowLine(
-                    PART, "탈퇴를 알리는 행(끝난 때로만 씀)", len(rows) - len(live), len(there) - len(every)
-                )
-            )
-        order = rows[np.lexsort((self.number[rows], self.unit[rows]))]
-        again = (np.diff(self.unit[order]) == 0) & (np.diff(self.number[order]) == 0)
-        twice = np.unique(self.unit[order][1:][again])
-        keep = live & ~np.isin(self.unit, twice)
-        if len(twice):
-            out = int(keep.sum()) - len(rows)
-            lines.append(FlowLine(PART, "한 파일에 둘 이상이라 누가 누구인지 모름", out, -len(twice)))
-        return keep, lines
+            out = len(rows) - len(live)
+            lines.append(FlowLine(PART, "탈퇴를 알리는 행(끝난 때로만 씀)", out, there - every))
+        cell = self.unit[rows] * len(self.periods) + self.at[rows]
+        order = np.argsort(cell)
+        cell = cell[order]
+        twice = _present(cell[1:][np.diff(cell) == 0] // len(self.periods), every)
+        order = rows[order]
+        if twice.any():
+            kept = order[~twice[self.unit[order]]]
+            out = len(kept) - len(order)
+            lines.append(FlowLine(PART, "한 파일에 둘 이상이라 누가 누구인지 모름", out, -int(twice.sum())))
+            order = kept
+        return order, lines
 
-    def order(self, keep: Mask) -> Codes:
-        """Kept rows by unit and period"""
-        kept = np.flatnonzero(keep)
-        return kept[np.lexsort((self.number[kept], self.unit[kept]))]
+
+def _present(codes: Codes, size: int) -> Mask:
+    """Which of the codes 0 … size − 1 occur  # (size,)"""
+    found = np.zeros(size, dtype=bool)
+    found[codes] = True
+    return found
 
 
 def _column(parts: list[pd.DataFrame], name: str) -> pd.Series:
@@ -230,13 +235,11 @@ def _column(parts: list[pd.DataFrame], name: str) -> pd.Series:
 
 def _labels(parts: list[pd.DataFrame], name: str, order: Codes) -> tuple[NDArray[np.str_], Codes]:
     """Sorted labels of a column, and their code in each ordered row (−1 = missing)"""
-    codes = column_codes([part[name] for part in parts])
-    known = np.flatnonzero(codes >= 0)
-    _, first = np.unique(codes[known], return_index=True)
-    labels = _column(parts, name).iloc[known[first]].to_numpy(dtype=str)
-    out = np.full(len(codes), -1, dtype=np.int64)
-    out[known] = np.unique(codes[known], return_inverse=True)[1]
-    return labels, out[order]
+    codes = dense(column_codes([part[name] for part in parts]))
+    first = np.full(int(codes.max(initial=-1)) + 2, -1, dtype=np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    labels = _column(parts, name).iloc[first[:-1]].to_numpy(dtype=str)
+    return labels, codes[order]
 
 
 def _only_label(
@@ -329,17 +332,17 @@ class _Ends:
         periods = len(rows.periods)
         if gone.any():
             told = np.flatnonzero(gone)
-            told = told[np.isin(rows.unit[told], units)]
+            told = told[np.isin(rows.labels[rows.unit[told]], units)]
         elif all("left" in part.columns for part in parts):
             # no status: a sighting with a date of leaving says it
             told = order[_column(parts, "left").notna().to_numpy()[order]]
         else:
             told = order[:0]
-        at = rows.number[told] - rows.periods[0]
+        at = rows.at[told]
         dates = _dates(parts, "left", told, rows.months)
         # gone from the month after that of the date on, but never later than the file that says so
         away = at if dates is None else np.where(dates >= 0, np.minimum(dates - rows.periods[0] + 1, at), at)
-        key = np.searchsorted(units, rows.unit[told]) * periods + at
+        key = np.searchsorted(units, rows.labels[rows.unit[told]]) * periods + at
         by = np.argsort(key, kind="stable")
         return cls(key[by], away[by], periods)
 

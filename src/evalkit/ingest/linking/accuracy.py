@@ -13,8 +13,8 @@ from evalkit.ingest.linking.links import Links
 def link_accuracy(links: Links, truth: ArrayLike) -> pd.DataFrame:
     """Precision and recall of links between successive rows of a history.
 
-    A link joins two successive sightings of one history. It is right where both rows are truly of one workplace with no other
-    row of it between them. A true link is found where it is among them.
+    A link joins two successive sightings of one history. It is right where both are truly of one workplace; a true link,
+    between successive sightings of a workplace, is found where it is among them.
 
     Parameters
     ----------
@@ -22,12 +22,14 @@ def link_accuracy(links: Links, truth: ArrayLike) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame by stage and in all ("all"): links, right, precision; the row "all" also true_links, found, recall. By stage,
-    true links are told by what truly changed: see `recall_by_change`
+    DataFrame by stage and in all ("all"): links, right, precision; the row "all" also true_links, found and recall
+    (`recall_by_change` tells them by what truly changed)
     """
     before, own = _before(links.unit, links), _before(_codes(truth, len(links.unit)), links)
+    truth_codes = _codes(truth, len(links.unit))
     made = np.flatnonzero(before >= 0)
-    right = before[made] == own[made]
+    right = truth_codes[before[made]] == truth_codes[made]
+    found = int((own[made] == before[made]).sum())
     rows = []
     for number, stage in enumerate(links.stages):
         of_stage = links.stage[made] == number
@@ -37,7 +39,8 @@ def link_accuracy(links: Links, truth: ArrayLike) -> pd.DataFrame:
     table["precision"] = table["right"] / table["links"].where(table["links"] > 0)
     true = int((own >= 0).sum())
     table["true_links"] = pd.Series({"all": float(true)})
-    table["recall"] = pd.Series({"all": float(right.sum()) / true if true else np.nan})
+    table["found"] = pd.Series({"all": float(found)})
+    table["recall"] = table["found"] / table["true_links"]
     return table
 
 

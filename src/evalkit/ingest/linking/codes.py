@@ -53,7 +53,7 @@ def dense(values: Codes) -> Codes:
     """Values ≥ 0 as 0, 1, 2, … in their order; negative ones as −1  # (n,)"""
     codes, labels = pd.factorize(values, sort=False)
     rank = np.empty(len(labels), dtype=np.int64)
-    order = np.argsort(labels, kind="stable")
+    order = np.argsort(labels)
     rank[order] = np.arange(len(labels)) - int((labels < 0).sum())
     found = rank[codes]
     found[found < 0] = -1

@@ -62,7 +62,9 @@ def link_over_time(
     apart = table[0].apart if all(table[0].apart in part.columns for part in parts) else ""
     require_columns(parts, [period, *told], "연결할 자료")
     numbers = np.concatenate([period_numbers(part[period], period) for part in parts])
-    periods, at = np.unique(numbers, return_inverse=True)
+    there = np.bincount(numbers - numbers.min()) > 0
+    periods = np.flatnonzero(there) + numbers.min()
+    at = (np.cumsum(there) - 1)[numbers - numbers.min()]
     columns: dict[str, Codes] = {}
 
     def codes(name: str) -> Codes:
@@ -72,7 +74,7 @@ def link_over_time(
 
     exact = combined([codes(name) for name in table[0].keys])
     live = _live(parts)
-    strands = strands_of(exact, at.astype(np.int64), codes(apart) if apart else None, live)
+    strands = strands_of(exact, at, codes(apart) if apart else None, live)
     ends = Ends.loose(len(strands.exact))
     for number, stage in enumerate(table[1:], start=1):
         if set(stage.keys) == set(table[0].keys):
@@ -86,10 +88,15 @@ def link_over_time(
         for name in stage.differs:
             both = codes(name)
             keep &= both[strands.last_row[earlier]] != both[strands.first_row[later]]
+        for name in stage.compatible:
+            if all(name in part.columns for part in parts):
+                both = column_codes([part[name].mask(part[name].eq("unknown")) for part in parts])
+                old, new = both[strands.last_row[earlier]], both[strands.first_row[later]]
+                keep &= (old < 0) | (new < 0) | (old == new)
         if stage.later:
             keep &= _later(parts, stage.later, strands, earlier, later, periods)
         tie_only_ones(strands, ends, earlier[keep], later[keep], number)
-    return links_of(strands, ends, table, periods, at.astype(np.int64), live)
+    return links_of(strands, ends, table, periods, at, live)
 
 
 def _live(parts: Sequence[pd.DataFrame]) -> NDArray[np.bool_]:

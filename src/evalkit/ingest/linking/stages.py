@@ -28,6 +28,8 @@ class Stage:
     differs : columns that may differ (they do: records that agree in them too were joined before)
     missed : files in which neither record is seen, at most; None = any number. Of links over time only
     later : a date column that must not lie before the last month in which the earlier record was seen (a re-registration)
+    compatible : columns that must not contradict each other: both known ("unknown" is not) and different. Left aside where the
+        files lack them. Of links over time only
     near : a date column of both sides, and by how many days it may differ at most. Of links to firms only
     shared : several records of the left may take the same firm of the right (only where the number itself agrees)
     apart : a column that tells records apart whose keys stand twice in one file; of the first stage only
@@ -39,6 +41,7 @@ class Stage:
     differs: tuple[str, ...] = ()
     missed: int | None = 0
     later: str = ""
+    compatible: tuple[str, ...] = ()
     near: tuple[str, int] | None = None
     shared: bool = False
     apart: str = ""
@@ -69,20 +72,37 @@ _NAME, _HEAD, _REGION, _JOINED, _FIRM = "name_key", "head_key", "region", "joine
 WORKPLACE_STAGES: tuple[Stage, ...] = (
     Stage("exact", "열쇠가 모두 같음", (_NAME, _HEAD, _REGION, _JOINED), apart="place_kind"),
     Stage("moved", "이전 (다음 파일)", (_NAME, _HEAD, _JOINED), (_REGION,)),
+    Stage("renamed", "상호 변경·오기", (_HEAD, _REGION, _JOINED), (_NAME,)),
     Stage("exact_after_gap", "보이지 않다가 같은 열쇠로", (_NAME, _HEAD, _REGION, _JOINED), missed=None),
     Stage("moved_after_gap", "이전 (몇 달 뒤)", (_NAME, _HEAD, _JOINED), (_REGION,), missed=3),
-    Stage("renamed", "상호 변경", (_HEAD, _REGION, _JOINED), (_NAME,)),
-    Stage("registered_again", "재가입", (_NAME, _HEAD, _REGION), (_JOINED,), missed=12, later=_JOINED),
+    Stage(
+        "registered_again",
+        "재가입",
+        (_NAME, _HEAD, _REGION),
+        (_JOINED,),
+        missed=12,
+        later=_JOINED,
+        compatible=("place_kind",),
+    ),
 )
-"""Monthly files without a full number. Moves come before gaps: a workplace that goes and comes back fills its own gap."""
+"""Monthly files without a full number. Moves and new names come before gaps: a workplace that goes and comes back, or whose
+name is misspelt for a month, fills its own gap."""
 
 NUMBERED_STAGES: tuple[Stage, ...] = (
     Stage("exact", "열쇠가 모두 같음", (_FIRM, _NAME, _REGION, _JOINED), apart="place_kind"),
     Stage("moved", "이전 (다음 파일)", (_FIRM, _NAME, _JOINED), (_REGION,)),
+    Stage("renamed", "상호 변경·오기", (_FIRM, _REGION, _JOINED), (_NAME,)),
     Stage("exact_after_gap", "보이지 않다가 같은 열쇠로", (_FIRM, _NAME, _REGION, _JOINED), missed=None),
     Stage("moved_after_gap", "이전 (한 해 뒤)", (_FIRM, _NAME, _JOINED), (_REGION,), missed=1),
-    Stage("renamed", "상호 변경", (_FIRM, _REGION, _JOINED), (_NAME,)),
-    Stage("registered_again", "재가입", (_FIRM, _NAME, _REGION), (_JOINED,), missed=1, later=_JOINED),
+    Stage(
+        "registered_again",
+        "재가입",
+        (_FIRM, _NAME, _REGION),
+        (_JOINED,),
+        missed=1,
+        later=_JOINED,
+        compatible=("place_kind",),
+    ),
 )
 """Year-end files with the full number (고용·산재보험): one number may have several workplaces."""
 
@@ -141,6 +161,7 @@ def stage_table(stages: Iterable[Stage]) -> pd.DataFrame:
             "단계": stage.title,
             "같아야 하는 열": ", ".join(stage.keys),
             "다를 수 있는 열": ", ".join(stage.differs),
+            "서로 어긋나면 안 되는 열": ", ".join(stage.compatible),
             "보이지 않아도 되는 파일 수": "제한 없음" if stage.missed is None else str(stage.missed),
             "날짜 차이(일)": "" if stage.near is None else f"{stage.near[0]} {stage.near[1]}",
         }

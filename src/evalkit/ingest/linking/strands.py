@@ -118,8 +118,8 @@ def _told_apart(whole: Codes, at: Codes, apart: Codes, rows: Codes, files: int) 
 
 
 def _order(key: Codes, at: Codes, files: int) -> Codes:
-    """Rows by key and file; rows of both alike keep their order"""
-    return np.argsort(key * files + at, kind="stable")
+    """Rows by key and file"""
+    return np.argsort(key * files + at)
 
 
 def seen_together(strands: Strands, one: Codes, other: Codes) -> Mask:
