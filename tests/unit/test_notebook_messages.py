@@ -14,13 +14,14 @@ import pytest
 from evalkit.checks.grade import EXPECTED, RULES, STARTS
 from evalkit.inference.choice import DECISIONS
 from evalkit.ingest import SPECS
+from evalkit.ingest.sources.performance_survey import FIRM_YEARS, OUTCOMES
 from evalkit.present.messages import FOLDER, placeholders, read_messages
 from evalkit.report.markdown import translate_markdown
 from evalkit.study.pages import effect
 from evalkit.study.pages.audit_samples import LIMITS
 from evalkit.study.plan import load_plan
 from evalkit.study.plan_credibility import Comparison, Method, Missing, Weighting
-from evalkit.study.programme_files import INDICATORS
+from evalkit.study.programme_files import INDICATORS_SHOWN
 from evalkit.study.specifications import CHOICES
 from evalkit.study.trends import Restriction
 
@@ -303,6 +304,16 @@ CHECKED = set(get_args(Restriction)) | {
     "curve",
     "omitted",
 }
+LINKED = {
+    "stable",
+    "moves_much",
+    "sign_turns",
+    "cannot_be_estimated",
+    "no_standard_error",
+    "nothing_in_doubt",
+}
+LINKED_ALIKE = {"linked_alike", "linked_unequally", "one_group_only"}
+REASONS["linkage"] = LINKED | LINKED_ALIKE
 LEFT_OUT = {name for plan in plans() for name in (*plan.robustness.leave_out, plan.inference.cluster)}
 
 # pattern of a key with holes -> what may stand in the hole; a new family fails here until it is listed
@@ -329,7 +340,7 @@ FAMILIES: dict[str, set[str]] = {
     "study.comparison.*": {"more", "less", "unclear"},
     "study.title.comparison_*": {"more", "less", "unclear"},
     "study.tests.*": {"differ", "same", "silent"},
-    "study.reported.*": {name for name, *_ in INDICATORS} | {"attracted", "attracted_capital"},
+    "study.reported.*": set(INDICATORS_SHOWN),
     "finding.claim_*": {"within", "above", "below"},
     "clusters.*": {"min_p", "sign"},
     "clusters.*_below": {"min_p", "sign"},
@@ -343,6 +354,15 @@ FAMILIES |= {
     "study.anticipation.*": ANTICIPATION,
     "study.axis.*": set(get_args(Restriction)),
     "study.choice.*": set(CHOICES),
+    "study.counting.column.*": {
+        column.name
+        for spec in (OUTCOMES, FIRM_YEARS)
+        for column in spec.columns
+        if column.kind in ("money", "integer")
+    }
+    | {"attracted"},
+    "study.second.*": LINKED | LINKED_ALIKE | {"all", "dropped"},
+    "study.second.title_*": LINKED,
     "study.curve.*": CURVE,
     "study.design.*": {"population", "contrast", "horizon", "scale", "method"},
     "study.design.note_weighting.*": {"entropy", "inverse_probability"},

@@ -38,6 +38,7 @@ _ROADS = (
     "참빛로",
     "해오름길",
 )
+_ONE_PAIR_IN = 200  # firms
 _SIDO_FULL = {
     "11": "서울특별시", "26": "부산광역시", "27": "대구광역시", "28": "인천광역시", "29": "광주광역시", "30": "대전광역시",
     "31": "울산광역시", "36": "세종특별자치시", "41": "경기도", "42": "강원도", "43": "충청북도", "44": "충청남도",
@@ -59,7 +60,10 @@ class Identity:
 
 
 def identify(world: World) -> Identity:
-    """Names and numbers from the world's seed; no firm shares one with another."""
+    """Names and numbers from the world's seed; no two firms share a number, and a few pairs of neighbours share a name.
+
+    Such a pair also shares the first six digits, so that files without whole numbers cannot tell the two apart.
+    """
     rng = np.random.default_rng(np.random.SeedSequence([world.seed, 7]))
     n = len(world.firms.home)
     stems = np.array([s.stem for s in SECTORS], dtype=object)[world.firms.sector]
@@ -74,14 +78,41 @@ def identify(world: World) -> Identity:
         spot = int(pool[(7 * count) % len(pool)])
         name[spot] = f"{label} {spot + 1:04d}"
     corporation = (world.firms.size > 8) | (rng.random(n) < 0.5)
+    legal = _with_legal_form(name, corporation, rng)
+    numbers = business_numbers(rng, corporation)
+    _make_twins(world, legal, numbers, corporation)
     return Identity(
-        name=_with_legal_form(name, corporation, rng),
-        business_number=business_numbers(rng, corporation),
+        name=legal,
+        business_number=numbers,
         corporate_number=_corporate_numbers(rng, n),
         corporation=corporation,
         road=np.array(_ROADS, dtype=object)[rng.integers(len(_ROADS), size=n)],
         house=rng.integers(1, 300, size=n),
     )
+
+
+def _make_twins(
+    world: World,
+    name: NDArray[np.object_],
+    number: NDArray[np.object_],
+    corporation: NDArray[np.bool_],
+) -> None:
+    """Give the second of some pairs of corporations of one 시·군·구 the first one's name and first six digits, in place."""
+    order = np.lexsort((np.arange(len(name)), world.firms.founded, world.firms.home))
+    first, second = order[:-1], order[1:]
+    alike = (world.firms.home[first] == world.firms.home[second]) & corporation[first] & corporation[second]
+    alike &= (world.firms.founded[first] == world.firms.founded[second]) & ~np.isin(first, second[alike])
+    pairs = np.flatnonzero(alike)
+    taken = {text[:9] for text in number}
+    for place in pairs[:: max(1, len(pairs) * _ONE_PAIR_IN // len(name))]:
+        one, other = int(first[place]), int(second[place])
+        if any(str(name[row]).startswith(("=", "@", "+", "<")) for row in (one, other)):
+            continue
+        serial = int(number[other][5:9])
+        while (start := f"{number[one][:6]}{serial % 1000:03d}") in taken:
+            serial += 1
+        taken.add(start)
+        name[other], number[other] = name[one], _checked(np.array([start], dtype=object))[0]
 
 
 def _with_legal_form(

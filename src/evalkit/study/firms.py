@@ -22,6 +22,7 @@ from evalkit.ingest.regions import municipalities
 from evalkit.ingest.table import Table
 from evalkit.panel import Panel
 from evalkit.study.audit import describe_repair
+from evalkit.study.linking import MEMBERS, STATUS, pension_members
 from evalkit.study.places import capital_mask, provinces_of
 from evalkit.study.programme_files import reported_totals, support
 
@@ -48,15 +49,14 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
     phase = started["phase"].reindex(units).to_numpy(dtype=float, na_value=0.0)
     deflator = _deflator(tables["deflator"], years, int(options["price_base_year"]))
     sales, assets_facts = _sales(built.panel.values("sales"), years, alive, deflator)
-    # by place alone: a firm supported later but near a zone is as exposed to displacement as one never supported, and
-    # keeping it would fill the comparison with firms that by definition lived to be supported
     distance = _nearest_zone(tables["zone_distances"])
-    firm_distance = distance.reindex(region).to_numpy(dtype=float)
     treated = np.isfinite(adoption)
+    second, links, linking = _second(tables, units, years, jobs)
     panel = Panel(
         units=units.to_numpy(dtype=str),
         periods=years,
         varying={
+            **second,
             "jobs": jobs,
             "alive": alive,
             "sales_real": sales,
@@ -64,6 +64,7 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
             "log1p_sales": _log1p(sales),
         },
         fixed={
+            **links,
             "adoption": adoption,
             "phase_first": phase,
             "sido": provinces_of(region),
@@ -71,7 +72,7 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
             "capital_region": np.where(capital_mask(region), "1", "0"),
             "sector": sector,
             "sector_group": _grouped(sector, options["industry_groups"], plan.id),
-            "ring": np.where(firm_distance <= float(options["ring_km"]), "1", "0"),
+            "ring": _in_ring(distance, region, float(options["ring_km"])),
         },
         notes={**built.panel.notes, "row": "기업", "price_base_year": int(options["price_base_year"])},
     )
@@ -83,6 +84,7 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
     facts = {
         **_reported(tables["performance_survey"], plan.programme, plan.data.counting.rules()),
         "linkage": _linkage(units, started),
+        **linking,
         "reconciliation": _reconcile(
             tables, pd.concat([table.frame for table in insured], ignore_index=True)
         ),
@@ -97,6 +99,33 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
         "price_base_year": int(options["price_base_year"]),
     }
     return {"units": panel, "regions": regions}, facts
+
+
+def _in_ring(distance: pd.Series, region: NDArray[Any], ring_km: float) -> NDArray[np.str_]:
+    """Whether a firm lies near a zone, by place alone  # (N,)
+
+    A firm supported later but near a zone is as exposed to displacement as one never supported, and keeping it would fill
+    the comparison with firms that by definition lived to be supported.
+    """
+    return np.where(distance.reindex(region).to_numpy(dtype=float) <= ring_km, "1", "0")
+
+
+def _second(
+    tables: Mapping[str, list[Table]],
+    units: pd.Index,
+    years: NDArray[np.int64],
+    jobs: NDArray[np.float64],
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]], dict[str, Any]]:
+    """국민연금 members where there are files; a firm that has closed has none."""
+    pension = tables.get("national_pension")
+    if not pension:
+        return {}, {}, {}
+    varying, fixed, facts = pension_members(
+        tables["employment_insurance"], pension, units.to_numpy(dtype=str), years
+    )
+    covered = np.isfinite(varying[MEMBERS]).any(axis=0)
+    gone = (jobs == 0) & covered[None, :] & (fixed[STATUS] != "unlinked")[:, None]
+    return {MEMBERS: np.where(gone, 0.0, varying[MEMBERS])}, fixed, {"pension_links": facts}
 
 
 def _years(insured: list[Table]) -> NDArray[np.int64]:

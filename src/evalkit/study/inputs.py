@@ -227,6 +227,7 @@ def _listed(folder: Path) -> tuple[InputFile, ...]:
 
 
 def world_folder(plan_path: Path, plan: Plan) -> Path:
+    """Where the files of the plan's simulated world lie."""
     simulation = plan.data.simulate
     assert simulation is not None
     name = f"{simulation.world}-{simulation.seed}-{simulation.firms}"

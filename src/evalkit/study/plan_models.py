@@ -149,6 +149,10 @@ class Outcome(Strict):
         description="두 단계의 차이가 이보다 작으면 뜻있는 차이가 아니라고 결과를 보기 전에 정한 폭 (결과의 단위)",
     )
     covariates: tuple[str, ...] | None = None
+    second_source: str | None = Field(
+        None,
+        description="같은 결과를 다른 자료에서 잰 패널 변수 (예: pension_members): 같은 설계로 다시 추정하고, 연결이 모호한 단위를 빼 본다",
+    )
 
     @model_validator(mode="after")
     def _reason(self) -> Outcome:

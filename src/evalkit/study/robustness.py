@@ -26,6 +26,7 @@ from evalkit.errors import DesignError, EvalkitError
 from evalkit.panel import Panel
 from evalkit.study.effect import Effect
 from evalkit.study.fitting import PlannedFit, planned_fit
+from evalkit.study.linking import SecondSource, second_source
 from evalkit.study.plan import Plan
 from evalkit.study.sample import ADOPTION, AnalysisSample, scaled_values
 from evalkit.study.specifications import Curve, planned_curve
@@ -75,6 +76,7 @@ class Robustness:
     anticipation : the estimate by years of anticipation
     curve : every planned specification
     omitted : how strong an omitted variable would have to be, in the largest cohort
+    second : the design on another measure of the outcome, linked by name; None where the plan names none
     """
 
     outcome: str
@@ -93,6 +95,7 @@ class Robustness:
     anticipation: Anticipation | EvalkitError
     curve: Curve | EvalkitError
     omitted: Omitted | EvalkitError
+    second: SecondSource | EvalkitError | None = None
 
 
 def answered(ask: Callable[[], T]) -> T | EvalkitError:
@@ -143,7 +146,15 @@ def robustness_of(plan: Plan, panel: Panel, effect: Effect) -> Robustness:
         ),
         curve=answered(lambda: planned_curve(plan, panel, outcome, phase, by_cluster=not by_unit)),
         omitted=answered(lambda: omitted_of(plan, effect)),
+        second=_second(plan, effect, fit),
     )
+
+
+def _second(plan: Plan, effect: Effect, fit: PlannedFit) -> SecondSource | EvalkitError | None:
+    named = plan.outcomes[effect.outcome].second_source
+    if named is None:
+        return None
+    return answered(lambda: second_source(effect.sample, fit, named, plan.inference.level))
 
 
 def _shifts(plan: Plan, sample: AnalysisSample) -> tuple[int, ...]:

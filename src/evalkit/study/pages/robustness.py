@@ -24,6 +24,7 @@ from evalkit.study.pages.robustness_placebos import (
     place_sentence,
     placebo_sentence,
 )
+from evalkit.study.pages.robustness_second import second_source
 from evalkit.study.pages.robustness_trends import sensitivity, trend_sentence
 from evalkit.study.pages.showing import (
     outcome_label,
@@ -49,6 +50,7 @@ __all__ = [
     "one_unit",
     "opening",
     "other_placebos",
+    "second_source",
     "sensitivity",
 ]
 

@@ -1,0 +1,190 @@
+"""A second measure of jobs: 국민연금 members of each firm, linked by name, six digits, place and date; and what is in doubt.
+
+Two neighbours with the same name and digits are one bundle of workplaces to a file that carries six digits only. Their
+members stand with them in the order of size; which is whose is unknown, and drawn again and again when the estimate is
+looked at (`second_source`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evalkit.checks.check import Check
+from evalkit.checks.linkage import LinkSensitivity, link_sensitivity, linkage_gap
+from evalkit.errors import DesignError
+from evalkit.ingest.linking.firms import FirmLinks, link_firms
+from evalkit.ingest.linking.report import report_firms
+from evalkit.ingest.table import Table
+from evalkit.panel import Panel
+from evalkit.study.fitting import PlannedFit
+from evalkit.study.sample import AnalysisSample
+
+MEMBERS, STATUS, RIVALS = "pension_members", "pension_link", "pension_rivals"
+DRAWS = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SecondSource:
+    """The planned design on another measure of the outcome.
+
+    Attributes
+    ----------
+    links : estimates with all links, without those in doubt, and with these drawn
+    gap : whether treated and comparison firms were linked at different rates
+    linked, ambiguous, unlinked : units of the sample
+    """
+
+    links: LinkSensitivity
+    gap: Check
+    linked: int
+    ambiguous: int
+    unlinked: int
+
+
+def pension_members(
+    insured: list[Table], pension: list[Table], units: NDArray[np.str_], years: NDArray[np.int64]
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]], dict[str, Any]]:
+    """Members of each firm in each year from files that know six digits of its number.
+
+    A firm that was linked and does not stand in a later file counts nobody there only when it is gone from the insurance
+    files too, which the caller knows; here it is missing, because small firms are not published.
+
+    Parameters
+    ----------
+    insured, pension : the year-end files (whole numbers) and the pension files
+    units, years : of the panel  # (N,), (T,)
+
+    Returns
+    -------
+    varying (``pension_members`` (N, T)), fixed (``pension_link``, ``pension_rivals`` (N,)) and the report as plain values
+    """
+    firms = pd.concat([table.frame for table in insured], ignore_index=True)
+    places = pd.concat([table.frame for table in pension], ignore_index=True)
+    links = link_firms(firms, places, unit="firm_id")
+    report = report_firms(links, firms, places, unit="firm_id", by=("year",), most=50)
+    at = pd.Index(units)
+    year = places["month"].dt.year.to_numpy(dtype=np.int64)
+    members = places["members"].to_numpy(dtype=np.float64)
+    wide = np.full((len(units), len(years)), np.nan)
+    own = _one_month_a_year(links.places, places)
+    _add(
+        wide, at.get_indexer(pd.Index(own["unit"].astype(str))), year[own["row"]], members[own["row"]], years
+    )
+    group = _in_order_of_size(wide, links, at, year, members, years)
+    status = links.firms["status"].reindex(units).fillna("unlinked").to_numpy(dtype=str)
+    facts = {
+        "linked": report.linked,
+        "ambiguous": report.ambiguous,
+        "unlinked": report.unlinked,
+        "stages": [
+            {"stage": str(row["단계"]), "linked": int(row["연결"])}
+            for row in report.by_stage.to_dict("records")
+        ],
+        "years": [
+            {
+                "year": int(float(row["값"])),
+                "linked": int(row["연결"]),
+                "ambiguous": int(row["모호"]),
+                "unlinked": int(row["미연결"]),
+            }
+            for row in report.by_group.to_dict("records")
+        ],
+        "groups": len(np.unique(group[group >= 0])),
+    }
+    return {MEMBERS: wide}, {STATUS: status, RIVALS: group.astype(np.float64)}, facts
+
+
+def _one_month_a_year(own: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the last month of each year only: a firm must not be counted once a month."""
+    month = places["month"].dt.to_period("M")
+    last = month.groupby(month.dt.year).max()
+    kept = (month == month.dt.year.map(last)).to_numpy(dtype=bool)
+    chosen: pd.DataFrame = own[kept[own["row"].to_numpy(dtype=np.int64)]]
+    return chosen
+
+
+def _add(
+    wide: NDArray[np.float64],
+    unit: NDArray[np.int64],
+    year: NDArray[np.int64],
+    members: NDArray[np.float64],
+    years: NDArray[np.int64],
+) -> None:
+    """Members of all workplaces of a firm in a year, in place."""
+    column = np.searchsorted(years, year)
+    known = (unit >= 0) & (column < len(years)) & np.isin(year, years)
+    total = np.zeros_like(wide)
+    seen = np.zeros(wide.shape, dtype=bool)
+    np.add.at(total, (unit[known], column[known]), members[known])
+    seen[unit[known], column[known]] = True
+    wide[seen] = total[seen]
+
+
+def _in_order_of_size(
+    wide: NDArray[np.float64],
+    links: FirmLinks,
+    at: pd.Index,
+    year: NDArray[np.int64],
+    members: NDArray[np.float64],
+    years: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Give rivals the rows in doubt, the largest to the first, in place; the group of each unit, −1 beyond doubt  # (N,)"""
+    group = np.full(len(at), -1, dtype=np.int64)
+    for number, part in links.doubts.groupby("group", sort=True):
+        rivals = np.unique(at.get_indexer(pd.Index(part["unit"].astype(str))))
+        rivals = rivals[rivals >= 0]
+        group[rivals] = int(str(number))
+        rows = np.unique(part["row"].to_numpy(dtype=np.int64))
+        for column, when in enumerate(years):
+            size = np.sort(members[rows[year[rows] == when]])[::-1][: len(rivals)]
+            wide[rivals[: len(size)], column] = size
+    return group
+
+
+def second_source(sample: AnalysisSample, fit: PlannedFit, variable: str, level: float) -> SecondSource:
+    """The planned design on another measure, under every treatment of its links in doubt.
+
+    Raises
+    ------
+    DesignError : the sample has no such variable, or nothing can be estimated with it
+    """
+    panel = sample.panel
+    if variable not in panel.varying or STATUS not in panel.fixed:
+        raise DesignError(
+            f"두 번째 자료의 변수 {variable} 이(가) 표본에 없음",
+            remedy="국민연금 파일을 두거나 계획에서 second_source 를 뺄 것",
+        )
+    status = panel.constant(STATUS).astype(str)
+    kept = status != "unlinked"
+    group = np.nan_to_num(panel.constant(RIVALS).astype(np.float64), nan=-1.0).astype(np.int64)
+    design = replace(sample.design, outcome=variable)
+    found = link_sensitivity(
+        panel.select(kept),
+        design,
+        fit,
+        ambiguous=group[kept],
+        resolve=lambda given, seed: _drawn(given, variable, seed),
+        draws=DRAWS,
+        level=level,
+    )
+    return SecondSource(
+        found,
+        linkage_gap(status == "linked", sample.treated),
+        *(int((status == name).sum()) for name in ("linked", "ambiguous", "unlinked")),
+    )
+
+
+def _drawn(panel: Panel, variable: str, seed: int) -> Panel:
+    """The panel with the series of each group of rivals dealt out again."""
+    rng = np.random.default_rng([seed, 1])
+    group = panel.constant(RIVALS).astype(np.float64)
+    values = panel.varying[variable].copy()
+    for number in np.unique(group[group >= 0]):
+        rivals = np.flatnonzero(group == number)
+        values[rivals] = values[rng.permutation(rivals)]
+    return panel.with_varying(**{variable: values})
