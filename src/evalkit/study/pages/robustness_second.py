@@ -7,7 +7,7 @@ import pandas as pd
 from evalkit.errors import EvalkitError
 from evalkit.present.messages import number, quantity, say
 from evalkit.present.tabulation import Column, Entry, Tabulation
-from evalkit.study.pages.showing import digits_of_table, reason_words, release_of, show, unit_of
+from evalkit.study.pages.showing import digits_of_table, level_of, reason_words, release_of, show, unit_of
 from evalkit.study.robustness import Robustness
 from evalkit.study.study import Study
 
@@ -24,7 +24,9 @@ def second_source(study: Study, robust: Robustness) -> None:
         return
     effect, links = robust.effect, second.links
     level = study.plan.inference.level
-    shown = links.table.loc[[name for name in ("all", "dropped") if name in links.table.index]]
+    least = study.plan.disclosure.min_firms
+    kept = ["all", *(["dropped"] if second.ambiguous >= least and "dropped" in links.table.index else [])]
+    shown = links.table.loc[kept]  # without one or two firms the estimate would give these firms away
     natural = effect.natural(shown[["estimate", "conf_low", "conf_high"]].assign(std_error=float("nan")))
     head = effect.row(level)
     rows: list[tuple[str, float, float, float, int | None]] = [
@@ -42,12 +44,11 @@ def second_source(study: Study, robust: Robustness) -> None:
         columns=(
             Column("links", say("study.second.measure", lang)),
             Column("estimate", say("table.estimate", lang), "number"),
-            Column("conf_low", say("study.second.low", lang), "number"),
-            Column("conf_high", say("study.second.high", lang), "number"),
+            Column("interval", say("table.interval", lang, level=level_of(study)), "interval"),
             Column("units", say("study.flow.units_left", lang), "integer"),
         ),
         rows=tuple(
-            (label, *(Entry(value, "number", digits) for value in (estimate, low, high)), count)
+            (label, Entry(estimate, "number", digits), Entry((low, high), "interval", digits), count)
             for label, estimate, low, high, count in rows
         ),
         notes=(second_sentence(study, robust),),
@@ -69,7 +70,8 @@ def second_sentence(study: Study, robust: Robustness) -> str:
             {name: [links.low, links.high] for name in ("estimate", "conf_low", "conf_high")}
         ).assign(std_error=float("nan"))
     )["estimate"]
-    low, high = (quantity(float(value), unit) for value in ends)
+    digits = digits_of_table(links.table)
+    low, high = (quantity(float(value), unit, digits) for value in ends)
     parts = [
         say(
             f"study.second.{links.check.reason}",

@@ -1,0 +1,117 @@
+"""Members of firms from files that know six digits: linked where one fits one, dealt out where two could be meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evalkit import simulate
+from evalkit.errors import DesignError
+from evalkit.ingest import read_source
+from evalkit.ingest.table import Table
+from evalkit.panel import Panel
+from evalkit.study.linking import MEMBERS, RIVALS, STATUS, _drawn, pension_members, second_source
+
+KEY = b"a key of the tests"
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("second")
+    simulate.write(simulate.world(seed=6, firms=600), folder / "raw", folder / "truth")
+    return folder / "raw"
+
+
+@pytest.fixture(scope="module")
+def read(raw: Path) -> tuple[list[Table], list[Table]]:
+    insured = read_source("employment_insurance", sorted(raw.glob("고용보험/*.csv")), key=KEY)
+    return insured, read_source("national_pension", sorted(raw.glob("국민연금/*.csv")), key=KEY)
+
+
+@pytest.fixture(scope="module")
+def linked(read: tuple[list[Table], list[Table]]) -> tuple[pd.Index, np.ndarray, Panel, dict[str, object]]:
+    insured, pension = read
+    firms = pd.concat([t.frame for t in insured])
+    units = np.unique(firms["firm_id"].to_numpy(dtype=str))
+    years = np.arange(2013, 2028)
+    varying, fixed, facts = pension_members(insured, pension, units, years)
+    return pd.Index(units), years, Panel(units, years, varying, fixed), facts
+
+
+def test_every_firm_is_linked_in_doubt_or_neither(
+    linked: tuple[pd.Index, np.ndarray, Panel, dict[str, object]],
+) -> None:
+    units, _, panel, facts = linked
+    status = panel.constant(STATUS)
+    for name in ("linked", "ambiguous", "unlinked"):
+        assert int((status == name).sum()) == facts[name]
+    assert facts["ambiguous"] > 0  # type: ignore[operator]
+    assert ((panel.constant(RIVALS) >= 0) == (status == "ambiguous")).all()
+    assert np.isnan(panel.varying[MEMBERS][status == "unlinked"]).all()
+    assert len(units) == len(status)
+
+
+def test_members_are_those_of_the_file(
+    raw: Path,
+    linked: tuple[pd.Index, np.ndarray, Panel, dict[str, object]],
+    read: tuple[list[Table], list[Table]],
+) -> None:
+    """Linked and in doubt together hold every person of each file exactly once: joined by the file's own number."""
+    _, years, panel, _ = linked
+    for table in read[1]:
+        frame = table.frame
+        year = int(frame["month"].dt.year.iloc[0])
+        column = panel.varying[MEMBERS][:, int(np.searchsorted(years, year))]
+        assert np.nansum(column) == frame["members"].sum()
+        assert int(np.isfinite(column).sum()) == len(frame)
+
+
+def test_links_agree_with_the_whole_numbers(
+    raw: Path, linked: tuple[pd.Index, np.ndarray, Panel, dict[str, object]]
+) -> None:
+    """The world knows whose row is whose: names are distinct but for the pairs that were made alike."""
+    units, years, panel, _ = linked
+    world = simulate.world(seed=6, firms=600)
+    from evalkit.ingest.columns import hash_text
+    from evalkit.simulate.identity import identify
+
+    who = identify(world)
+    ids = np.array([hash_text(str(n), KEY) for n in who.business_number])
+    place = units.get_indexer(ids)
+    jobs = world.jobs[:, 2019 - int(world.years[0])]
+    members = panel.varying[MEMBERS][:, int(np.searchsorted(years, 2019))][place]
+    certain = (panel.constant(STATUS)[place] == "linked") & np.isfinite(members)
+    # members leave out people of 60 and over only: never more than the firm's own jobs, and not far below
+    assert (members[certain] <= np.maximum(jobs[certain], 1)).all()
+    assert (members[certain] >= 0.65 * jobs[certain] - 1).all()
+
+
+def test_dealing_again_keeps_every_group_and_every_sum(
+    linked: tuple[pd.Index, np.ndarray, Panel, dict[str, object]],
+) -> None:
+    _, _, panel, _ = linked
+    group = panel.constant(RIVALS)
+    seen = set()
+    for seed in range(6):
+        drawn = _drawn(panel, MEMBERS, seed).varying[MEMBERS]
+        np.testing.assert_array_equal(drawn[group < 0], panel.varying[MEMBERS][group < 0])
+        for number in np.unique(group[group >= 0]):
+            mine = group == number
+            np.testing.assert_allclose(
+                np.nansum(drawn[mine], axis=0), np.nansum(panel.varying[MEMBERS][mine], axis=0)
+            )
+        seen.add(drawn.tobytes())
+    assert len(seen) > 1
+
+
+def test_a_panel_without_the_variable_is_refused(
+    linked: tuple[pd.Index, np.ndarray, Panel, dict[str, object]],
+) -> None:
+    class Bare:
+        panel = linked[2]
+
+    with pytest.raises(DesignError, match="두 번째 자료의 변수 nothing"):
+        second_source(Bare(), None, "nothing", 0.95)  # type: ignore[arg-type]
