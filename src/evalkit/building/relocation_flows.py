@@ -160,14 +160,9 @@ def event_panel(
     events = moved.counted()
     position = np.searchsorted(h.units, events["unit"].to_numpy())
     at = np.searchsorted(periods, _period_of(events["moved"].to_numpy(dtype=np.int64), h, every))
-    columns = np.arange(len(periods))[None, :]
-    early = columns < first[chosen, None]
 
     def variable(event: Codes, known: Mask, stop: Codes) -> NDArray[np.float64]:
-        value = (columns >= event[chosen, None]).astype(float)
-        # once the other event has happened, this one is censored there, whatever the later files show
-        value[(columns > stop[chosen, None]) & (value == 0)] = np.nan
-        return np.where(early | ~known[None, :], np.nan, value)
+        return _variable(event[chosen], known, stop[chosen], first[chosen])
 
     never = np.full(len(h.units), len(periods))
     moves, away = never.copy(), never.copy()
@@ -195,6 +190,15 @@ def event_panel(
             "entered": entered[chosen],
         },
     )
+
+
+def _variable(event: Codes, known: Mask, stop: Codes, first: Codes) -> NDArray[np.float64]:
+    """0, and 1 from the event on; missing before the first sighting and where events cannot be told  # (N, T)"""
+    columns = np.arange(len(known))[None, :]
+    value = (columns >= event[:, None]).astype(float)
+    # once the other event has happened, this one is censored there, whatever the later files show
+    value[(columns > stop[:, None]) & (value == 0)] = np.nan
+    return np.where((columns < first[:, None]) | ~known[None, :], np.nan, value)
 
 
 def _needed(moved: Relocations) -> int:

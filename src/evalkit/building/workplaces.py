@@ -143,16 +143,9 @@ def workplace_histories(
     regions, region = _labels(parts, "region", order)
     files = _present(rows.at, len(rows.periods))
     at = rows.at[order]
-    numbers = np.full(len(order), np.nan)
-    if workers is not None:
-        numbers = _column(parts, workers)[order].to_numpy(dtype=np.float64, na_value=np.nan)
-    towns = np.full(len(order), -1, dtype=np.int64)
-    if town is not None:
-        towns = column_codes([part[town] for part in parts])[order]
     ends = _Ends.read(parts, rows, units, gone, order)
     spells = _spells(parts, order, at_unit, at, rows, files, gap_months, ends)
-    unsure = np.zeros(len(units), dtype=bool)
-    unsure[at_unit[~sure[order]]] = True
+    unsure = _present(at_unit[~sure[order]], len(units))
     return Workplaces(
         units,
         rows.periods,
@@ -161,8 +154,8 @@ def workplace_histories(
         at_unit,
         at,
         region,
-        towns,
-        numbers,
+        _towns(parts, town, order),
+        _workers(parts, workers, order),
         regions,
         _only_label(parts, "place_kind", order, at_unit, len(units), "unknown"),
         _only_label(parts, firm or "", order, at_unit, len(units), ""),
@@ -240,6 +233,20 @@ def _labels(parts: list[pd.DataFrame], name: str, order: Codes) -> tuple[NDArray
     first[codes[::-1]] = np.arange(len(codes))[::-1]
     labels = _column(parts, name).iloc[first[:-1]].to_numpy(dtype=str)
     return labels, codes[order]
+
+
+def _workers(parts: list[pd.DataFrame], name: str | None, order: Codes) -> Floats:
+    """Insured workers of the ordered rows, NaN = not known"""
+    if name is None:
+        return np.full(len(order), np.nan)
+    return _column(parts, name)[order].to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _towns(parts: list[pd.DataFrame], name: str | None, order: Codes) -> Codes:
+    """Code of the town of the ordered rows, −1 = not known"""
+    if name is None:
+        return np.full(len(order), -1, dtype=np.int64)
+    return column_codes([part[name] for part in parts])[order]
 
 
 def _only_label(

@@ -78,9 +78,9 @@ def link_sensitivity(
 
     Returns
     -------
-    LinkSensitivity; its check is "fail" where the estimate without links in doubt, or a draw, has another sign although the
-    whole is significant, "warn" where one of them lies more than a standard error away, or cannot be estimated, "unknown"
-    where the whole has no standard error; statistic = the largest distance
+    LinkSensitivity; its check is "fail" where one of the other estimates has another sign although the whole is significant,
+    "warn" where one lies more than a standard error away or cannot be made, "unknown" where the whole has no standard error;
+    statistic = the largest distance
 
     Raises
     ------
@@ -92,10 +92,6 @@ def link_sensitivity(
         raise UsageError(f"제비를 뽑을 횟수 {draws} 이(가) 1보다 작음", remedy="1 이상의 정수로 적을 것")
     group = _groups(ambiguous, len(panel.units))
     doubtful = group >= 0
-    if doubtful.all():
-        raise DesignError(
-            "모든 단위의 연결이 모호해 뺄 수 없음", remedy="연결 열쇠를 더하거나 연결 단계를 고칠 것"
-        )
     whole = fit(panel, design)
     only_term(whole)
     rows: dict[str, tuple[float, float, float, int]] = {"all": (*_interval(whole, level), len(panel.units))}
@@ -112,15 +108,10 @@ def link_sensitivity(
 
     if doubtful.any():
         add("dropped", lambda: panel.select(~doubtful))
-        single = np.asarray(ambiguous).dtype == np.bool_
+        make = resolve or _by_lot(group, single=np.asarray(ambiguous).dtype == np.bool_)
         for draw in range(1, draws + 1):
-            rng = np.random.default_rng([seed, draw])
-            if resolve is not None:
-                own = int(rng.integers(2**31))
-                add(f"drawn {draw}", lambda own=own: resolve(panel, own))  # type: ignore[misc]
-            else:
-                kept = _coins(group, rng) if single else _lots(group, rng)
-                add(f"drawn {draw}", lambda kept=kept: panel.select(kept))  # type: ignore[misc]
+            own = int(np.random.default_rng([seed, draw]).integers(2**31))
+            add(f"drawn {draw}", lambda own=own: make(panel, own))  # type: ignore[misc]
     table = pd.DataFrame.from_dict(
         rows, orient="index", columns=["estimate", "conf_low", "conf_high", "units"]
     )
@@ -140,23 +131,28 @@ def _groups(ambiguous: ArrayLike, units: int) -> Codes:
             f"모호한 단위의 표시가 단위 {units}개의 참·거짓이나 묶음 번호가 아님 (크기 {given.shape})",
             remedy="패널의 단위마다 하나씩 줄 것",
         )
-    if given.dtype.kind == "b":
-        return np.where(given, np.arange(units), -1)
-    return np.where(given < 0, -1, given).astype(np.int64)
+    group = np.where(given, np.arange(units), -1) if given.dtype.kind == "b" else np.maximum(given, -1)
+    if (group >= 0).all():
+        raise DesignError(
+            "모든 단위의 연결이 모호해 뺄 수 없음", remedy="연결 열쇠를 더하거나 연결 단계를 고칠 것"
+        )
+    return group.astype(np.int64)
 
 
-def _lots(group: Codes, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """One unit of each group, and all beyond doubt  # (N,)"""
-    kept = group < 0
-    rivals = rng.permutation(np.flatnonzero(~kept))
-    _, first = np.unique(group[rivals], return_index=True)
-    kept[rivals[first]] = True
-    return kept
+def _by_lot(group: Codes, *, single: bool) -> Resolve:
+    """One unit of each group stays, or each unit in doubt with equal chance; all beyond doubt do"""
 
+    def drawn(panel: Panel, seed: int) -> Panel:
+        rng = np.random.default_rng(seed)
+        kept = group < 0
+        if single:
+            return panel.select(kept | (rng.random(len(group)) < 0.5))
+        rivals = rng.permutation(np.flatnonzero(~kept))
+        _, first = np.unique(group[rivals], return_index=True)
+        kept[rivals[first]] = True
+        return panel.select(kept)
 
-def _coins(group: Codes, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Each unit in doubt with equal chance, and all beyond doubt  # (N,)"""
-    return np.asarray((group < 0) | (rng.random(len(group)) < 0.5))
+    return drawn
 
 
 def _interval(estimate: Estimate, level: float) -> tuple[float, float, float]:
