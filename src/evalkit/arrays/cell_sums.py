@@ -5,10 +5,11 @@ depend on a unit only through its cohort, its weight and the periods in which it
 cohort and pattern may be summed: a few thousand cells stand for millions of units, and estimates, sums of influence by
 cluster and estimates without a cluster are the same numbers.
 
-Sums in floating point depend on the order of the rows, which threads change. Here each value is rounded to a grid of
-2^-k, k such that the largest is below 2^GRID (finer than a double of the largest size; whole numbers below 2^53 are
-untouched), and whole numbers are added. The same grid serves the engines of national files, so that all agree to the last
-bit (but for values that lie exactly between two points of the grid, which engines may round to either).
+Sums in floating point depend on the order of the rows, which threads change. Here a value is cut into whole numbers of BITS
+bits each, the first by a power of two 2^k that brings the largest value below 2^BITS, the next from what is left; these are
+added apart, without any rounding, for up to 2^27 rows a sum. Two parts keep 2^-70 of the largest value (a double keeps
+2^-53 of itself), three 2^-105: enough for squares, whose sizes differ more. The steps (a product with a power of two, floor, a
+difference) are exact or alike in every engine, so that engines of national files and this module agree to the last bit.
 
 Shapes: M cells, N units, T periods.
 """
@@ -16,6 +17,7 @@ Shapes: M cells, N units, T periods.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,45 +30,55 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-# bits of the largest whole number on the grid, and of its lower part: sums of both parts stay far below 2^63
-GRID = 58
-HALF = 29
-MASK = (1 << HALF) - 1
-# beyond this 2^k is no double: values so small are rounded to a coarser grid than they could be
+# bits of one part, and parts of sums and of sums of squares
+BITS = 35
+PARTS, SQUARE_PARTS = 2, 3
+# beyond this 2^k is no double: values so small keep fewer bits
 _LARGEST_EXPONENT = 1000
 
 
 def grid_exponent(largest: float) -> int:
-    """k such that values up to `largest` times 2^k are below 2^GRID.
+    """k such that values up to `largest` times 2^k are below 2^BITS.
 
     >>> grid_exponent(1.0), grid_exponent(1023.0)
-    (57, 48)
+    (34, 25)
     """
-    return min(_LARGEST_EXPONENT, GRID - (math.frexp(largest)[1] if largest > 0 else 0))
+    return min(_LARGEST_EXPONENT, BITS - (math.frexp(largest)[1] if largest > 0 else 0))
 
 
-def from_halves(high: Codes, low: Codes, exponent: int) -> Floats:
-    """Sums of whole numbers, given as sums of their parts above and below HALF bits, back in the unit of the values.
+def from_parts(parts: Sequence[Codes], exponent: int) -> Floats:
+    """Sums of the parts of values, the first part first, as sums of the values."""
+    carried = [np.asarray(part) for part in parts]
+    for k in range(len(carried) - 1, 0, -1):
+        carried[k - 1] = carried[k - 1] + (carried[k] >> BITS)
+        carried[k] = carried[k] & ((1 << BITS) - 1)
+    total = np.zeros(len(carried[0]))
+    for k in range(len(carried) - 1, -1, -1):  # the small ones first
+        total = total + np.ldexp(carried[k].astype(np.float64), -exponent - k * BITS)
+    return total
 
-    Rounded once while fewer than 2^24 values were added; beyond that twice, alike for every order of the rows.
+
+def exact_sums(values: Floats, group: Codes, groups: int, largest: float, parts: int = PARTS) -> Floats:
+    """Sums of the columns of `values` (N, K), at most `largest` in size, by group, alike for every order of the rows
+
+    Returns
+    -------
+    (groups, K)
     """
-    carried = high + (low >> HALF)
-    total = np.ldexp(carried.astype(np.float64), HALF) + (low & MASK)
-    return np.asarray(np.ldexp(total, -exponent))
-
-
-def exact_sums(values: Floats, group: Codes, groups: int) -> Floats:
-    """Sums of the columns of finite `values` (N, K) by group, the same for every order of the rows  # (groups, K)"""
+    exponent = grid_exponent(largest)
     order = np.argsort(group, kind="stable")
     present, starts = np.unique(group[order], return_index=True)
     out = np.zeros((groups, values.shape[1]))
     if not len(order):
         return out
     for column, target in zip(values.T, out.T, strict=True):
-        exponent = grid_exponent(float(np.abs(column).max()))
-        whole = np.rint(np.ldexp(column[order], exponent)).astype(np.int64)
-        high, low = (np.add.reduceat(part, starts) for part in (whole >> HALF, whole & MASK))
-        target[present] = from_halves(high, low, exponent)
+        rest = np.ldexp(column[order], exponent)
+        sums = []
+        for _ in range(parts):
+            whole = np.floor(rest)
+            sums.append(np.add.reduceat(whole.astype(np.int64), starts))
+            rest = (rest - whole) * 2.0**BITS
+        target[present] = from_parts(sums, exponent)
     return out
 
 
@@ -156,17 +168,17 @@ def sum_cells(
     key = (of_label * len(date) + of_date) * len(pattern) + of_pattern.reshape(-1)
     cells, group = np.unique(key, return_inverse=True)
     count = len(cells)
-    sizes = exact_sums(np.stack([w, w * w], axis=1), group, count)
+    heaviest, tallest = float(w.max(initial=0.0)), float(np.abs(y).max(initial=0.0))
     return CellSums(
         periods=np.asarray(periods, dtype=np.int64),
         cluster=label[cells // len(pattern) // len(date)],
         cohort=date[cells // len(pattern) % len(date)],
         seen=pattern[cells % len(pattern)],
         units=np.bincount(group, minlength=count).astype(np.int64),
-        weight=sizes[:, 0],
-        weight_squares=sizes[:, 1],
-        sums=exact_sums(w[:, None] * y, group, count),
-        squares=exact_sums(w[:, None] * (y * y), group, count),
+        weight=exact_sums(w[:, None], group, count, heaviest)[:, 0],
+        weight_squares=exact_sums((w * w)[:, None], group, count, heaviest**2)[:, 0],
+        sums=exact_sums(w[:, None] * y, group, count, heaviest * tallest),
+        squares=exact_sums(w[:, None] * (y * y), group, count, heaviest * tallest**2, SQUARE_PARTS),
     )
 
 

@@ -1,7 +1,7 @@
 """A national file to sums: by cluster, cohort and pattern for effects, by region, industry and period for description.
 
-Each function builds one Ibis expression that the engine executes; the panel itself is never in memory. Values are rounded
-to the grid of `evalkit.arrays.cell_sums` and added as whole numbers, so that neither threads nor engines change a bit.
+Each function builds one Ibis expression that the engine executes; the panel itself is never in memory. Values are added
+in whole parts (`evalkit.arrays.cell_sums`), so that neither threads nor engines change a bit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evalkit.arrays.cell_sums import HALF, MASK, CellSums, from_halves, grid_exponent
+from evalkit.arrays.cell_sums import BITS, PARTS, SQUARE_PARTS, CellSums, from_parts, grid_exponent
 from evalkit.design import Design
 from evalkit.errors import DataError, RefusalError, UsageError
 from evalkit.ingest.table import FlowStep, Repair
@@ -55,19 +55,23 @@ class NationalCells:
         return pd.DataFrame(rows, columns=["cluster", "cohort", "period", "units", "mean", "std"])
 
 
-def grid_sums(name: str, value: Any, exponent: int) -> dict[str, Any]:
-    """Two aggregates that hold the sum of a float expression on the grid without loss."""
+def grid_sums(name: str, value: Any, exponent: int, parts: int = PARTS) -> dict[str, Any]:
+    """Aggregates that hold the sum of a float expression without loss (`evalkit.arrays.cell_sums`)."""
     import ibis
 
-    whole = (value * ibis.literal(float(2.0**exponent), "float64")).round().cast("int64")
-    return {f"{name}_high": (whole >> HALF).sum(), f"{name}_low": (whole & MASK).sum()}
+    rest = value * ibis.literal(float(2.0**exponent), "float64")
+    sums = {}
+    for k in range(parts):
+        whole = rest.floor().cast("int64")
+        sums[f"{name}_{k}"] = whole.sum()
+        rest = (rest - whole.cast("float64")) * ibis.literal(2.0**BITS, "float64")
+    return sums
 
 
-def grid_values(found: pd.DataFrame, name: str, exponent: int) -> NDArray[np.float64]:
+def grid_values(found: pd.DataFrame, name: str, exponent: int, parts: int = PARTS) -> NDArray[np.float64]:
     """Sums of `grid_sums` in the unit of the values; 0 for a sum over nothing."""
-    halves = (pd.to_numeric(found[f"{name}_{part}"]) for part in ("high", "low"))
-    high, low = (np.asarray(half.astype("Int64").fillna(0), dtype=np.int64) for half in halves)
-    return from_halves(high, low, exponent)
+    columns = (pd.to_numeric(found[f"{name}_{k}"]).astype("Int64").fillna(0) for k in range(parts))
+    return from_parts([np.asarray(column, dtype=np.int64) for column in columns], exponent)
 
 
 def national_cells(
@@ -159,7 +163,7 @@ def _sums(units: Any, periods: int, fixed: int, heaviest: float, tallest: float)
     for t in range(periods):
         value = rows[f"y{t}"]
         totals |= grid_sums(f"s{t}", rows["w"] * value, ky)
-        totals |= grid_sums(f"q{t}", rows["w"] * (value * value), ks)
+        totals |= grid_sums(f"q{t}", rows["w"] * (value * value), ks, SQUARE_PARTS)
     totals |= fault_sums(rows, fixed)
     return rows.group_by(keys).aggregate(**totals).order_by(keys)
 
@@ -182,7 +186,7 @@ def _collected(found: pd.DataFrame, periods: NDArray[np.int64], heaviest: float,
         weight=grid_values(found, "weight", grid_exponent(heaviest)),
         weight_squares=grid_values(found, "squares", grid_exponent(heaviest**2)),
         sums=np.stack([grid_values(found, f"s{t}", ky) for t in range(count)], axis=1),
-        squares=np.stack([grid_values(found, f"q{t}", ks) for t in range(count)], axis=1),
+        squares=np.stack([grid_values(found, f"q{t}", ks, SQUARE_PARTS) for t in range(count)], axis=1),
     )
 
 
@@ -239,7 +243,7 @@ def place_cells(
     for j, (first, second) in enumerate(grids):
         value = rows[f"v{j}"]
         totals[f"c{j}"] = value.count()
-        totals |= grid_sums(f"s{j}", value, first) | grid_sums(f"q{j}", value * value, second)
+        totals |= grid_sums(f"s{j}", value, first) | grid_sums(f"q{j}", value * value, second, SQUARE_PARTS)
     by = [*keys, "period"]
     found = source.frame(rows.group_by(by).aggregate(**totals).order_by(by))
     short = found["region"].str.len() < region_digits
@@ -253,5 +257,5 @@ def place_cells(
     for j, (name, (first, second)) in enumerate(zip(values, grids, strict=True)):
         out[f"{name}_count"] = found[f"c{j}"].astype("int64")
         out[f"{name}_sum"] = grid_values(found, f"s{j}", first)
-        out[f"{name}_squares"] = grid_values(found, f"q{j}", second)
+        out[f"{name}_squares"] = grid_values(found, f"q{j}", second, SQUARE_PARTS)
     return out

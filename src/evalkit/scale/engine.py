@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -73,6 +74,12 @@ class Engine:
                 root = str(Path(root).parent)
             return self.backend.read_parquet(root)
 
+    def listed(self, frame: pd.DataFrame) -> Any:
+        """A table over a small frame in memory."""
+        ibis = _part("ibis", "scale")
+        with _their_warnings():
+            return ibis.memtable(frame)
+
     def frame(self, expression: Any, label: str = "") -> pd.DataFrame:
         """The rows of an expression, executed; name an order in the expression where order matters.
 
@@ -108,7 +115,8 @@ class Engine:
     def reading(self, label: str) -> Iterator[None]:
         """The engine's own errors as sentences; what it says may quote data, so it is not repeated."""
         try:
-            yield
+            with _their_warnings():
+                yield
         except EvalkitError:
             raise
         except Exception as error:
@@ -127,6 +135,15 @@ class Engine:
                 where=where,
                 remedy="원본 파일을 다시 받아 SHA256 을 맞춰 볼 것",
             ) from error
+
+
+@contextmanager
+def _their_warnings() -> Iterator[None]:
+    """What engines and Ibis warn one another of concerns neither the analyst nor this package."""
+    with warnings.catch_warnings():
+        for told in ("fetch_arrow_table", "The 'future.infer_string' option", "PySpark does not yet"):
+            warnings.filterwarnings("ignore", message=told)
+        yield
 
 
 def open_engine(
@@ -174,7 +191,8 @@ def open_engine(
 
 
 def _spark(ibis: Any, limit: str, threads: int, folder: str | Path | None) -> Engine:
-    sql = _part("pyspark.sql", "spark")
+    with _their_warnings():
+        sql = _part("pyspark.sql", "spark")
     if (
         shutil.which("java") is None
         and not (Path(os.environ.get("JAVA_HOME", "")) / "bin" / "java").is_file()
@@ -198,7 +216,8 @@ def _spark(ibis: Any, limit: str, threads: int, folder: str | Path | None) -> En
             .getOrCreate()
         )
         session.sparkContext.setLogLevel("OFF")
-        backend = ibis.pyspark.connect(session)
+        with _their_warnings():
+            backend = ibis.pyspark.connect(session)
     except Exception:
         shutil.rmtree(place, ignore_errors=True)
         raise

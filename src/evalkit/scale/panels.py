@@ -118,12 +118,10 @@ def _panel(
     source: Source, periods: Any, unit: str, period: str, varying: Sequence[str], numbers: Sequence[str],
     labels: Sequence[str], units: pd.Series | None,
 ) -> Panel:  # fmt: skip
-    import ibis
-
     source.require(labels)
     chosen = source
     if units is not None:
-        listed = ibis.memtable(pd.DataFrame({unit: units.to_numpy()}))
+        listed = source.engine.listed(pd.DataFrame({unit: units.to_numpy()}))
         chosen = Source(source.engine, source.table.semi_join(listed, unit), source.label)
     wide = by_unit(
         chosen, unit=unit, period=period, periods=periods, varying=varying, numbers=numbers, labels=labels

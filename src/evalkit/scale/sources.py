@@ -177,8 +177,6 @@ def with_programme(
     SchemaError : a column is missing, or `adoption` stands in the file already
     DataError : a unit stands twice, its adoption is missing, or no unit of the list is in the file
     """
-    import ibis
-
     source.require([unit])
     for name in (unit, adoption):
         if name not in supported.columns:
@@ -205,9 +203,10 @@ def with_programme(
     table = source.table
     kind = table[unit].type()
     listed[unit] = listed[unit].astype("str" if kind.is_string() else "int64")
-    joined = table.left_join(ibis.memtable(listed), unit)
+    firms = source.engine.listed(listed)
+    joined = table.left_join(firms, unit)
     joined = joined.select(*table.columns, adoption)
-    present = table.semi_join(ibis.memtable(listed), unit)
+    present = table.semi_join(firms, unit)
     found = int(np.asarray(source.frame(present.aggregate(n=present[unit].nunique()))["n"])[0])
     if found == 0:
         raise DataError(
