@@ -15,6 +15,10 @@ from evalkit.ingest.workbook.part import labels_of
 _SEARCHED_ROWS, _HIGHEST = 60, 4
 
 
+def _rows(first: int, last: int) -> str:
+    return f"{first + 1}행" if first == last else f"{first + 1}–{last + 1}행"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Finder:
     """Headers of one table of a mapping, looked for in its part of a sheet."""
@@ -75,7 +79,7 @@ class Finder:
         SchemaError : the header is not there, or stands twice
         """
         label, at = header_and_place(key)
-        rows = f"{first + 1}행" if first == last else f"{first + 1}–{last + 1}행"
+        rows = _rows(first, last)
         where = (*place(self.file, self.sheet), rows, *self.told.where("tables", self.number, "columns", key))
         if at:
             column = at - 1 - self.left
@@ -108,5 +112,5 @@ class Finder:
         if self.entry.header_rows:
             count, first, last = self._best()
             if count == len(self._wanted()):
-                return f"머리글이 {first + 1}–{last + 1}행으로 옮겨 감: header_rows 를 고치거나 지울 것"
+                return f"머리글이 {_rows(first, last)}으로 옮겨 감: header_rows 를 고치거나 지울 것"
         return f"머리글을 시트에 적힌 대로 고칠 것 ({nearest(label, [text for text in labels if text])})"

@@ -24,7 +24,7 @@ from evalkit.ingest.workbook.model import (
     WorkbookMapping,
     header_and_place,
 )
-from evalkit.ingest.workbook.wording import said
+from evalkit.ingest.workbook.wording import emptied, real_faults, said
 
 Place = tuple[str | int, ...]
 _MOST_BYTES = 2_000_000
@@ -135,16 +135,31 @@ def _examined(text: str, path: Path) -> tuple[WorkbookMapping | None, dict[Place
     if not isinstance(raw, dict):
         fault = Fault(1, (), "열 대응 파일이 비어 있거나 목록임", "evalkit ingest guess 로 만들어 고칠 것")
         return None, lines, (fault,)
+    empty = [Fault(_line(lines, at), _told(at, raw), *emptied(str(at[-1]))) for at in _empty(raw, ())]
+    if empty:
+        return None, lines, tuple(sorted(empty, key=lambda fault: fault.line))
     try:
         model = WorkbookMapping.model_validate(raw)
     except ValidationError as error:
         found = [
             Fault(_line(lines, fault["loc"]), _told(fault["loc"], raw), *said(fault))
-            for fault in error.errors()
+            for fault in real_faults(error)
         ]
         return None, lines, tuple(sorted(found, key=lambda fault: fault.line))
     faults = sorted(_disagreements(model, lines), key=lambda fault: fault.line)
     return model, lines, tuple(faults)
+
+
+def _empty(value: Any, at: Place) -> Iterator[Place]:
+    """Places with a key and nothing behind it."""
+    if value is None:
+        yield at
+    elif isinstance(value, dict):
+        for key, inside in value.items():
+            yield from _empty(inside, (*at, key))
+    elif isinstance(value, list):
+        for place, inside in enumerate(value):
+            yield from _empty(inside, (*at, place))
 
 
 def _line(lines: dict[Place, int], at: Place) -> int:
@@ -190,9 +205,8 @@ def _disagreements(model: WorkbookMapping, lines: dict[Place, int]) -> Iterator[
         spec = specs[table.table]
         if table.unit not in (None, QUESTION) and units.dimension(str(table.unit)) != "money":
             yield say(f"금액의 단위가 아닌 {table.unit!r}", f"쓸 수 있는 단위: {_MONEY}", "unit")
-        yield from _columns(table, spec, say)
-        yield from _constants(table, spec, say)
-        yield from _incomplete(table, spec, say)
+        found = [*_columns(table, spec, say), *_constants(table, spec, say)]
+        yield from found or _incomplete(table, spec, say)
 
 
 def _columns(table: TableMapping, spec: TableSpec, say: _Say) -> Iterator[Fault]:
@@ -303,10 +317,7 @@ def _constants(table: TableMapping, spec: TableSpec, say: _Say) -> Iterator[Faul
 
 
 def _incomplete(table: TableMapping, spec: TableSpec, say: _Say) -> Iterator[Fault]:
-    """Required columns that nothing gives; silent while a header is still in question."""
-    given = {entry.column for entry in table.columns.values()} | set(table.constants)
-    if QUESTION in given:
-        return
+    """Required columns that nothing gives; told once every header that is there is in order."""
     for column in missing_columns(table, spec):
         yield say(
             f"{spec.title} 표에 꼭 필요한 열 {column.name}({column.meaning})이(가) 없음",

@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from evalkit.errors import nearest
-from evalkit.ingest.workbook.model import ColumnMapping, TableMapping, WorkbookMapping
+from evalkit.ingest.workbook.model import QUESTION, ColumnMapping, TableMapping, WorkbookMapping
 
 _EXPECTED = {
     "int_parsing": "정수를 적을 것",
@@ -30,10 +32,10 @@ def said(fault: Mapping[str, Any]) -> tuple[str, str]:
     if kind == "missing":
         return f"꼭 필요한 키 {name!r} 이(가) 없음", _missing(name)
     shown = f" {value!r}" if isinstance(value, str | int | float) else ""
-    if value is None:
-        return f"키 {name!r} 의 값이 비어 있음", "값을 적거나 그 줄을 지울 것"
     if kind == "literal_error":
         words = re.findall(r"'([^']*)'", str(fault.get("ctx", {}).get("expected", "")))
+        if value == QUESTION:
+            return f"{name} 을(를) 아직 정하지 않음 (???)", f"쓸 수 있는 값: {', '.join(words)}"
         return f"{name} 에 쓸 수 없는 값{shown}", nearest(str(value), words)
     if kind == "value_error":
         return str(fault["ctx"]["error"]), f"{name} 을(를) 고칠 것"
@@ -42,6 +44,22 @@ def said(fault: Mapping[str, Any]) -> tuple[str, str]:
     return f"{name} 의 값{shown} 이(가) 맞지 않음", _EXPECTED.get(
         kind, "evalkit ingest guess 가 만든 꼴을 따를 것"
     )
+
+
+def emptied(name: str) -> tuple[str, str]:
+    """(problem, remedy) of a key with nothing behind it."""
+    return f"키 {name!r} 의 값이 비어 있음", "값을 적거나 그 줄을 지울 것"
+
+
+def real_faults(error: ValidationError) -> list[Any]:
+    """The faults of a model, unknown keys first; without lists that only seem too short because an item is at fault."""
+    found = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    return [
+        fault
+        for fault in found
+        if fault["type"] != "too_short"
+        or not any(other["loc"][: len(fault["loc"])] == fault["loc"] for other in found if other is not fault)
+    ]
 
 
 def _missing(name: str) -> str:
