@@ -138,11 +138,31 @@ def test_a_sealed_file_that_changed_stops_the_build(tree: Project) -> None:
         tree.prepare()
 
 
-def test_a_mapping_file_is_an_input_like_any_other(tree: Project) -> None:
-    tree.raw["data"]["sources"]["performance_survey"]["options"] = {"mapping": "mappings/a.map.yml"}
+def test_mapping_files_are_inputs_and_read_what_the_declared_reader_reads(tree: Project) -> None:
+    """Guessed, named in the plan, built: the panels are those of the declared reader, byte by byte."""
+    before = {
+        name: content for name, content in panels(tree.processed / "nic").items() if name != "audit.json"
+    }
+    tree.raw["data"]["sources"]["performance_survey"]["options"] = {"mapping": "mappings"}
     tree.save()
-    with pytest.raises(FileError, match=r"mappings/a\.map\.yml"):
+    with pytest.raises(FileError, match=r"mappings"):
         tree.prepare()
+    folder = tree.path.parent / "mappings"
+    folder.mkdir()
+    for book in sorted((tree.root / "data" / "raw" / "성과조사").glob("*.xlsx")):
+        target = folder / f"{book.stem}.map.yml"
+        code, _, err = call("ingest", "guess", book, "--out", target)
+        assert code == 0, err
+        assert "???" not in target.read_text(encoding="utf-8")
+    done = tree.prepare()
+    assert len(done.read) == 3
+    assert {name: content for name, content in panels(done.folder).items() if name != "audit.json"} == before
+    assert any(reason.startswith("새 파일: mapping:mappings/") for reason in done.why)
+    target.write_text(target.read_text(encoding="utf-8") + "# 고침\n", encoding="utf-8")
+    done = tree.prepare()
+    assert done.changed
+    assert done.why == (f"내용이 바뀐 파일: mapping:mappings/{target.name}",)
+    assert len(done.read) == 1
 
 
 # -- at the terminal ----------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evalkit.ingest.table import FlowStep, Repair, Table
+from evalkit.ingest.workbook.location import mapping_of
 
 Reader = Callable[[Path], list[Table]]
 _FORM = 2  # raise it when what is written below changes
@@ -78,7 +79,7 @@ class TableStore:
         parts = [
             str(_FORM), source, path.name, file_sha256(path), asked, self.code,
             hashlib.sha256(b"store" + key).hexdigest(),
-            file_sha256(Path(mapping)) if mapping and Path(mapping).is_file() else "",
+            file_sha256(mapping_of(mapping, path)) if mapping else "",
         ]  # fmt: skip
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
@@ -12,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from evalkit.errors import FileError
+from evalkit.ingest.workbook.location import mapping_files
 from evalkit.study import raw_sums
 from evalkit.study.plan import Plan
 from evalkit.study.plan_models import Source
@@ -160,7 +163,7 @@ def fingerprint(plan_path: str | Path, plan: Plan, data: str | Path | None = Non
         )
     files = _hashed(folder, sorted({file for group in found.values() for file in group}))
     _refuse_missing(folder, plan)
-    files += _mappings(plan_path, plan)
+    files += _mappings(plan_path, plan, found)
     lines = "\n".join(f"{file.sha256} {file.path}" for file in files)
     return Inputs(hashlib.sha256(lines.encode()).hexdigest(), files, False, folder)
 
@@ -198,20 +201,19 @@ def source_options(plan_path: Path, source: Source) -> dict[str, Any]:
     return options
 
 
-def _mappings(plan_path: Path, plan: Plan) -> tuple[InputFile, ...]:
-    """Mapping files that the plan names: what they say enters the panels like the raw files themselves."""
-    named = {
-        str(source.options["mapping"]): Path(source_options(plan_path, source)["mapping"])
-        for source in plan.data.sources.values()
-        if "mapping" in source.options
-    }
-    for name, file in named.items():
-        if not file.is_file():
-            raise FileError(
-                f"열 대응 파일 {name!r} 이(가) 없음",
-                where=(plan_path.name, "data.sources", "options.mapping"),
-                remedy="계획 파일이 있는 폴더에서 본 경로로 적거나, evalkit ingest guess 로 만들 것",
-            )
+def _mappings(plan_path: Path, plan: Plan, found: Mapping[str, list[Path]]) -> tuple[InputFile, ...]:
+    """Mapping files that the plan names: what they say enters the panels like the raw files themselves.
+
+    Raises
+    ------
+    FileError : a mapping file is missing
+    """
+    named: dict[str, Path] = {}
+    for name, source in plan.data.sources.items():
+        if "mapping" in source.options and found[name]:
+            mapping = source_options(plan_path, source)["mapping"]
+            for file in mapping_files(mapping, found[name]):
+                named[os.path.relpath(file, plan_path.resolve().parent).replace(os.sep, "/")] = file
     return tuple(
         InputFile(f"mapping:{name}", sha256_of(file), file.stat().st_size)
         for name, file in sorted(named.items())
