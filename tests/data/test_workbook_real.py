@@ -37,8 +37,9 @@ def test_a_guessed_mapping_reads_as_the_declaration(
         text = text.replace(f"{key}: ???", f"{key}: {answer}")
     mapping = tmp_path / "a.map.yml"
     mapping.write_text(text, encoding="utf-8")
-    (declared,) = read_source(source, REAL / name, key=KEY)
-    (mapped,) = read_source(source, REAL / name, key=KEY, options={"mapping": str(mapping)})
+    options = {"cut_last_row": "drop"}  # the sample of the register breaks off in its last row
+    (declared,) = read_source(source, REAL / name, key=KEY, options=options)
+    (mapped,) = read_source(source, REAL / name, key=KEY, options={**options, "mapping": str(mapping)})
     pd.testing.assert_frame_equal(declared.frame, mapped.frame)
     assert declared.flow == mapped.flow
 

@@ -121,9 +121,21 @@ def _save(target: Path, text: str) -> None:
     show_default=True,
     help="읽을 수 없는 지역.",
 )
+@click.option(
+    "--cut-last-row",
+    type=click.Choice(["error", "drop", "keep"]),
+    default="error",
+    show_default=True,
+    help="도중에 끊긴 마지막 행.",
+)
 @sentences
 def ingest_check(
-    file: Path, mapping: Path, year: str | None, invalid_identifier: Any, invalid_region: Any
+    file: Path,
+    mapping: Path,
+    year: str | None,
+    invalid_identifier: Any,
+    invalid_region: Any,
+    cut_last_row: Any,
 ) -> None:
     """열 대응 파일대로 FILE 을 읽어 보고, 표마다 무엇이 읽혔는지 적는다."""
     from evalkit.ingest.workbook.checking import check_mapping
@@ -139,7 +151,12 @@ def ingest_check(
         sys.exit(UsageError.exit_code)
     when = int(year) if year and year.isdigit() else year
     checks = check_mapping(
-        file, path, year=when, invalid_identifier=invalid_identifier, invalid_region=invalid_region
+        file,
+        path,
+        year=when,
+        invalid_identifier=invalid_identifier,
+        invalid_region=invalid_region,
+        cut_last_row=cut_last_row,
     )
     for check in checks:
         _say_check(check)

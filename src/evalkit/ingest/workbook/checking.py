@@ -61,6 +61,7 @@ def check_mapping(
     year: Date | None = None,
     invalid_identifier: Literal["error", "unlinked"] = "error",
     invalid_region: Literal["error", "missing", "follow"] = "error",
+    cut_last_row: Literal["error", "drop", "keep"] = "error",
 ) -> list[TableCheck]:
     """Read every table of a mapping; a fault in one does not hide those of the others.
 
@@ -86,7 +87,7 @@ def check_mapping(
         rows = (one.header.first_row + 1, one.header.last_row + 1)
         table, fault = None, None
         try:
-            table = read_opened(raw, one, told, options, year=year)
+            table = read_opened(raw, one, told, options, year=year, cut_last_row=cut_last_row)
             fault = _no_phase(table, raw)
         except DataError as error:
             fault = error
