@@ -118,8 +118,15 @@ def stale(world: World, rng: Generator) -> Fault:
     before = frame[frame["year"] == year - 1].set_index(world.unit)[name]
     hit = (frame["year"] == year) & frame[world.unit].isin(before.dropna().index) & frame[name].notna()
     hit &= rng.random(len(frame)) < rng.uniform(0.7, 1.0)
+    usual = _equal_share(world, name)
     frame.loc[hit, name] = frame.loc[hit, world.unit].map(before)
-    return Fault(_rows(world, hit), ("stale",), name)
+    return Fault(_rows(world, hit), ("stale",), name, usual < 0.12)
+
+
+def _equal_share(world: World, name: str) -> float:
+    """How often a value of 20 or more is that of the year before, without any fault."""
+    wide = world.frame.pivot(index=world.unit, columns="year", values=name).to_numpy()
+    return float((wide[:, 1:] == wide[:, :-1])[wide[:, 1:] >= 20].mean())
 
 
 def stale_group(world: World, rng: Generator) -> Fault:
@@ -131,8 +138,7 @@ def stale_group(world: World, rng: Generator) -> Fault:
     large = frame[able & (frame[name] >= 20)].groupby("sido").size()
     group = str(rng.choice(large.index[large >= 6])) if (large >= 6).any() else str(large.idxmax())
     hit = able & (frame["sido"] == group)
-    wide = frame.pivot(index=world.unit, columns="year", values=name).to_numpy()
-    usual = float((wide[:, 1:] == wide[:, :-1])[wide[:, 1:] >= 20].mean())
+    usual = _equal_share(world, name)
     frame.loc[hit, name] = frame.loc[hit, world.unit].map(before)
     # all of them equal by accident must be out of the question
     return Fault(
@@ -200,13 +206,13 @@ def _columns(world: World, rng: Generator) -> list[str]:
 
 
 def _own(world: World, row: int, name: str) -> float:
-    """The column's typical yearly change, or a third of the unit's own widest one where that is more, in log points."""
+    """The column's typical yearly change, or half of the unit's own widest one where that is more, in log points."""
     frame = world.frame
     mine = frame.loc[frame[world.unit] == frame.loc[row, world.unit], name].to_numpy(dtype=float)
     with np.errstate(divide="ignore", invalid="ignore"):
         changes = np.abs(np.diff(np.log(mine)))
     changes = changes[np.isfinite(changes)]
-    return max(world.noise[name], float(changes.max()) / 3 if len(changes) else 0.0)
+    return max(world.noise[name], float(changes.max()) / 2 if len(changes) else 0.0)
 
 
 def _beside(world: World, row: int) -> bool:

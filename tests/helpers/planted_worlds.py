@@ -114,6 +114,7 @@ def firms(rng: Generator) -> World:
     noise = float(rng.uniform(0.06, 0.15))
     workers = _paths(rng, rng.normal(2.8, 1.2, n), t, noise, True)
     sales = workers + rng.normal(5.0, 0.7, (n, 1)) + _paths(rng, np.zeros(n), t, 1.3 * noise, True)
+    workers = np.clip(workers, 0, 10)
     people = np.maximum(np.round(np.exp(workers)), 1)
     women = rng.binomial(people.astype(int), rng.beta(2, 4, (n, 1)))
     money = np.round(np.exp(sales))

@@ -10,12 +10,11 @@ import pandas as pd
 import pytest
 
 from evalkit.errors import RefusalError, SchemaError, ValueProblem
-from evalkit.ingest.audit import audit_table
 from evalkit.ingest import READERS, SPECS, read_source
+from evalkit.ingest.audit import audit_table
 from evalkit.ingest.breaks import refuse_break
 from evalkit.ingest.identifiers import business_check_digit, hash_identifier
 from evalkit.ingest.linking.keys import normalised_names
-from evalkit.ingest.regions import municipalities
 from evalkit.ingest.sources.fields import year_in_name
 from evalkit.ingest.sources.national_pension import is_header_of_pension_file
 from evalkit.ingest.sources.performance_survey import (

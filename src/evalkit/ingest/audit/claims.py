@@ -24,7 +24,7 @@ def claims(subject: Subject) -> Iterator[Finding]:
             continue
         rate = _is_rate(values, known)
         centre = number_words(float(np.median(known)))
-        if kind == "index" and rate:
+        if kind == "index" and (rate or _below_any_base(name, known)):
             yield _finding(subject, name, "rate_as_index", centre)
         elif kind in ("count", "money", "level") and rate and _said_level(subject, name, known):
             yield _finding(subject, name, "rate_as_level", centre)
@@ -59,6 +59,12 @@ def _is_rate(values: Floats, known: Floats) -> bool:
     between = float(np.nanstd(middle(values, 1)))
     within = float(np.median(changes))
     return wild and (between < 3 * within or (known < 0).mean() > at.FEW)
+
+
+def _below_any_base(name: str, known: Floats) -> bool:
+    """Whether an index whose name gives a base year stays far below 100 and away from 1."""
+    centre = float(np.median(known))
+    return base_year(name) is not None and abs(centre) < at.RATE_LARGEST and abs(centre - 1) > at.RATE_NOT_ONE
 
 
 def _said_level(subject: Subject, name: str, known: Floats) -> bool:

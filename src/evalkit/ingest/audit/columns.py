@@ -107,16 +107,13 @@ def find_roles(
     groups = tuple(
         n for n in (*words, *numeric) if _GROUP.search(plain(n)) and n not in keys and _groups(columns[n])
     )[:3]
-    firm = [n for n in columns if is_sensitive(n)]
+    firm = [n for n in (*words, *coded) if is_sensitive(n)]
     return Roles(keys, period, measured, names, groups, dates, _about_firms(keys, firm, region))
 
 
-def _about_firms(keys: tuple[str, ...], firm: list[str], region: set[str]) -> bool:
-    """Firms by the unit's own name, or by columns that name firms where the unit is no region."""
-    if any(is_sensitive(key) and kind_by_name(key) != "count" for key in keys):
-        return True
-    named = [n for n in firm if kind_by_name(n) is None]
-    return bool(named) and not (set(keys) & region)
+def _about_firms(keys: tuple[str, ...], named: list[str], region: set[str]) -> bool:
+    """Firms by the unit's own name, or by other words that name firms where the unit is no region."""
+    return any(is_sensitive(key) for key in keys) or (bool(named) and not (set(keys) & region))
 
 
 def _period_of(columns: Mapping[str, Typed]) -> str | None:

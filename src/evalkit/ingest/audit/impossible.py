@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,7 +14,6 @@ from evalkit.ingest.audit.kinds import counts_people, kind_by_name, plain
 from evalkit.ingest.audit.series import Floats
 from evalkit.ingest.audit.subject import Subject
 from evalkit.ingest.audit.words import RULES, listed, said
-
 
 _IN_ORDER = (
     ("joined", "left"),

@@ -97,7 +97,7 @@ def _blocks(
             noise = np.maximum(series.noise[order], series.noise[source])
             with np.errstate(invalid="ignore"):
                 misfit = np.abs(stands[order] - expected[source]) / noise
-                fits = (misfit < at.FIT_Z) | ((misfit < 2 * at.FIT_Z) & (misfit < 0.2 * own[order]))
+                fits = (misfit < at.FIT_Z) | ((misfit < 2 * at.FIT_Z) & (misfit < at.CLOSER * own[order]))
             fits[0 if step == 1 else -1] = False  # nothing stands beyond the edge
             strong = fits & (own[order] > at.SPIKE_Z)
             for a, b in runs(fits):
@@ -196,10 +196,10 @@ def swapped(subject: Subject, series: dict[str, Series]) -> Iterator[Finding]:
 
 
 def _plainness(item: tuple[tuple[tuple[int, int], tuple[int, int]], list[_Pair]]) -> tuple[float, ...]:
-    """Order in which explanations of one exchange are taken: most columns, seen from both sides, shortest, closest."""
+    """Order in which explanations of one exchange are taken: seen from both sides, most columns, shortest, closest."""
     (_, periods), group = item
     ends = sum(p.at_end for p in group) > len(group) / 2
-    return (-len(group), ends, periods[1] - periods[0], min(p.misfit for p in group))
+    return (ends, -len(group), periods[1] - periods[0], min(p.misfit for p in group))
 
 
 def _neighbourhood(subject: Subject) -> NDArray[np.int64]:
@@ -242,13 +242,15 @@ def _pairs(
     found = []
     for i in range(len(candidates)):
         j = int(best[i])
-        if i < j and best[j] == i and both[i, j] < at.FIT_Z:
+        jump = float(min(own[candidates[i]], own[candidates[j]]))
+        close = at.FIT_Z if not near[i, j] else max(at.FIT_Z, min(2 * at.FIT_Z, at.CLOSER * jump))
+        if i < j and best[j] == i and both[i, j] < close:
             units = (int(candidates[i]), int(candidates[j]))
             found.append(
                 _Pair(
                     name, (min(units), max(units)), (int(series.columns[first]), int(series.columns[last])),
                     float(fit[i, j] ** 2 + fit[j, i] ** 2), bool(near[i, j]), at_end,
-                    float(min(own[candidates[i]], own[candidates[j]])),
+                    jump,
                 )
             )  # fmt: skip
     return found, density

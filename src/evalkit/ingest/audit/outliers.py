@@ -26,6 +26,8 @@ def outliers(subject: Subject, series: dict[str, Series]) -> Iterator[Finding]:
         jump, distance = _spikes(one)
         least = max(at.OUTLIER_Z, at.TAIL_SPAN * _tail(distance))
         hit = (distance > least) & ((np.abs(jump) > at.OUTLIER_STEP) if one.logs else True)
+        if one.logs:  # a thousand times is beyond any tail
+            hit |= (distance > at.OUTLIER_Z) & (np.abs(jump) > (_UNIT_ERROR - 0.5) * _TEN)
         if not hit.any():
             continue
         power = np.where(hit & one.logs, np.round(jump / _TEN), 0.0)

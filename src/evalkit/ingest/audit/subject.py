@@ -135,7 +135,7 @@ class Subject:
         found = []
         for k, (i, t) in enumerate(zip(list(units)[:SHOWN], list(periods)[:SHOWN], strict=True)):
             at = int(self.cell[i, t])
-            want = None if expected is None else float(expected[k])
+            want = None if expected is None else _short(float(expected[k]))
             found.append(self._row(at, int(i), self.periods.label(int(t)), variable, want))
         return tuple(found)
 
@@ -170,16 +170,17 @@ class Subject:
             "" if self.periods.step == "other" else period,
             variable,
             value,
-            _short(expected),
+            expected,
             "" if self.files is None or at < 0 else str(self.files[at]),
         )
 
 
-def _short(value: float | str | None) -> float | str | None:
+def _short(value: float) -> float:
     """An expected number to five figures: it is an estimate."""
-    return float(f"{value:.5g}") if isinstance(value, float) else value
+    return float(f"{value:.5g}")
 
 
 def numbers(column: pd.Series[Any]) -> Floats:
-    """A column as float64, missing values NaN."""
-    return pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
+    """A column as float64; what is missing or infinite is NaN."""
+    values = pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.isfinite(values), values, np.nan)

@@ -15,6 +15,7 @@ LEAST_COVERAGE = 0.3  # share of units that a period must have to be part of a s
 # -- one cell ---------------------------------------------------------------------------------------------
 SPIKE_Z = 6.0  # a value far from its own years: the start of a search for swaps and shifts, not yet a finding
 FIT_Z = 4.0  # a value that fits the level of another unit as well as that unit's own values would
+CLOSER = 0.2  # or that fits it five times better than its own unit, if less than twice as far off as FIT_Z
 OUTLIER_Z = 12.0  # heavy tails of real changes reach 8–10
 OUTLIER_STEP = 0.9  # log points (a factor of 2.5): smaller jumps are news, not typing errors
 TAIL_SHARE = 0.98  # point of the panel's own distances beyond which its tail begins: faults are rarer
@@ -58,6 +59,8 @@ STALE_BASE = 0.15  # share of equal values that is usual; above it equality says
 # -- what the numbers are -----------------------------------------------------------------------------------
 RATE_VOLATILITY = 0.2  # typical change over typical size: an index moves by 0.02, a rate by 0.5 and more
 RATE_SIZE = 50.0  # a yearly rate in per cent is smaller
+RATE_LARGEST = 20.0  # a price index of a year stands at 20 only after inflation of decades
+RATE_NOT_ONE = 0.5  # an index may be written with base 1
 FRACTIONS = 0.5  # share of fractional values that a rate has
 INDEX_BASE = 2.0  # points around 100 (or 0.02 around 1) in the year that the name gives
 FEW = 0.02  # share of impossible values above which the column is something else than its name says

@@ -8,6 +8,7 @@ from typing import Any
 from evalkit.present.messages import number, say
 from evalkit.present.phrases import reworded
 from evalkit.present.tabulation import Column, Entry, Tabulation
+from evalkit.study.pages.audit_counting import counting, name_links, panel_flow
 from evalkit.study.pages.audit_samples import coverage, limits, reconciliation, samples
 from evalkit.study.pages.showing import (
     release_of,
@@ -18,11 +19,14 @@ from evalkit.study.pages.showing import (
 from evalkit.study.study import Study
 
 __all__ = [
+    "counting",
     "coverage",
     "findings",
     "limits",
     "linkage",
+    "name_links",
     "opening",
+    "panel_flow",
     "reconciliation",
     "repairs",
     "reported",
