@@ -73,11 +73,13 @@ def firms_of(world: World, plan: Plan) -> Panel:
 
 
 def regions_of(world: World, plan: Plan) -> Panel:
-    """Moves out of the capital region by destination and year, from the arrays."""
+    """Moves out of the capital region by destination and year, from the arrays: those that lasted to the next year-end."""
     place = world.geography
     moves = np.zeros((len(place.codes), len(world.years)))
-    for t in range(1, len(world.years)):
-        here = world.alive[:, t - 1] & world.alive[:, t]
+    for t in range(1, len(world.years) - 1):
+        here = world.alive[:, t - 1] & world.alive[:, t] & world.alive[:, t + 1]
+        here &= (world.jobs[:, t] >= 1) & (world.jobs[:, t + 1] >= 1)
+        here &= world.municipality[:, t] == world.municipality[:, t + 1]
         here &= place.capital[world.municipality[:, t - 1]] & ~place.capital[world.municipality[:, t]]
         np.add.at(moves[:, t], world.municipality[here, t], 1)
     adoption = np.full(len(place.codes), np.inf)
@@ -86,8 +88,8 @@ def regions_of(world: World, plan: Plan) -> Panel:
     near = np.minimum(place.distance_km[1], place.distance_km[3]) <= plan.units.options["ring_km"]
     return Panel(
         place.codes,
-        world.years[1:],
-        {"moved_in": moves[:, 1:]},
+        world.years[1:-1],
+        {"moved_in": moves[:, 1:-1]},
         {
             "adoption": adoption,
             "sido": place.sido,

@@ -13,7 +13,8 @@ from evalkit.errors import DesignError
 from evalkit.ingest import read_source
 from evalkit.ingest.table import Table
 from evalkit.panel import Panel
-from evalkit.study.linking import MEMBERS, RIVALS, STATUS, _drawn, pension_members, second_source
+from evalkit.study.linking import MEMBERS, RIVALS, STATUS, pension_members
+from evalkit.study.second_source import _drawn, second_source
 
 KEY = b"a key of the tests"
 

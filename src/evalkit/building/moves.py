@@ -166,6 +166,34 @@ def _flows(
     return Flows(places, places, periods, counts, {}, {}, notes or {})
 
 
+def over_places(flows: Flows, places: Sequence[str]) -> Flows:
+    """The same flows over a given list of places, in its order; periods that are nowhere observed are left out.
+
+    Raises
+    ------
+    DataError : a place of the flows is not in the list, or nothing is observed
+    """
+    labels = np.array([str(place) for place in places])
+    strangers = sorted({*flows.origins.astype(str), *flows.destinations.astype(str)} - set(labels))
+    if strangers:
+        raise DataError(
+            f"지역 {strangers[0]} 이(가) 지역 목록에 없음 (모두 {len(strangers)}곳)",
+            remedy="지역 코드의 기준 연도를 맞출 것",
+        )
+    seen = np.isfinite(flows.counts).any(axis=(0, 1))
+    if not seen.any():
+        raise DataError(
+            "이전을 판단할 수 있는 기간이 없음", remedy="앞뒤 해의 파일을 더하거나 이전 규칙의 기간을 줄일 것"
+        )
+    periods = flows.periods[seen]
+    at = {label: i for i, label in enumerate(labels)}
+    rows = np.array([at[str(o)] for o in flows.origins])
+    columns = np.array([at[str(d)] for d in flows.destinations])
+    counts = np.zeros((len(labels), len(labels), len(periods)))
+    counts[np.ix_(rows, columns)] = flows.counts[:, :, seen]
+    return Flows(labels, labels, periods, counts, notes=dict(flows.notes))
+
+
 def moved_in(flows: Flows, origins: ArrayLike) -> NDArray[np.float64]:
     """Moves to each destination from some origins (mask over the origins)  # (D, T)"""
     mask = np.asarray(origins, dtype=bool)

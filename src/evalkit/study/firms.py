@@ -14,7 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evalkit.building import Built, FlowChart, History, Part, joined_panel, move_flows, moved_in
+from evalkit.building import Built, History, Part, joined_panel, moved_in, over_places
+from evalkit.building.relocation_flows import relocation_flows
+from evalkit.building.relocations import Relocations, relocations
+from evalkit.building.workplaces import workplace_histories
 from evalkit.errors import DataError, PlanError
 from evalkit.flows import Flows
 from evalkit.ingest.counting import CountingRules, counting_facts
@@ -28,7 +31,13 @@ from evalkit.study.programme_files import reported_totals, support
 
 RING_KM = 20.0
 INSURED = "고용보험"
-OPTIONS: dict[str, Any] = {"price_base_year": 2020, "ring_km": RING_KM, "industry_groups": {}}
+OPTIONS: dict[str, Any] = {
+    "price_base_year": 2020,
+    "ring_km": RING_KM,
+    "industry_groups": {},
+    "relocation_months": 12,
+    "relocation_workers": 1,
+}
 
 
 def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str, Panel], dict[str, Any]]:
@@ -76,8 +85,9 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
         },
         notes={**built.panel.notes, "row": "기업", "price_base_year": int(options["price_base_year"])},
     )
-    moved, moving = _moves(built, years)
+    moved, found = _moves(built, int(options["relocation_months"]), int(options["relocation_workers"]))
     moves = moved_in(moved, capital_mask(moved.origins))
+    moves[capital_mask(moved.destinations)] = 0.0  # a move within the capital region leads nobody out of it
     regions = _region_panel(
         moved.destinations, moves, moved.periods, tables["zones"], distance, float(options["ring_km"])
     )
@@ -88,10 +98,8 @@ def build_firms(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[str,
         "reconciliation": _reconcile(
             tables, pd.concat([table.frame for table in insured], ignore_index=True)
         ),
-        # nobody can be seen to move into the first year
-        "moves": {str(int(years[0])): 0}
-        | {str(int(y)): int(n) for y, n in zip(moved.periods, moves.sum(axis=0), strict=True)},
-        "panel_flow": {"units": built.flow.records(), "regions": moving.records()},
+        "moves": {str(int(y)): int(n) for y, n in zip(moved.periods, moves.sum(axis=0), strict=True)},
+        "panel_flow": {"units": built.flow.records(), "regions": found.chart.records()},
         "histories": history.facts(),
         "support_by_year": {str(int(y)): int((adoption == y).sum()) for y in np.unique(adoption[treated])},
         "financials": assets_facts,
@@ -221,15 +229,22 @@ def _nearest_zone(tables: list[Table]) -> pd.Series:
     return frame.groupby("region")["zone_distance_km"].min()
 
 
-def _moves(built: Built, years: NDArray[np.int64]) -> tuple[Flows, FlowChart]:
-    """Moves of firms between 시군구, seen in two year-end files that follow each other."""
-    return move_flows(
-        built.rows[INSURED],
-        place="region",
-        places=municipalities(2018)["code"].astype(str).tolist(),
-        periods=years.tolist(),
-        part="기업의 이전",
+def _moves(built: Built, months: int, workers: int) -> tuple[Flows, Relocations]:
+    """Relocations of firms between 시·군·구 by the rule of the plan, over every place and the years in which they can be told.
+
+    A change of address counts where the firm has `workers` insured workers at the new one for `months` months: in year-end
+    files, at two year-ends. The last year cannot be told.
+    """
+    rows = built.rows[INSURED]
+    histories = workplace_histories(
+        rows, pd.factorize(rows["unit"])[0], period="period", workers="employees", gap_months=12
     )
+    moved = relocations(histories, months=months, workers=workers)
+    return over_places(relocation_flows(moved, level="district"), _municipalities()), moved
+
+
+def _municipalities() -> list[str]:
+    return [str(code) for code in np.sort(municipalities(2018)["code"].to_numpy(dtype=str))]
 
 
 def _region_panel(

@@ -26,9 +26,9 @@ from evalkit.errors import DesignError, EvalkitError
 from evalkit.panel import Panel
 from evalkit.study.effect import Effect
 from evalkit.study.fitting import PlannedFit, planned_fit
-from evalkit.study.linking import SecondSource, second_source
 from evalkit.study.plan import Plan
 from evalkit.study.sample import ADOPTION, AnalysisSample, scaled_values
+from evalkit.study.second_source import SecondSource, second_source
 from evalkit.study.specifications import Curve, planned_curve
 from evalkit.study.trends import Trend, alike_before, seen_before, trend_of
 
