@@ -14,6 +14,7 @@ import pytest
 from evalkit.checks.grade import EXPECTED, RULES, STARTS
 from evalkit.inference.choice import DECISIONS
 from evalkit.ingest import SPECS
+from evalkit.ingest.audit import SEVERITIES
 from evalkit.ingest.sources.performance_survey import FIRM_YEARS, OUTCOMES
 from evalkit.present.messages import FOLDER, placeholders, read_messages
 from evalkit.report.markdown import translate_markdown
@@ -323,6 +324,7 @@ FAMILIES: dict[str, set[str]] = {
     "study.leave_one_out.*": INFLUENCE,
     "study.rule.*": RULE_CODES,
     "study.flow.*": FLOW,
+    "study.finding.*": set(SEVERITIES),
     "study.grade.*": GRADES,
     "study.verdict.*": VERDICTS,
     "study.sensitivity.*": reasons_of("sensitivity"),
