@@ -110,7 +110,7 @@ def main() -> None:
     """Write, time, remove."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--million", type=float, default=60.0, help="million rows")
-    parser.add_argument("--memory", default="4GB", help="limit of the engine")
+    parser.add_argument("--memory", default="5.5GB", help="limit of the engine")
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="evalkit-national-"))
     units = int(asked.million * 1e6 / ROWS_A_UNIT) + 1

@@ -96,25 +96,30 @@ def fault_sums(units: Any, fixed: int) -> dict[str, Any]:
 
 
 def refuse_faults(source: Source, found: pd.DataFrame, unit: str, period: str, fixed: Sequence[str]) -> None:
-    """Raise what `fault_sums` found.
+    """Raise what `by_unit` (one row a unit) or `fault_sums` (one row a group) found.
 
     Raises
     ------
     DataError : a unit has a period twice, or a fixed variable that changes
     """
     for k, name in enumerate(("twice", *(f"moved{k}" for k in range(len(fixed))))):
-        count = int(pd.to_numeric(found[f"{name}_units"]).fillna(0).sum())
+        if name in found:
+            bad = found.loc[found[name].fillna(False).astype(bool), "unit"]
+            count, first = len(bad), bad.min()
+        else:
+            count = int(pd.to_numeric(found[f"{name}_units"]).fillna(0).sum())
+            first = found[f"{name}_first"].dropna().min()
         if not count:
             continue
-        first = mask(found[f"{name}_first"].dropna().min())
+        place = (source.label, f"{unit}={mask(first)}")
         if k == 0:
             raise DataError(
                 f"같은 단위와 기간이 두 번 이상 있음 (단위 {count}개)",
-                where=(source.label, f"{unit}={first}"),
+                where=place,
                 remedy=f"열 {period} 의 겹친 행을 합치거나 지울 규칙을 정한 뒤 다시 쓸 것",
             )
         raise DataError(
             f"고정 변수 {fixed[k - 1]} 이(가) 한 단위 안에서 바뀌거나 일부만 비어 있음 (단위 {count}개)",
-            where=(source.label, f"{unit}={first}"),
+            where=place,
             remedy="기준 시점의 값 하나로 고정해 다시 쓸 것",
         )

@@ -162,8 +162,8 @@ def _sums(units: Any, periods: int, fixed: int, heaviest: float, tallest: float)
     totals |= grid_sums("weight", rows["w"], k1) | grid_sums("squares", rows["w"] * rows["w"], k2)
     for t in range(periods):
         value = rows[f"y{t}"]
-        totals |= grid_sums(f"s{t}", rows["w"] * value, ky)
-        totals |= grid_sums(f"q{t}", rows["w"] * (value * value), ks, SQUARE_PARTS)
+        scaled = (rows["w"] * value, rows["w"] * (value * value)) if weighted else (value, value * value)
+        totals |= grid_sums(f"s{t}", scaled[0], ky) | grid_sums(f"q{t}", scaled[1], ks, SQUARE_PARTS)
     totals |= fault_sums(rows, fixed)
     return rows.group_by(keys).aggregate(**totals).order_by(keys)
 

@@ -226,13 +226,23 @@ def decoded(cells: Any, encoding: str) -> Any:
             return cells.cast(pa.string())
         except pa.ArrowInvalid as error:
             raise Undecodable from error
-    joined = b"\n".join(cells.to_pylist())
-    if joined.isascii():
+    if _ascii(cells):
         return cells.cast(pa.string())
+    joined = b"\n".join(cells.to_pylist())
     try:
         return pa.array(joined.decode("cp949").split("\n"), pa.string())
     except UnicodeDecodeError as error:
         raise Undecodable from error
+
+
+def _ascii(cells: Any) -> bool:
+    """Whether the bytes of a column are all ASCII."""
+    _, offsets, data = cells.buffers()
+    if data is None:
+        return True
+    ends = np.frombuffer(offsets, dtype=np.int32)[cells.offset : cells.offset + len(cells) + 1]
+    held = np.frombuffer(data, dtype=np.uint8)[ends[0] : ends[-1]]
+    return not bool((held & 0x80).any())
 
 
 def write(path: Path, target: Path, head: Head, attempt: Callable[[str, Any], int]) -> Converted:

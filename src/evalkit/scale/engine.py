@@ -38,12 +38,14 @@ class Engine:
     backend : the Ibis connection
     folder : for temporary files; removed on closing
     memory : the limit as told, for messages
+    threads : cores used
     """
 
     name: str
     backend: Any
     folder: Path
     memory: str
+    threads: int
     _session: Any = field(default=None, repr=False)
 
     def __enter__(self) -> Engine:
@@ -91,6 +93,13 @@ class Engine:
         with self.reading(label):
             found: pd.DataFrame = self.backend.execute(expression)
         return found
+
+    def stored(self, expression: Any, label: str = "") -> Any:
+        """A table that holds the rows of an expression until the engine is closed."""
+        with self.reading(label):
+            if self.name != "duckdb":
+                return expression.cache()
+            return self.backend.create_table(f"stored_{next(_NUMBERS)}", expression, temp=True)
 
     @contextmanager
     def kept(self, expression: Any, label: str = "") -> Iterator[Any]:
@@ -186,7 +195,7 @@ def open_engine(
         except Exception:
             shutil.rmtree(place, ignore_errors=True)
             raise
-        return Engine("duckdb", backend, place, f"{limit}B")
+        return Engine("duckdb", backend, place, f"{limit}B", count)
     return _spark(ibis, limit, count, folder)
 
 
@@ -221,7 +230,7 @@ def _spark(ibis: Any, limit: str, threads: int, folder: str | Path | None) -> En
     except Exception:
         shutil.rmtree(place, ignore_errors=True)
         raise
-    return Engine("spark", backend, place, f"{limit}B", None if running is not None else session)
+    return Engine("spark", backend, place, f"{limit}B", threads, None if running is not None else session)
 
 
 def _part(module: str, extra: str) -> Any:

@@ -24,12 +24,13 @@ from evalkit.design import Design
 from evalkit.errors import DataError, DesignError, UsageError
 from evalkit.ingest.table import FlowStep
 from evalkit.panel import Panel
-from evalkit.scale.by_unit import by_unit, fault_sums, refuse_faults
+from evalkit.scale.by_unit import by_unit, refuse_faults
 from evalkit.scale.sources import Source
 from evalkit.scale.variables import examine, numeric
 
 # units of a panel in memory beyond which cell sums are the road
 MOST_UNITS = 3_000_000
+CELL = ("region", "industry", "kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,35 +112,34 @@ def panel_of(
     DataError : a unit twice in a period, a fixed variable that changes, more than `MOST_UNITS` units, none
     """
     extent = examine(source, unit=unit, period=period, outcomes=list(varying), minimum=minimum)
-    return _panel(source, extent.periods, unit, period, varying, numbers, labels, units)
+    return _panel(source, extent.periods, unit, period, varying, numbers, labels, units, extent.rows)
 
 
 def _panel(
     source: Source, periods: Any, unit: str, period: str, varying: Sequence[str], numbers: Sequence[str],
     labels: Sequence[str], units: pd.Series | None,
+    rows: int = 0,
 ) -> Panel:  # fmt: skip
     source.require(labels)
     chosen = source
     if units is not None:
         listed = source.engine.listed(pd.DataFrame({unit: units.to_numpy()}))
         chosen = Source(source.engine, source.table.semi_join(listed, unit), source.label)
-    wide = by_unit(
-        chosen, unit=unit, period=period, periods=periods, varying=varying, numbers=numbers, labels=labels
-    )
-    fixed = [*numbers, *labels]
-    if units is None:
-        count = int(chosen.frame(wide.aggregate(n=wide.count()))["n"].iloc[0])
+    elif rows > MOST_UNITS:
+        count = int(source.frame(source.table.aggregate(n=source.table[unit].nunique()))["n"].iloc[0])
         if count > MOST_UNITS:
             raise DataError(
                 f"단위가 {count:,}개라 패널을 메모리에 올리지 않음",
                 where=(source.label,),
                 remedy="national_cells 로 칸 합계를 내거나 matched_pool 로 비교 단위를 뽑을 것",
             )
-    faults = chosen.frame(wide.aggregate(**fault_sums(wide, len(fixed))))
-    refuse_faults(chosen, faults, unit, period, fixed)
+    wide = by_unit(
+        chosen, unit=unit, period=period, periods=periods, varying=varying, numbers=numbers, labels=labels
+    )
     frame = chosen.frame(wide.order_by("unit"))
     if frame.empty:
         raise DataError("고른 단위가 파일에 하나도 없음", where=(source.label,), remedy="식별자를 확인할 것")
+    refuse_faults(chosen, frame, unit, period, [*numbers, *labels])
     names = frame["unit"]
     return Panel(
         units=names.to_numpy(dtype=str) if names.dtype.kind not in "iu" else names.to_numpy(),
@@ -289,7 +289,7 @@ def matched_pool(
 
 
 def _rows(source: Source, design: Design, rule: MatchRule, unit: str, period: str) -> Any:
-    """Unit, period, outcome, adoption and the four parts of the cell."""
+    """Unit, period, outcome, adoption and the parts of the cell (size and age class in one)."""
     import ibis
 
     table = source.table
@@ -301,11 +301,15 @@ def _rows(source: Source, design: Design, rule: MatchRule, unit: str, period: st
         at=at.cast("int64"),
         y=numeric(source, design.outcome).value,
         g=ibis.ifelse(date.isinf(), ibis.null("float64"), date),
-        region=table[rule.region].cast("string").substr(0, rule.region_digits),
-        industry=table[rule.industry].cast("string").substr(0, rule.industry_digits),
-        size=_class_of(size, rule.size_edges),
-        age=_class_of(age, rule.age_edges),
+        region=_leading(table[rule.region], rule.region_digits),
+        industry=_leading(table[rule.industry], rule.industry_digits),
+        kind=_class_of(size, rule.size_edges) * 100 + _class_of(age, rule.age_edges),
     )
+
+
+def _leading(code: Any, digits: int) -> Any:
+    """The first digits of a code."""
+    return (code if code.type().is_string() else code.cast("string")).substr(0, digits)
 
 
 def _class_of(value: Any, edges: Sequence[float]) -> Any:
@@ -324,31 +328,31 @@ def _matches(
     """Pairs of the firms first supported at `date`, and the firms that could be matched at all."""
     import ibis
 
-    cell = ["region", "industry", "size", "age"]
     values = [f"y{lag}" for lag in range(len(path))]
-    near = rows.filter(rows["at"] >= path[0], rows["at"] <= path[-1])
-    near = near.filter(near["g"].isnull() | (near["g"] == date))
-    base = near["at"] == path[-1]
-    sums = {
-        name: near["y"].max(where=near["at"] == label) for name, label in zip(values, path[::-1], strict=True)
-    }
-    sums |= {name: near[name].max(where=base) for name in cell} | {"g": near["g"].max()}
-    seen = near.group_by("unit").aggregate(**sums)
-    seen = seen.filter(*[seen[name].notnull() for name in (*values, *cell)])
-    with source.engine.kept(seen, source.label) as pool:
-        mine = pool.filter(pool["g"].notnull()).select("unit", *cell, *values)
-        others = pool.filter(pool["g"].isnull())
-        theirs = others.select(
-            *cell, match=others["unit"], **{f"o{k}": others[name] for k, name in enumerate(values)}
-        )
-        both = mine.inner_join(theirs, cell)
-        gaps = [(both[name] - both[f"o{k}"]) * (both[name] - both[f"o{k}"]) for k, name in enumerate(values)]
-        gapped = both.select("unit", "match", distance=sum(gaps[1:], gaps[0]))
-        order = [gapped["distance"], gapped["match"]]
-        ranked = gapped.mutate(rank=ibis.row_number().over(group_by="unit", order_by=order) + 1)
-        chosen = ranked.filter(ranked["rank"] <= rule.ratio).order_by("unit", "rank")
-        pairs = source.frame(chosen)[["unit", "match", "rank", "distance"]]
-        able = set(source.frame(mine.select("unit"))["unit"])
+    known = rows.filter(rows["y"].notnull())
+    base = known.filter(known["at"] == path[-1], *[known[name].notnull() for name in CELL])
+    base = base.filter(base["g"].isnull() | (base["g"] == date)).select("unit", "g", *CELL, y0=base["y"])
+    with source.engine.kept(base, source.label) as here:
+        pool = here.semi_join(here.filter(here["g"].notnull()), CELL)
+        for lag, label in enumerate(path[-2::-1], start=1):
+            earlier = known.filter(known["at"] == label).select("unit", **{f"y{lag}": known["y"]})
+            pool = pool.inner_join(earlier, "unit")
+        with source.engine.kept(pool, source.label) as seen:
+            mine = seen.filter(seen["g"].notnull()).select("unit", *CELL, *values)
+            others = seen.filter(seen["g"].isnull())
+            theirs = others.select(
+                *CELL, match=others["unit"], **{f"o{k}": others[name] for k, name in enumerate(values)}
+            )
+            both = mine.inner_join(theirs, CELL)
+            gaps = [
+                (both[name] - both[f"o{k}"]) * (both[name] - both[f"o{k}"]) for k, name in enumerate(values)
+            ]
+            gapped = both.select("unit", "match", distance=sum(gaps[1:], gaps[0]))
+            order = [gapped["distance"], gapped["match"]]
+            ranked = gapped.mutate(rank=ibis.row_number().over(group_by="unit", order_by=order) + 1)
+            chosen = ranked.filter(ranked["rank"] <= rule.ratio).order_by("unit", "rank")
+            pairs = source.frame(chosen)[["unit", "match", "rank", "distance"]]
+            able = set(source.frame(mine.select("unit"))["unit"])
     pairs["base"] = path[-1]
     return pairs, able
 

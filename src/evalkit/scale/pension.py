@@ -12,6 +12,7 @@ other rows of one workplace and month are added up (counted).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from evalkit.errors import FileError, SchemaError, UsageError, ValueProblem
@@ -59,37 +60,46 @@ def open_pension(
         raise UsageError(f"업종코드 자릿수 {digits} 은(는) 1–6 이 아님", remedy="2 처럼 적을 것")
     files = _files([Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)])
     workplaces = Workplaces()
+
+    def converted(numbered: tuple[int, Path]) -> tuple[Converted, int]:
+        k, file = numbered
+        return convert_month(file, engine.folder / f"pension-{k}.parquet", workplaces, digits)
+
     months: dict[int, str] = {}
     made: list[Converted] = []
-    for k, file in enumerate(files):
-        one, month = convert_month(file, engine.folder / f"pension-{k}.parquet", workplaces, digits)
-        if month in months:
-            raise SchemaError(
-                f"같은 달({month_label(month)})의 파일이 둘임",
-                where=(file.name, months[month]),
-                remedy="정정본 하나만 남길 것",
-            )
-        months[month] = file.name
-        made.append(one)
+    with ThreadPoolExecutor(min(engine.threads, len(files))) as pool:
+        # results, and the first error, in the order of the files
+        for file, (one, month) in zip(files, pool.map(converted, enumerate(files)), strict=True):
+            if month in months:
+                raise SchemaError(
+                    f"같은 달({month_label(month)})의 파일이 둘임",
+                    where=(file.name, months[month]),
+                    remedy="정정본 하나만 남길 것",
+                )
+            months[month] = file.name
+            made.append(one)
     listed = engine.folder / "workplaces.parquet"
     hashed = workplaces.columns(key)
     kinds = [(name, pa.int64() if name == "number" else pa.string()) for name in hashed]
     pq.write_table(pa.table(hashed, schema=pa.schema(kinds)), listed)
-    del hashed, workplaces
     label = files[0].name if len(files) == 1 else f"{files[0].name} 등 {len(files)}개"
     return _joined(engine, made, listed, label)
 
 
 def _joined(engine: Engine, made: list[Converted], listed: Path, label: str) -> Source:
     """Months and workplaces as one table, each workplace and month once."""
-    distinct = engine.parquet([one.path for one in made]).distinct()
-    single = distinct.group_by("number", "month").aggregate(
-        industry=distinct["industry"].min(), **{name: distinct[name].sum() for name in COUNTS}
+    several = engine.parquet([one.path for one in made])
+    distinct = several.distinct()
+    grouped = distinct.group_by("number", "month").aggregate(
+        industry=distinct["industry"].min(),
+        **{name: distinct[name].sum() for name in COUNTS},
+        alike=distinct.count(),
     )
-    table = single.inner_join(engine.parquet([listed]), "number").drop("number")
+    single = engine.stored(grouped, label)
+    counts = engine.frame(single.aggregate(n=single["alike"].sum(), u=single.count()), label).iloc[0]
+    kept, found = int(counts["n"]), int(counts["u"])
+    table = single.drop("alike").inner_join(engine.parquet([listed]), "number").drop("number")
     table = table.mutate(sido=table["region"].substr(0, 2))
-    kept = int(engine.frame(distinct.aggregate(n=distinct.count()), label)["n"].iloc[0])
-    found = int(engine.frame(single.aggregate(n=single.count()), label)["n"].iloc[0])
     rows = sum(one.rows for one in made)
     repairs = [repair for one in made for repair in one.repairs]
     if kept > found:

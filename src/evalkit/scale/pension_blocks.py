@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -14,7 +17,7 @@ from evalkit.errors import SchemaError, ValueProblem
 from evalkit.ingest.addresses import address_head, base_of_address
 from evalkit.ingest.cells import DASHES, parse_date
 from evalkit.ingest.headers import find_header
-from evalkit.ingest.identifiers import entity_kind, hash_head, hash_text, mask
+from evalkit.ingest.identifiers import entity_kind, hash_head, mask
 from evalkit.ingest.linking.keys import link_names, place_kinds
 from evalkit.ingest.number_columns import _head
 from evalkit.ingest.regions import base_of_code, retired_base
@@ -59,12 +62,14 @@ class Workplaces:
     """
 
     numbers: dict[str, int] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
     regions: dict[tuple[str, int], tuple[str | None, str]] = field(default_factory=dict)
 
     def number(self, labels: list[str]) -> list[int]:
         """Numbers of labels «name|digits|region|day», new ones where they are met first."""
-        known = self.numbers
-        return [known.setdefault(label, len(known)) for label in labels]
+        with self.lock:
+            known = self.numbers
+            return [known.setdefault(label, len(known)) for label in labels]
 
     def columns(self, key: bytes) -> dict[str, list[Any]]:
         """The table of workplaces, hashed: the keys of `evalkit.ingest.linking.keys`, and one of the workplace itself."""
@@ -74,8 +79,9 @@ class Workplaces:
         held = [entity_kind(head) if head else "unknown" for head in heads]
         hashed = {head: hash_head(head, key) for head in set(heads) if head}
         places = place_kinds(kinds.tolist(), held)
+        # of keyed hashes: without the key nothing can be tried against it
         whole = [
-            hash_text(f"workplace|{name}|{head}|{region}|{day}", key)
+            blake2b(f"{name}|{hashed.get(head)}|{region}|{day}".encode(), digest_size=8).hexdigest()
             for name, (_, head, region, day) in zip(names.tolist(), parts, strict=True)
         ]
         return {
@@ -340,7 +346,12 @@ def _whole(block: _Block, column: str) -> Any:
     import pyarrow.compute as pc
 
     try:
-        text = pc.utf8_trim_whitespace(block.columns[column].cast(pa.string()))
+        plain = block.columns[column].cast(pa.string())
+        with suppress(pa.ArrowInvalid):  # nearly always: digits and nothing else
+            whole = plain.cast(pa.int64())
+            if pc.min(whole).as_py() >= 0:
+                return whole
+        text = pc.utf8_trim_whitespace(plain)
     except pa.ArrowInvalid as error:
         raise Undecodable from error
     text = pc.replace_substring(text, ",", "")
