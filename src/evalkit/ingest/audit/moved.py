@@ -100,7 +100,10 @@ def _blocks(
                 fits = (misfit < at.FIT_Z) | ((misfit < 2 * at.FIT_Z) & (misfit < at.CLOSER * own[order]))
             fits[0 if step == 1 else -1] = False  # nothing stands beyond the edge
             strong = fits & (own[order] > at.SPIKE_Z)
-            for a, b in runs(fits):
+            before = np.concatenate([[0], np.cumsum(strong)])  # strong ones above each row
+            for a, b in runs(fits, at_least=at.SHIFT_STRONG):
+                if before[b + 1] - before[a] < at.SHIFT_STRONG:
+                    continue
                 while a <= b and not strong[a]:
                     a += 1
                 while b >= a and not strong[b]:

@@ -130,7 +130,9 @@ def describe_all(working: dict[str, Floats], kinds: dict[str, ColumnKind]) -> di
     return {name: series for name, series in found.items() if series is not None}
 
 
-def runs(hit: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and last position of every run of True."""
+def runs(hit: NDArray[np.bool_], *, at_least: int = 1) -> list[tuple[int, int]]:
+    """First and last position of every run of True that is long enough."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], hit, [False]]).astype(np.int8)))
-    return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    first, last = edges[::2], edges[1::2] - 1
+    long = last - first + 1 >= at_least
+    return list(zip(first[long].tolist(), last[long].tolist(), strict=True))

@@ -124,7 +124,7 @@ def _stale_groups(
 ) -> Iterator[Finding]:
     for group in subject.groups:
         labels = subject.group_of(group)
-        for label in np.unique(labels[equal].astype(str)):
+        for label in np.unique(labels[equal]):
             inside = (labels == label) & both
             n, same = int(inside.sum()), int((inside & equal).sum())
             if n >= at.STALE_GROUP and same == n and usual**n < at.STALE_GROUP_CHANCE:

@@ -67,6 +67,7 @@ class Subject:
     cell: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
     working: dict[str, Floats] = field(default_factory=dict)
     left_out: int = 0
+    _of_unit: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -120,11 +121,14 @@ class Subject:
 
     def group_of(self, name: str) -> NDArray[Any]:
         """Group of each unit: that of its first row; "" where unknown  # (N,)"""
+        if name in self._of_unit:
+            return self._of_unit[name]
         column = self.groups[name]
         out = np.full(len(self.units), "", dtype=object)
         known = np.flatnonzero(self.unit_codes >= 0)[::-1]
         out[self.unit_codes[known]] = column[known]
-        return out
+        self._of_unit[name] = out.astype(str)
+        return self._of_unit[name]
 
     # -- rows to look at ----------------------------------------------------------------------------------
 
