@@ -26,6 +26,7 @@ _NAME = re.compile(r"명$|이름|name|nm$|시군구|시도|sigungu|sido")
 _GROUP = re.compile(r"시도|sido|처치|treat|지원|구분|group|capital|수도권|유형|권역")
 _DAY = re.compile(r"(?:19|20|21|22|00)\d{2}[-./](?:0?[1-9]|1[0-2])[-./](?:0?[1-9]|[12]\d|3[01])(?:[ T].*)?")
 _NO_DAY = {"0001-01-01", "1-01-01", "1900-01-00"}
+_SAMPLE = 500  # distinct texts that show whether a column holds words
 _MOST_KEY = 3  # columns that may make up a unit together
 
 
@@ -61,7 +62,10 @@ def read_column(texts: NDArray[np.object_]) -> Typed:
     stripped = [str(text).strip() for text in distinct]
     blank = np.array([not text or text.lower() in DASHES for text in stripped], dtype=bool)
     values = pd.to_numeric(pd.Series(stripped, dtype="object"), errors="coerce").to_numpy(np.float64).copy()
-    for k in np.flatnonzero(np.isnan(values) & ~blank):
+    left = np.flatnonzero(np.isnan(values) & ~blank)
+    sample = left[:: max(1, len(left) // _SAMPLE)]
+    wordy = sum(parse_number(stripped[k]) is None for k in sample) > 0.5 * len(sample)
+    for k in sample if wordy else left:
         found = parse_number(stripped[k])
         if found is not None:
             values[k] = found.value
@@ -73,6 +77,9 @@ def read_column(texts: NDArray[np.object_]) -> Typed:
     if filled and good >= 0.95 * filled:
         bad = np.flatnonzero((np.isnan(values) & ~blank)[codes])
         return Typed(words, values[codes], bad, None)
+    some = stripped[:: max(1, len(stripped) // _SAMPLE)]
+    if not any(_DAY.fullmatch(t) for t in some):
+        return Typed(words, None, np.zeros(0, dtype=np.int64), None)
     days = np.array([bool(_DAY.fullmatch(t)) for t in stripped], dtype=bool)
     none = blank | np.array([t in _NO_DAY for t in stripped], dtype=bool)
     if filled and int(per_text[days | none].sum()) >= 0.95 * len(texts) and days.any():
@@ -130,14 +137,14 @@ def _period_of(columns: Mapping[str, Typed]) -> str | None:
 
 def _is_region(column: Typed) -> bool:
     """Whether most distinct values are codes of 시·군·구."""
-    distinct = [code_text(t) for t in pd.unique(column.texts) if t][:3000]
+    distinct = [code_text(t) for t in pd.unique(column.texts)[:3000] if t]
     known = spans_of_districts().keys() | spans_of_cities().keys()
     return len(distinct) > 1 and float(np.mean([t in known for t in distinct])) > 0.8
 
 
 def code_text(text: str) -> str:
     """A code without the decimal point that a spreadsheet gave it."""
-    return re.sub(r"\.0+$", "", str(text))
+    return re.sub(r"\.0+$", "", text) if "." in text else text
 
 
 def _is_code(name: str, column: Typed) -> bool:

@@ -18,6 +18,9 @@ from evalkit.ingest.audit.words import RULES, listed, said
 _TOTAL = re.compile(r"(?:합|소|총|누)?계|전국(?:계)?|전체|합산|total|sum|all", re.I)
 
 
+_LONGEST_TOTAL = 12  # letters, blanks between them included
+
+
 # -- columns -------------------------------------------------------------------------------------------------
 
 
@@ -105,20 +108,23 @@ def _identities(subject: Subject, names: Sequence[str]) -> Iterator[tuple[str, t
 # -- rows ----------------------------------------------------------------------------------------------------
 
 
+def _is_total(label: str) -> bool:
+    """Whether a label says «합계», «소 계», «전국», «total»; a long one does not."""
+    return len(label) <= _LONGEST_TOTAL and bool(_TOTAL.fullmatch(re.sub(r"\s", "", label)))
+
+
 def row_totals(subject: Subject) -> Iterator[Finding]:
     """Rows that are totals by their name or that equal the sum of the rows after (or before) them, in every period."""
     sizes = [n for n in subject.working if subject.kinds[n] in ("count", "money", "level")]
     labels = subject.units.astype(str)
     if len(labels) < 2:
         return
-    by_name = np.array([bool(_TOTAL.fullmatch(re.sub(r"\s", "", label))) for label in labels], dtype=bool)
+    by_name = np.array([_is_total(label) for label in labels], dtype=bool)
     for texts in subject.texts.values():
         first = np.full(len(labels), "", dtype=object)
         known = np.flatnonzero(subject.unit_codes >= 0)[::-1]
         first[subject.unit_codes[known]] = texts[known]
-        by_name |= np.array(
-            [bool(_TOTAL.fullmatch(re.sub(r"\s", "", str(text)))) for text in first], dtype=bool
-        )
+        by_name |= np.array([_is_total(str(text)) for text in first], dtype=bool)
     named = np.flatnonzero(by_name)
     if len(named) and len(named) < 0.2 * len(labels) + 1:
         yield _rows_finding(
