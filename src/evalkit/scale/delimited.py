@@ -78,7 +78,7 @@ def read_head(path: Path) -> Head:
     cells = np.full((len(rows), width), "", dtype=object)
     for at, row in enumerate(rows):
         cells[at, : len(row)] = row
-    return Head(Sheet("", cells), separator, encoding)
+    return Head(Sheet("", cells, widths=tuple(len(row) for row in rows)), separator, encoding)
 
 
 def _decoded_head(path: Path, raw: bytes) -> tuple[str, str]:
@@ -112,7 +112,7 @@ def blocks(
 
     Parameters
     ----------
-    skip : lines above the data, the header among them
+    skip : lines above the data, the header the last of them: it says how many cells a line has
     columns : name -> position of the cells that are wanted
 
     Raises
@@ -123,7 +123,7 @@ def blocks(
     import pyarrow as pa
     import pyarrow.csv as pc
 
-    names = [f"c{k}" for k in range(head.sheet.cells.shape[1])]
+    names = [f"c{k}" for k in range(head.sheet.widths[skip - 1])]
     positions = {f"c{position}": name for name, position in columns.items()}
     bad: list[int] = []
 
@@ -282,7 +282,7 @@ def convert(path: Path, target: Path) -> Converted:
     import pyarrow.parquet as pq
 
     head = read_head(path)
-    labels = [re.sub(r"\s+", " ", str(cell)).strip() for cell in head.sheet.cells[0]]
+    labels = [re.sub(r"\s+", " ", str(cell)).strip() for cell in head.sheet.cells[0, : head.sheet.widths[0]]]
     twice = sorted({label for label in labels if not label or labels.count(label) > 1})
     if twice:
         raise SchemaError(

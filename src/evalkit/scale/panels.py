@@ -263,7 +263,7 @@ def matched_pool(
         reasons += [
             (
                 name,
-                "같은 칸에 지원받지 않은 단위가 없음" if name in seen else "짝짓기에 쓸 값이 빈 기간이 있음",
+                "같은 칸에 짝이 될 단위가 없음" if name in seen else "짝짓기에 쓸 값이 빈 기간이 있음",
             )
             for name in own[~own.isin(pairs["unit"])]
         ]
