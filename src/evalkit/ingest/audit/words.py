@@ -99,7 +99,6 @@ SENTENCES: dict[str, str] = {
 """What was found; the words in braces are filled in."""
 
 RULES: dict[str, str] = {
-    "none": "고칠 것은 없음",
     "columns_read": "다르게 읽어야 하면 --unit, --period, --values 로 열의 머리글을 적을 것",
     "too_large": "기간이나 단위를 나누어 다시 점검할 것",
     "cut_row": "원본을 다시 받을 것",
