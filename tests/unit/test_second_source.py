@@ -10,10 +10,10 @@ import pytest
 
 from evalkit import simulate
 from evalkit.errors import DesignError
-from evalkit.ingest import read_source
+from evalkit.ingest import SPECS, read_source
 from evalkit.ingest.table import Table
 from evalkit.panel import Panel
-from evalkit.study.linking import MEMBERS, RIVALS, STATUS, pension_members
+from evalkit.study.linking import MEMBERS, OTHERS, RIVALS, STATUS, pension_members
 from evalkit.study.second_source import _drawn, second_source
 
 KEY = b"a key of the tests"
@@ -88,6 +88,75 @@ def test_links_agree_with_the_whole_numbers(
     # members leave out people of 60 and over only: never more than the firm's own jobs, and not far below
     assert (members[certain] <= np.maximum(jobs[certain], 1)).all()
     assert (members[certain] >= 0.65 * jobs[certain] - 1).all()
+
+
+def pension(rows: list[tuple[str, str, int, str]]) -> Table:
+    """month, status, members, name of workplaces that share digits, place and day."""
+    frame = pd.DataFrame(
+        {
+            "name_key": [name for *_, name in rows],
+            "head_key": "h",
+            "region": "11110",
+            "joined": pd.Timestamp("2010-01-01"),
+            "place_kind": "head_office",
+            "month": pd.to_datetime([month for month, *_ in rows]),
+            "status": pd.Series([status for _, status, *_ in rows], dtype="str"),
+            "members": [members for *_, members, _ in rows],
+            "source_row": range(2, 2 + len(rows)),
+        }
+    )
+    return Table(SPECS["national_pension"], frame, Path("국민연금.csv"), "0" * 64)
+
+
+def insured(names: list[str]) -> Table:
+    frame = pd.DataFrame(
+        {
+            "firm_id": [f"f{i}" for i in range(len(names))],
+            "name_key": names,
+            "head_key": "h",
+            "region": "11110",
+            "joined": pd.Timestamp("2010-01-01"),
+            "year": 2019,
+            "source_row": range(2, 2 + len(names)),
+        }
+    )
+    return Table(SPECS["employment_insurance"], frame, Path("고용보험.csv"), "0" * 64)
+
+
+def test_only_the_last_month_of_a_year_counts_for_rivals_too() -> None:
+    months = [(f"2019-{m:02d}-01", "joined", 100 + m, "twin") for m in range(1, 13)]
+    rows = [*months, *[(f"2019-{m:02d}-01", "joined", 5, "twin") for m in range(1, 13)]]
+    varying, fixed, facts = pension_members(
+        [insured(["twin", "twin"])], [pension(rows)], np.array(["f0", "f1"]), np.array([2019])
+    )
+    assert sorted(varying[MEMBERS][:, 0].tolist()) == [5.0, 112.0]
+    assert facts["ambiguous"] == 2
+    assert set(fixed[STATUS]) == {"ambiguous"}
+
+
+def test_the_last_month_counts_where_a_firm_is_linked() -> None:
+    rows = [(f"2019-{m:02d}-01", "joined", 100 + m, "one") for m in range(1, 11)]
+    varying, _, _ = pension_members(
+        [insured(["one"])], [pension(rows)], np.array(["f0"]), np.array([2018, 2019])
+    )
+    np.testing.assert_array_equal(varying[MEMBERS], [[np.nan, 110.0]])
+
+
+def test_who_has_left_the_scheme_is_no_member() -> None:
+    rows = [("2019-12-01", "joined", 5, "one"), ("2019-12-01", "left", 7, "one")]
+    varying, _, _ = pension_members([insured(["one"])], [pension(rows)], np.array(["f0"]), np.array([2019]))
+    assert varying[MEMBERS].tolist() == [[5.0]]
+
+
+def test_the_larger_of_two_candidates_stands_first_and_the_other_is_drawn() -> None:
+    held = Panel(
+        np.array(["a", "b"]),
+        np.array([2019]),
+        {MEMBERS: np.array([[9.0], [4.0]]), OTHERS: np.array([[2.0], [np.nan]])},
+        {RIVALS: np.array([0.0, 0.0])},
+    )
+    drawn = {tuple(_drawn(held, MEMBERS, seed).varying[MEMBERS][:, 0]) for seed in range(60)}
+    assert drawn == {(9.0, 4.0), (4.0, 9.0), (9.0, 2.0), (2.0, 9.0), (4.0, 2.0), (2.0, 4.0)}
 
 
 def test_dealing_again_keeps_every_group_and_every_sum(

@@ -133,7 +133,8 @@ def _second(
     )
     covered = np.isfinite(varying[MEMBERS]).any(axis=0)
     gone = (jobs == 0) & covered[None, :] & (fixed[STATUS] != "unlinked")[:, None]
-    return {MEMBERS: np.where(gone, 0.0, varying[MEMBERS])}, fixed, {"pension_links": facts}
+    members = np.where(gone, 0.0, varying[MEMBERS])
+    return {**varying, MEMBERS: members}, fixed, {"pension_links": facts}
 
 
 def _years(insured: list[Table]) -> NDArray[np.int64]:

@@ -18,6 +18,7 @@ from evalkit.ingest.linking.report import report_firms
 from evalkit.ingest.table import Table
 
 MEMBERS, STATUS, RIVALS = "pension_members", "pension_link", "pension_rivals"
+OTHERS = f"{MEMBERS}_next"  # of rivals: what else could be theirs
 
 
 def pension_members(
@@ -35,21 +36,21 @@ def pension_members(
 
     Returns
     -------
-    varying (``pension_members`` (N, T)), fixed (``pension_link``, ``pension_rivals`` (N,)) and the report as plain values
+    varying (``pension_members``, ``pension_members_next`` (N, T)), fixed (``pension_link``, ``pension_rivals`` (N,)) and the report as plain values
     """
     firms = pd.concat([table.frame for table in insured], ignore_index=True)
-    places = pd.concat([table.frame for table in pension], ignore_index=True)
+    places = _standing(pd.concat([table.frame for table in pension], ignore_index=True))
     links = link_firms(firms, places, unit="firm_id")
     report = report_firms(links, firms, places, unit="firm_id", by=("year",), most=50)
     at = pd.Index(units)
     year = places["month"].dt.year.to_numpy(dtype=np.int64)
     members = places["members"].to_numpy(dtype=np.float64)
     wide = np.full((len(units), len(years)), np.nan)
-    own = _one_month_a_year(links.places, places)
+    own = links.places
     _add(
         wide, at.get_indexer(pd.Index(own["unit"].astype(str))), year[own["row"]], members[own["row"]], years
     )
-    group = _in_order_of_size(wide, links, at, year, members, years)
+    group, others = _in_order_of_size(wide, links, at, year, members, years)
     status = links.firms["status"].reindex(units).fillna("unlinked").to_numpy(dtype=str)
     facts = {
         "linked": report.linked,
@@ -70,16 +71,22 @@ def pension_members(
         ],
         "groups": len(np.unique(group[group >= 0])),
     }
-    return {MEMBERS: wide}, {STATUS: status, RIVALS: group.astype(np.float64)}, facts
+    return {MEMBERS: wide, OTHERS: others}, {STATUS: status, RIVALS: group.astype(np.float64)}, facts
 
 
-def _one_month_a_year(own: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the last month of each year only: a firm must not be counted once a month."""
+def _standing(places: pd.DataFrame) -> pd.DataFrame:
+    """Workplaces that are in the scheme in the last month of each year's files.
+
+    A workplace that has left (탈퇴) still stands in the file of that month with its last members; and a firm must not be
+    counted once a month.
+    """
     month = places["month"].dt.to_period("M")
     last = month.groupby(month.dt.year).max()
-    kept = (month == month.dt.year.map(last)).to_numpy(dtype=bool)
-    chosen: pd.DataFrame = own[kept[own["row"].to_numpy(dtype=np.int64)]]
-    return chosen
+    kept = month == month.dt.year.map(last)
+    if "status" in places.columns:
+        kept &= places["status"].fillna("joined").astype(str) != "left"
+    standing: pd.DataFrame = places[kept].reset_index(drop=True)
+    return standing
 
 
 def _add(
@@ -106,15 +113,25 @@ def _in_order_of_size(
     year: NDArray[np.int64],
     members: NDArray[np.float64],
     years: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """Give rivals the rows in doubt, the largest to the first, in place; the group of each unit, −1 beyond doubt  # (N,)"""
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Give rivals the rows in doubt, the largest to the first, in place.
+
+    Returns
+    -------
+    the group of each unit, −1 beyond doubt  # (N,)
+    what is left where more rows than rivals are in doubt, in the same order  # (N, T)
+    """
     group = np.full(len(at), -1, dtype=np.int64)
+    others = np.full_like(wide, np.nan)
     for number, part in links.doubts.groupby("group", sort=True):
         rivals = np.unique(at.get_indexer(pd.Index(part["unit"].astype(str))))
         rivals = rivals[rivals >= 0]
         group[rivals] = int(str(number))
         rows = np.unique(part["row"].to_numpy(dtype=np.int64))
         for column, when in enumerate(years):
-            size = np.sort(members[rows[year[rows] == when]])[::-1][: len(rivals)]
-            wide[rivals[: len(size)], column] = size
-    return group
+            found = members[rows[year[rows] == when]]
+            size = np.sort(found[np.isfinite(found)])[::-1]
+            first, rest = size[: len(rivals)], size[len(rivals) : 2 * len(rivals)]
+            wide[rivals[: len(first)], column] = first
+            others[rivals[: len(rest)], column] = rest
+    return group, others

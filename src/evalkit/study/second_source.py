@@ -69,11 +69,16 @@ def second_source(sample: AnalysisSample, fit: PlannedFit, variable: str, level:
 
 
 def _drawn(panel: Panel, variable: str, seed: int) -> Panel:
-    """The panel with the series of each group of rivals dealt out again."""
+    """The panel with the series of each group of rivals, and what else could be theirs, dealt out again."""
     rng = np.random.default_rng([seed, 1])
     group = panel.constant(RIVALS).astype(np.float64)
     values = panel.varying[variable].copy()
+    others = panel.varying.get(f"{variable}_next", np.full_like(values, np.nan))
     for number in np.unique(group[group >= 0]):
         rivals = np.flatnonzero(group == number)
-        values[rivals] = values[rng.permutation(rivals)]
+        series = np.vstack([values[rivals], others[rivals]])
+        series = series[np.isfinite(series).any(axis=1)]
+        chosen = rng.permutation(len(series))[: len(rivals)]
+        values[rivals] = np.nan
+        values[rivals[: len(chosen)]] = series[chosen]
     return panel.with_varying(**{variable: values})

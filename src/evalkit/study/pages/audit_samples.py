@@ -25,7 +25,11 @@ def coverage(study: Study) -> None:
     release = release_of(study)
     for name, panel in study.audit["panels"].items():
         periods = panel["periods"]
-        variables = [(key, values) for key, values in panel["observed"].items() if not key.startswith("log_")]
+        variables = [
+            (key, values)
+            for key, values in panel["observed"].items()
+            if not key.startswith("log_") and not key.endswith("_next")
+        ]
         table = Tabulation(
             name=f"coverage_{name}",
             title=say(
