@@ -11,6 +11,11 @@ from evalkit.errors import UsageError
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+MOST_LEVELS = 100
+"""Lists and mappings inside one another: the composer calls itself for each, and the C one ends the process."""
+MOST_CHARACTERS = 4_000_000
+
+
 class _UniqueKeys(_Loader):  # type: ignore[misc]  # the C loader where libyaml is there
     """YAML in which a key may stand once."""
 
@@ -18,6 +23,7 @@ class _UniqueKeys(_Loader):  # type: ignore[misc]  # the C loader where libyaml 
 def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
     found: dict[Any, Any] = {}
     for key_node, value_node in node.value:
+        _refuse_key_of_parts(key_node)
         key = loader.construct_object(key_node, deep=True)
         if key in found:
             raise UsageError(
@@ -37,10 +43,43 @@ def load(text: str) -> Any:
 
     Raises
     ------
-    UsageError : a key stands twice, with its line
+    UsageError : a key stands twice or is a list, too long, or more than `MOST_LEVELS` deep, with its line
     yaml.YAMLError : not YAML
     """
+    _bound(text)
     return yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 (a safe loader)
+
+
+def _bound(text: str) -> None:
+    """Refuse what is too long or too deep, event by event: parsing does not call itself, composing does."""
+    if len(text) > MOST_CHARACTERS:
+        raise UsageError(
+            f"YAML 이 너무 긺 ({len(text):,}자, 많아야 {MOST_CHARACTERS:,}자)",
+            where=("1행",),
+            remedy="맞는 파일인지 확인하고, 맞으면 나눌 것",
+        )
+    level = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            level += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            level -= 1
+        if level > MOST_LEVELS:
+            raise UsageError(
+                f"너무 깊이 겹친 YAML 임 (목록과 묶음 {MOST_LEVELS}겹 넘음)",
+                where=(f"{event.start_mark.line + 1}행",),
+                remedy="여는 괄호와 들여쓰기를 확인하고 예를 복사해 고칠 것",
+            )
+
+
+def _refuse_key_of_parts(node: yaml.Node) -> None:
+    if not isinstance(node, yaml.ScalarNode):
+        kind = "목록" if isinstance(node, yaml.SequenceNode) else "키와 값의 묶음"
+        raise UsageError(
+            f"키 자리에 {kind}이 있음",
+            where=(f"{node.start_mark.line + 1}행",),
+            remedy="키를 낱말 하나로 적고, 괄호로 시작하는 키는 큰따옴표로 묶을 것",
+        )
 
 
 Place = tuple[str | int, ...]
@@ -58,9 +97,10 @@ def load_with_lines(text: str) -> tuple[Any, dict[Place, int]]:
 
     Raises
     ------
-    UsageError : a key stands twice, or the document refers to parts of itself (&, *)
+    UsageError : as `load`, or the document refers to parts of itself (&, *)
     yaml.YAMLError : not YAML, or several documents
     """
+    _bound(text)
     loader = _Loader(text)
     try:
         root = loader.get_single_node()
@@ -82,6 +122,7 @@ def _written(node: yaml.Node, at: Place, lines: dict[Place, int], seen: set[int]
     if isinstance(node, yaml.MappingNode):
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
+            _refuse_key_of_parts(key_node)
             key, line = str(key_node.value), key_node.start_mark.line + 1
             if key in found:
                 raise UsageError(
