@@ -388,3 +388,17 @@ def test_registry():
         assert spec.row_meaning
         assert len(spec.dictionary()) == len(spec.columns)
         assert all(c.meaning and c.aliases for c in spec.columns)
+
+
+def test_a_workplace_written_twice_counts_its_workers_once(tmp_path: Path) -> None:
+    path = tmp_path / "고용보험_20191231.csv"
+    line = "한빛,부산광역시 동구 가온로 1,124-81-00998,5,26110,전자,2015-03-02\n"
+    head = "사업장명,사업장주소,사업자등록번호,고용보험상시근로자수,고용업종코드,고용업종명,성립일자\n"
+    path.write_text(head + line + line + line.replace(",5,", ",7,"), encoding="utf-8")
+    (table,) = read_source("employment_insurance", path, key=b"k")
+    assert table.frame["employees"].tolist() == [5, 7]
+    assert [(s.reason, s.rows) for s in table.flow][-2] == ("모든 칸이 같은 행의 되풀이", -1)
+    (kept,) = read_source("employment_insurance", path, key=b"k", options={"repeats": "keep"})
+    assert kept.frame["employees"].tolist() == [5, 5, 7]
+    with pytest.raises(ValueProblem, match="모든 칸이 같은 행"):
+        read_source("employment_insurance", path, key=b"k", options={"repeats": "error"})

@@ -24,7 +24,7 @@ from evalkit.ingest.log import Log
 from evalkit.ingest.personal import refuse_residents, search_cells
 from evalkit.ingest.place_codes import read_regions
 from evalkit.ingest.regions import Date
-from evalkit.ingest.rows import body_cells, data_rows
+from evalkit.ingest.rows import body_cells, data_rows, refuse_merged_numbers, refuse_ragged
 from evalkit.ingest.sheets import choose_sheet
 from evalkit.ingest.table import ColumnSpec, FlowStep, Table, TableSpec, place
 
@@ -96,7 +96,8 @@ def read_rows(
     constants : columns that the file does not have, with the text that stands in every row
     notes : what the table should say of itself beside the usual
     """
-    _refuse_ragged(page, header, raw.path.name)
+    refuse_ragged(page, header, raw.path.name)
+    refuse_merged_numbers(page, header, raw.path.name)
     log = Log(raw.path.name, page.name, header.last_row + 1)
     personal = search_cells(page.cells, _labels(page, header))
     refuse_residents(personal, raw.path.name, page.name)
@@ -168,20 +169,6 @@ def _with_constants(
         matches = (*matches, replace(match, position=cells.shape[1]))
         cells = np.hstack([cells, np.full((len(rows), 1), text, dtype=object)])
     return cells, matches
-
-
-def _refuse_ragged(page: Sheet, header: Header, file: str) -> None:
-    """A line with more cells than its header has been torn apart by a comma inside a value."""
-    if header.last_row >= len(page.widths):
-        return
-    width = page.widths[header.last_row]
-    for row in range(header.last_row + 1, len(page.widths)):
-        if page.widths[row] > width and (page.cells[row, width:] != "").any():
-            raise FileError(
-                f"칸이 {page.widths[row]}개인데 머리글은 {width}개임",
-                where=place(file, page.name, row + 1),
-                remedy="값 속의 쉼표를 큰따옴표로 묶거나, 엑셀에서 열어 다시 저장할 것",
-            )
 
 
 def _note_hidden(page: Sheet, rows: NDArray[np.int64], log: Log) -> None:

@@ -7,9 +7,10 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
+from evalkit.errors import FileError, ValueProblem
 from evalkit.ingest.files import Sheet
 from evalkit.ingest.headers import Header, normal
-from evalkit.ingest.table import FlowStep, TableSpec
+from evalkit.ingest.table import FlowStep, TableSpec, place
 
 _SUBTOTAL = re.compile(
     r"(?:소계|합계|총계|누계|전체계)(?:\(.*\))?$|^(?:계|총합|합)(?:\(.*\))?$|^(?:소계|합계|총계)"
@@ -32,6 +33,45 @@ def body_cells(sheet: Sheet, header: Header) -> tuple[NDArray[np.object_], int]:
         body[top - start + 1 : bottom - start + 1, left] = sheet.cells[top, left]
         filled += bottom - top
     return body, filled
+
+
+def refuse_ragged(page: Sheet, header: Header, file: str) -> None:
+    """A line with more cells than its header has been torn apart by a comma inside a value."""
+    if header.last_row >= len(page.widths):
+        return
+    width = page.widths[header.last_row]
+    for row in range(header.last_row + 1, len(page.widths)):
+        if page.widths[row] > width and (page.cells[row, width:] != "").any():
+            raise FileError(
+                f"칸이 {page.widths[row]}개인데 머리글은 {width}개임",
+                where=place(file, page.name, row + 1),
+                remedy="값 속의 쉼표를 큰따옴표로 묶거나, 엑셀에서 열어 다시 저장할 것",
+            )
+
+
+def refuse_merged_numbers(sheet: Sheet, header: Header, file: str) -> None:
+    """Stop where one amount stands for several rows: filled down it would count as often as there are rows.
+
+    Raises
+    ------
+    ValueProblem : a column of numbers has a cell merged over rows that are not merged as a whole
+    """
+    start = header.last_row + 1
+    kinds = {match.position: match for match in header.matches}
+    naming = {m.position for m in header.matches if m.column.kind in _KEYISH}
+    spans = [(t, c, b) for t, c, b, right in sheet.merged if t >= start and b > t and c == right]
+    whole = {(t, b) for t, c, b in spans if c in naming}
+    for top, column, bottom in sorted(spans):
+        match = kinds.get(column)
+        if match is None or match.column.kind not in ("money", "integer", "number"):
+            continue
+        if not str(sheet.cells[top, column]).strip() or (top, bottom) in whole:
+            continue
+        raise ValueProblem(
+            f"수 한 칸이 {bottom - top + 1}개 행({top + 1}–{bottom + 1}행)에 병합되어 있어 누구의 값인지 알 수 없음",
+            where=place(file, sheet.name, top + 1, match.label),
+            remedy="사본에서 병합을 풀어 행마다 나눈 값을 적거나, 한 번만 셀 값이면 한 행에만 두고 나머지는 비울 것",
+        )
 
 
 def data_rows(

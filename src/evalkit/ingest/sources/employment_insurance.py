@@ -20,6 +20,7 @@ from evalkit.ingest.files import RawFile, read_raw
 from evalkit.ingest.linking.keys import with_link_columns
 from evalkit.ingest.packed import is_packed, members, naming_the_zip, read_member
 from evalkit.ingest.reading import read_table
+from evalkit.ingest.sources.exact_repeats import without_exact_repeats
 from evalkit.ingest.sources.fields import (
     FIRM_ID,
     FIRM_NAME,
@@ -70,6 +71,7 @@ def read(
     year: int | None = None,
     revision: str = "",
     numbers: Literal["required", "optional"] = "required",
+    repeats: Literal["drop", "keep", "error"] = "drop",
     use: Mapping[str, Sequence[str]] | None = None,
     **options: Any,
 ) -> list[Table]:
@@ -82,6 +84,7 @@ def read(
     revision : a part of the name of the file to use where a year was published more than once; without it the later
         one is used (by its name: 수정, v2, a second date; else by when it was packed into its ZIP), and that is logged
     numbers : "optional" also reads files without 사업자등록번호; their rows then have no ``firm_id`` and link by name alone
+    repeats : what rows that say the same in every cell do: only the first is used (the flow says so), all are, or stop
     use : what `choose` said of this file; without it the file is looked at alone
     options : of `read_table`
 
@@ -104,7 +107,7 @@ def read(
             continue
         raw = entry.load()
         with naming_the_zip(path, raw):
-            table = _one(raw, entry.year, key, numbers, options)
+            table = _one(raw, entry.year, key, numbers, repeats, options)
         left = tuple(use[entry.label])
         repairs = (_said(entry, left, revision),) if left else ()
         tables.append(table.with_frame(table.frame, repairs=repairs, revisions_left=left))
@@ -156,7 +159,7 @@ def _said(entry: _Entry, left: tuple[str, ...], revision: str) -> Repair:
     return Repair(PurePosixPath(entry.label).name, "", 0, "", kind, ", ".join(left), entry.label, 1)
 
 
-def _one(raw: RawFile, year: int, key: bytes, numbers: str, options: dict[str, Any]) -> Table:
+def _one(raw: RawFile, year: int, key: bytes, numbers: str, repeats: str, options: dict[str, Any]) -> Table:
     spec = SPEC.with_columns(firm_id={"required": False, "nullable": True}) if numbers == "optional" else SPEC
     try:
         table = read_table(raw, spec, key=key, year=year, **options)
@@ -168,7 +171,7 @@ def _one(raw: RawFile, year: int, key: bytes, numbers: str, options: dict[str, A
             where=error.where,
             remedy="이름·지역으로 잇는 분석이면 계획에서 이 자료의 options 에 numbers: optional 을 적을 것",
         ) from error
-    table = _employment_only(table)
+    table = _employment_only(without_exact_repeats(table, raw, repeats))
     frame = with_link_columns(table.frame, names="firm_name", key=key, joined="joined")
     frame.insert(1, "year", np.int64(year))
     return table.with_frame(frame.drop(columns="insurance"), year=year)

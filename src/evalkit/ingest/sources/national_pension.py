@@ -11,17 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
-
 from evalkit.errors import FileError, ValueProblem, nearest
 from evalkit.ingest.files import RawFile
 from evalkit.ingest.linking.keys import LINK_COLUMNS, with_link_columns
 from evalkit.ingest.packed import naming_the_zip, raw_files
 from evalkit.ingest.reading import read_table
+from evalkit.ingest.sources.exact_repeats import without_exact_repeats
 from evalkit.ingest.sources.fields import sorted_paths
 from evalkit.ingest.sources.pension_regions import with_region_codes
-from evalkit.ingest.table import ColumnSpec, FlowStep, Repair, Table, TableSpec
+from evalkit.ingest.table import ColumnSpec, Repair, Table, TableSpec
 
 _NO_DATE = ("0001-01-01", "00010101", "1-01-01", "10101", "10101.0", "00000000", "0")
 
@@ -103,41 +101,10 @@ def _one(raw: RawFile, key: bytes, repeats: str, options: dict[str, Any]) -> Tab
         completed, repairs = with_region_codes(raw, SPEC, options.get("sheet"))
     table = read_table(completed, SPEC, key=key, **options)
     table = table.with_frame(table.frame, repairs=repairs)
-    table = _without_repeats(table, raw, repeats)
+    table = without_exact_repeats(table, raw, repeats)
     frame = with_link_columns(table.frame, names="firm_name", key=key, joined="joined")
     shared = frame.duplicated(["name_key", "head_key", "region", "joined", "status"], keep=False)
     return table.with_frame(frame, cautions=CAUTIONS, same_keys=int(shared.sum()))
-
-
-def _without_repeats(table: Table, raw: RawFile, repeats: str) -> Table:
-    """Rows that stand in the file twice, every cell alike."""
-    sheets = {page.name: page.cells for page in raw.sheets}
-    if repeats == "keep":
-        return table
-    candidates = table.frame.duplicated(
-        [name for name in table.frame.columns if name != "source_row"], keep=False
-    ).to_numpy()
-    if not candidates.any():
-        return table
-    frame = table.frame
-    rows = frame["source_row"].to_numpy()[candidates]
-    again = np.zeros(len(frame), dtype=bool)
-    again[candidates] = pd.DataFrame(sheets[table.sheet][rows - 1]).duplicated().to_numpy()
-    if not again.any():
-        return table
-    row = int(frame["source_row"].to_numpy()[again][0])
-    if repeats == "error":
-        raise ValueProblem(
-            f"모든 칸이 같은 행이 되풀이됨 (모두 {int(again.sum())}행)",
-            where=table.where(row),
-            remedy="겹친 행을 지우거나, 계획에서 이 자료의 options 에 repeats: drop 을 적을 것",
-        )
-    kept = frame[~again].reset_index(drop=True)
-    steps = (
-        FlowStep("모든 칸이 같은 행의 되풀이", -int(again.sum()), f"{row}행"),
-        FlowStep("사업장 행", len(kept)),
-    )
-    return table.with_frame(kept, flow=steps)
 
 
 def read_months(
