@@ -148,6 +148,21 @@ def test_nothing_of_a_firm_stands_in_a_mapping(tmp_path: Path, words: str, arran
     assert not re.search(r"\d{3}-?\d{2}-?\d{5}", text.split("schema_version")[1])
 
 
+def test_a_header_that_holds_a_number_is_named_by_its_column(tmp_path: Path) -> None:
+    number = TRUTH.projects[0]["number"]
+    path = tmp_path / "물가.csv"
+    path.write_text(f"연도,지수,담당 {number}\n2019,99.5,가\n2020,100,나\n", encoding="utf-8")
+    text = mapping_text(guess(path))
+    assert number not in text
+    assert "leave:\n      ['@C']" in text
+    mapping = tmp_path / "물가.map.yml"
+    mapping.write_text(text.replace("leave:\n      ['@C']", "") + "      '@C': remark\n", encoding="utf-8")
+    lines = mapping.read_text(encoding="utf-8").replace("    \n", "")
+    mapping.write_text(lines, encoding="utf-8")
+    (table,) = read_mapped(path, mapping)
+    assert table.frame["remark"].tolist() == ["가", "나"]
+
+
 @pytest.mark.parametrize(
     "text",
     ["a: b", "# 국비", "[표]", "'국비'", "- 항목", "No", "2018", "3:40", "{x}", "a, b", "@x", "*별", "&표", "", "줄\n바꿈", "???", "~", "한\x07글"],

@@ -11,6 +11,8 @@ import openpyxl
 import pytest
 from workbook_truth import PLACES, number_with_check_digit
 
+from evalkit.ingest.headers import normal
+from evalkit.ingest.sources import SPECS
 from evalkit.ingest.workbook.guessing import guess
 from evalkit.ingest.workbook.proposal import TableGuess
 
@@ -164,3 +166,9 @@ def test_what_only_looks_like_a_column_is_asked_or_left(
     table = with_header(tmp_path, header, cells, missing)
     found = next(h for h in table.headers if h.letters == "D")
     assert found.column in ("???", "leave"), (found.column, found.evidence)
+    declared = SPECS["performance_projects"].column(missing)
+    if normal(header) in {
+        normal(alias) for alias in declared.aliases
+    }:  # the very header is never left in silence
+        assert found.column == "???"
+        assert missing in [candidate.column for candidate in found.candidates]

@@ -7,7 +7,7 @@ rows above it belong to it, titles and unit lines do not.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -24,7 +24,7 @@ from evalkit.ingest.workbook.mapping import declared
 from evalkit.ingest.workbook.model import column_letters
 from evalkit.ingest.workbook.part import part_of
 
-_FIRST_ROWS, _ALL_ROWS, _HIGHEST = 40, 5000, 4
+_FIRST_ROWS, _ALL_ROWS, _HIGHEST, _WIDE = 40, 5000, 4, 1000
 _KNOWN, _PARTLY, _WORD, _DATA = 1.0, 0.4, 0.15, -1.0
 _COUNTERS = frozenset({"연번", "번호", "순번", "no", "구분", "비고"})
 
@@ -101,6 +101,7 @@ def tables_in(sheet: Sheet) -> list[Block]:
     """The tables of a sheet, from top to bottom and left to right; empty where no header is found."""
     if not sheet.cells.size:
         return []
+    sheet = _without_far_cells(sheet)
     joint = _stacked(sheet, None)
     ranges = _side_by_side(sheet)
     if len(ranges) > 1:
@@ -108,6 +109,15 @@ def tables_in(sheet: Sheet) -> list[Block]:
         if all(group and all(_known_headers(block) >= 3 for block in group) for group in apart):
             return [block for group in apart for block in group]
     return joint
+
+
+def _without_far_cells(sheet: Sheet) -> Sheet:
+    """A sheet of thousands of columns without those at its right end that hold a single stray cell."""
+    if sheet.cells.shape[1] <= _WIDE:
+        return sheet
+    filled = np.asarray((sheet.cells != "").sum(axis=0))
+    last = int(np.flatnonzero(filled > 1).max(initial=0))
+    return replace(sheet, cells=sheet.cells[:, : last + 1])
 
 
 def _side_by_side(sheet: Sheet) -> list[str]:

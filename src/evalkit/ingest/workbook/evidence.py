@@ -68,7 +68,7 @@ class Cells:
         said = [text for text in self.texts if text and text.lower() not in DASHES]
         return pd.Series(said, dtype="object").value_counts(sort=True)
 
-    @property
+    @cached_property
     def said(self) -> int:
         """Number of cells that say something."""
         return int(self.words.sum())

@@ -84,7 +84,7 @@ class Finder:
         if at:
             column = at - 1 - self.left
             inside = 0 <= column < len(labels)
-            if not inside or normal(labels[column]) != normal(label):
+            if not inside or (label and normal(labels[column]) != normal(label)):
                 there = f"{labels[column]!r} 임" if inside and labels[column] else "비어 있음"
                 raise SchemaError(
                     f"머리글 {label!r} 이(가) {column_letters(at)}열에 없음: 그 열의 머리글은 {there}",

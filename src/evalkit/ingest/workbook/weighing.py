@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from evalkit.ingest.headers import Header, Match, normal
@@ -19,6 +20,7 @@ _PARTS = frozenset(
     {"national_grant_krw", "local_grant_krw", "private_krw", "new_regular_jobs", "new_youth_jobs", "patents", "papers"}
 )  # fmt: skip
 _CLOSE_ENOUGH = 0.35
+_NUMBER = re.compile(r"(?<!\d)(?:\d{3}-?\d{2}-?\d{5}|\d{6}-?\d{7})(?!\d)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,10 +62,16 @@ def body_of(block: Block, spec: TableSpec) -> Body:
     kept, _ = data_rows(cells, header, spec, block.last_row + 2)
     columns = []
     for position, path in enumerate(block.paths):
-        own = Cells.of(cells[kept, position])
-        if path or own.said:
-            label = " > ".join(one_line(text) for text in path)
-            columns.append(SheetColumn(position, column_letters(block.left + position + 1), label, path, own))
+        texts = cells[kept, position]
+        if path or (texts != "").any():
+            own = Cells.of(texts)
+            shown = (
+                () if any(map(_NUMBER.search, path)) else path
+            )  # a header that holds a number is named by its place
+            label = " > ".join(one_line(text) for text in shown)
+            columns.append(
+                SheetColumn(position, column_letters(block.left + position + 1), label, shown, own)
+            )
     sums = sums_among({c.position: c.cells for c in columns})
     return Body(tuple(columns), len(kept), sums)
 
@@ -105,6 +113,8 @@ def _weighed(body: Body, column: SheetColumn, close: Closeness) -> Candidate:
     spec = close.column
     if told.identifying and typo and spec.kind == "business_number":
         score = max(score, SURE)
+    if close.score >= GROUPED:
+        score = max(score, ASKED)  # the very header over cells that speak against it is worth a question
     return Candidate(spec.name, spec.meaning, close.year, round(score, 2), tuple(evidence))
 
 
