@@ -93,12 +93,29 @@ def reported_totals(
             continue
         written, net = _written(reported, indicator, changes), reported.by_firm(indicator, mine)
         for phase in reported.phases(indicator):
+            if not _reported_at_all(held, indicator.column, phase):
+                continue  # a column that the file does not have is not a total of zero
             raw, once = written.of(phase), net.of(phase)
             row = _row(shown, programme, attribute, float(raw.sum()), float(once.sum()), phase)
             if indicator.column:
                 row |= {"firms": int((raw != 0).sum()), "repeated": _repeated(raw, once)}
+            if changes:
+                whole = reported.by_firm(indicator, chosen).of(phase)
+                row["agreements"] = round(float(whole.sum()) - float(once.sum()))
             rows.append(row)
     return sorted(rows, key=lambda row: row["phase"]), cleaned
+
+
+def _reported_at_all(tables: Iterable[Table], column: str, phase: int) -> bool:
+    """Whether some row of a phase has a value in a column; arrivals have rows, no column."""
+    if not column:
+        return True
+    for table in tables:
+        if column in table.frame and "phase" in table.frame:
+            mine = table.frame["phase"] == phase
+            if bool(table.frame.loc[mine, column].notna().any()):
+                return True
+    return False
 
 
 def _written(reported: Reported, indicator: Indicator, changes: dict[str, str]) -> Counted:

@@ -275,6 +275,12 @@ def _firms_of(entry: dict[str, Any], min_firms: int) -> tuple[int | None, ...]:
 
     The two sums differ by what the repeating firms reported: where these are too few, the simple sum would give them away.
     """
+    if entry.get("agreements") is not None:
+        left = int(
+            entry["agreements"]
+        )  # arrivals without agreements: their difference is the number of agreements
+        hidden = left if 0 < left < min_firms else None
+        return (None, None, hidden, hidden, None, None)
     firms, repeated = entry.get("firms"), entry.get("repeated") or 0
     raw = repeated if 0 < repeated < min_firms else firms
     return (None, None, raw, firms, None, None)
