@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from evalkit.building.claimed_moves import claim_table, claimed_moves
+from evalkit.building.claimed_moves import _RANK, EVIDENCE, claim_table, claimed_moves
 from evalkit.building.relocations import relocations
 from evalkit.building.workplaces import workplace_histories
 from evalkit.errors import DataError, SchemaError
@@ -32,6 +32,7 @@ def found(*claims: dict[str, Any]) -> pd.DataFrame:
             rows(4, range(36)), rows(5, range(8, 36), "26110", firm="f4"),  # a further workplace
             rows(6, range(30)), rows(6, range(30, 36), "26110"),  # too early to tell
             rows(7, range(6)), rows(7, range(6, 36), "27110"),  # moved, but to 대구
+            rows(8, range(6)), rows(8, range(10, 36), "26110"),  # away between
         ],
         ignore_index=True,
     )  # fmt: skip
@@ -58,6 +59,9 @@ def found(*claims: dict[str, Any]) -> pd.DataFrame:
         ({"firm": "f4", "kind": "branch"}, "opening"),
         ({"firm": "f6", "month": START + pd.DateOffset(months=30)}, "censored"),
         ({"firm": "f7"}, "elsewhere"),
+        ({"firm": "f8"}, "unseen"),
+        ({"firm": "f1", "month": START - pd.DateOffset(months=18)}, "relocated"),  # 24 months after the claim
+        ({"firm": "f1", "month": START - pd.DateOffset(months=19)}, "no_trace"),
         ({"firm": "nobody"}, "unlinked"),
     ],
 )
@@ -66,6 +70,10 @@ def test_what_the_files_show_of_a_claim(claim: dict[str, Any], evidence: str) ->
     assert row["evidence"] == evidence
     assert row["counted"] == (evidence == "relocated")
     assert (row["unit"] >= 0) == (evidence not in ("no_trace", "unlinked"))
+
+
+def test_every_evidence_has_its_rank_and_its_words() -> None:
+    assert set(EVIDENCE) == set(_RANK)
 
 
 def test_claims_keep_their_order_and_are_counted_by_kind() -> None:

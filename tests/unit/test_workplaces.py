@@ -234,8 +234,57 @@ def test_a_stop_on_the_way_is_no_origin_and_a_return_no_move() -> None:
     assert there_and_back == ["relocated", "relocated"]
 
 
-def test_after_an_exit_another_place_is_no_move() -> None:
-    assert statuses(rows(1, range(6)), rows(1, range(12, 36), BUSAN)) == []
+def test_a_move_out_of_sight_is_named_and_not_counted() -> None:
+    """Seoul for six months, three to six months unseen, Busan to the end: once it vanished without a word."""
+    for gap in (3, 6):
+        histories = made(rows(1, range(6)), rows(1, range(6 + gap, 36), BUSAN))
+        found = relocations(histories)
+        event = found.words().iloc[0]
+        assert event[["origin", "destination", "last_seen", "moved", "status"]].tolist() == [
+            SEOUL, BUSAN, "2019-06", f"{2019 + (6 + gap) // 12}-{(6 + gap) % 12 + 1:02d}", "unseen",
+        ]  # fmt: skip
+        assert found.counted().empty
+        assert found.summary()["status"].tolist() == ["사이에 보이지 않아 이전인지 알 수 없음"]
+        assert [(line.reason, line.rows) for line in found.chart.lines][1:] == [
+            ("사이에 보이지 않아 이전인지 알 수 없음", -1)
+        ]
+        flows = relocation_flows(found, every="month")
+        assert np.nansum(flows.counts) == 0
+        assert flows.notes["unseen_in_observed_periods"] == 1
+    # two months unseen are no gap
+    assert statuses(rows(1, range(6)), rows(1, range(8, 36), BUSAN)) == ["relocated"]
+
+
+def test_second_spells() -> None:
+    assert statuses(rows(1, range(6)), rows(1, range(12, 36))) == []  # away and back
+    third = [rows(1, range(4)), rows(1, range(8, 12), BUSAN), rows(1, range(16, 36), GURO)]
+    assert statuses(*third) == ["unseen", "unseen"]
+    # a stop before the gap: back at the origin it has returned, elsewhere it has come from where it had settled
+    stop = [rows(1, range(6)), rows(1, range(6, 9), BUSAN)]
+    assert statuses(*stop, rows(1, range(14, 36))) == ["too_short", "returned"]
+    assert statuses(*stop, rows(1, range(14, 36), BUSAN)) == ["too_short"]
+    last = relocations(made(*stop, rows(1, range(14, 36), GURO))).events.iloc[1]
+    assert last[["origin", "destination", "status"]].tolist() == [SEOUL, GURO, "unseen"]
+    # from a second spell on, moves count again; other histories do not mix in
+    assert statuses(rows(1, range(4)), rows(1, range(8, 12)), rows(1, range(12, 36), BUSAN)) == ["relocated"]
+    assert statuses(rows(1, range(4)), rows(2, range(8, 36), BUSAN)) == []
+
+
+def test_where_the_twelfth_file_is_missing_nothing_can_be_told() -> None:
+    """Busan for eleven months; the file of the twelfth is missing, and then it is gone, moved on or without workers."""
+    seoul, busan = rows(1, range(6)), rows(1, range(6, 17), BUSAN)
+    assert statuses(seoul, busan, missing=(17,)) == ["censored"]
+    assert statuses(seoul, busan, missing=(18,)) == ["too_short"]
+    assert statuses(seoul, rows(1, range(6, 16), BUSAN), missing=(16,)) == ["too_short"]  # eleven at most
+    assert statuses(seoul, rows(1, range(6, 16), BUSAN), missing=(16, 17)) == ["censored"]
+    assert statuses(seoul, busan, rows(1, range(18, 36), GURO), missing=(17,)) == ["censored", "relocated"]
+    assert statuses(seoul, busan, rows(1, range(18, 36), BUSAN, 0), missing=(17,)) == ["censored"]
+    # a date of leaving tells what the missing file cannot
+    status = ["joined"] * 11 + ["left"]
+    told = rows(1, [*range(6, 17), 18], BUSAN, status=status)
+    for day, expected in (("2020-05-10", "too_short"), ("2020-06-10", "censored")):
+        left = told.assign(left=pd.to_datetime([None] * 11 + [day]))
+        assert statuses(seoul.assign(status="joined"), left, missing=(17,)) == [expected]
 
 
 @pytest.mark.parametrize(

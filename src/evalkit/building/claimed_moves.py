@@ -26,6 +26,7 @@ EVIDENCE: dict[str, str] = {
 _RANK = (
     "relocated",
     "censored",
+    "unseen",
     "too_short",
     "paper",
     "opening",

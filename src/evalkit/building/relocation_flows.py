@@ -50,7 +50,7 @@ def relocation_flows(
     Returns
     -------
     Flows over every place that the files hold; ``notes`` tells the rule, what lies in periods not observed, and how many
-    changes of address in observed periods are still undecided (workers came late)
+    changes of address in observed periods are still undecided (workers came late, or files are missing), or unseen
 
     Raises
     ------
@@ -80,8 +80,11 @@ def relocation_flows(
     counts[:, :, np.flatnonzero(~known)] = np.nan
     blind = np.flatnonzero(~_inside_is_seen(histories, label_of, places))
     counts[blind, blind, :] = np.nan
-    undecided = moved.events.loc[moved.events["status"] == "censored", "moved"].to_numpy(dtype=np.int64)
-    undecided = np.searchsorted(periods, _period_of(undecided, histories, every))
+
+    def observed(status: str) -> int:
+        when = moved.events.loc[moved.events["status"] == status, "moved"].to_numpy(dtype=np.int64)
+        return int(known[np.searchsorted(periods, _period_of(when, histories, every))].sum())
+
     return Flows(
         places,
         places,
@@ -91,7 +94,8 @@ def relocation_flows(
             "rule": {"months": moved.months, "workers": moved.workers, "gap_months": histories.gap_months},
             "kinds": list(kinds) if kinds is not None else "all",
             "in_periods_not_observed": lost,
-            "undecided_in_observed_periods": int(known[undecided].sum()),
+            "undecided_in_observed_periods": observed("censored"),
+            "unseen_in_observed_periods": observed("unseen"),
             "not_observed": [str(month_label(int(p))) for p in periods[~known]],
         },
     )

@@ -5,7 +5,8 @@ sighting over at least `months` months (twelve and one by default). What does no
 
     too_short   it went on, closed or lost its workers before that
     paper       nobody was ever insured there (an address on paper)
-    censored    the files end before it can be told
+    censored    the files end before it can be told, or those that would tell are missing
+    unseen      it was away for the gap of the histories and then stood elsewhere: a move, or an end and a new beginning
     returned    after a stay that did not count it is back where it came from
     opening     a further workplace of a firm that goes on elsewhere: no address changed
 
@@ -14,7 +15,8 @@ origin. An agreement (MOU) leaves no trace in these files and is never counted; 
 events. Addresses are those of 2018, so that a new code (강원 42 → 51, 군위) is no move.
 
 A stay is counted in months from its first sighting with workers to the last one before it ends; months in which the file is
-missing, or in which the workplace is not seen for less than the gap of the histories, do not break it.
+missing, or in which the workplace is not seen for less than the gap of the histories, do not break it. Where missing files follow
+a stay and it would be long enough with them, nothing can be told.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ STATUS: dict[str, str] = {
     "returned": "제자리로 돌아옴",
     "too_short": "기간을 채우지 못함",
     "paper": "가입자가 없음(서류상 주소)",
-    "censored": "자료가 먼저 끝나 아직 모름",
+    "censored": "자료가 끝나거나 빠져 아직 모름",
+    "unseen": "사이에 보이지 않아 이전인지 알 수 없음",
     "opening": "다른 곳에 있는 기업의 추가 개설(이전 아님)",
 }
 SCOPES = ("within_district", "within_city", "within_province", "between_provinces")
@@ -130,13 +133,14 @@ class _Stays:
     of: Codes  # stay of each row
     start: Codes  # first of `row` of each stay
     unit: Codes
-    spell: Codes
-    origin: Codes  # stay of the same spell that goes before, −1 = none
+    origin: Codes  # stay that settled last before it, −1 = none
+    after_gap: Mask  # the first of a later spell
     settled_at: Codes  # period position of the stretch that passes, −1 = none
     longest: Codes  # months of the longest stretch with workers
     arrivals: NDArray[np.float64]  # workers at the first sighting that has them, else at the first
     ongoing: Mask
     touches: Mask  # a stretch with workers reaches the last sighting of an ongoing stay
+    hidden: Mask  # with the months of missing files a stretch would pass
     length: Codes  # months from first to last sighting
     ever: Mask  # workers at some time
     asked: int  # months asked for
@@ -172,6 +176,9 @@ def _stays(histories: Workplaces, months: int, workers: int) -> _Stays:
     settled = np.full(count, none)
     passes = long >= months
     np.minimum.at(settled, of[begin][passes], at[begin][passes])
+    known_gone = _known_gone(histories, spell, at)[last]
+    hidden = np.zeros(count, dtype=bool)
+    hidden[of[begin][(known_gone - 1 - at[begin]) * step + 1 >= months]] = True
     arrival = np.full(count, none)
     np.minimum.at(arrival, of[begin], begin)
     ever = arrival < none
@@ -180,20 +187,22 @@ def _stays(histories: Workplaces, months: int, workers: int) -> _Stays:
     spell_end = spells["end"].to_numpy()[spell[start]]
     final = np.append(spell[start][1:] != spell[start][:-1], True)
     ongoing = final & (spell_end == "censored")
-    follows = np.append(False, spell[start][1:] == spell[start][:-1])
+    same = np.append(False, unit[start][1:] == unit[start][:-1])
+    after_gap = same & np.append(False, spell[start][1:] != spell[start][:-1])
     settled = np.where(settled == none, -1, settled)
     return _Stays(
         row,
         of,
         start,
         unit[start],
-        spell[start],
-        _settled_before(follows, settled >= 0),
+        _settled_before(same, after_gap, settled >= 0),
+        after_gap,
         settled,
         longest,
         histories.workers[row][seen],
         ongoing,
         ongoing & enough[end],
+        hidden,
         (at[end] - at[start]) * step + 1,
         ever,
         months,
@@ -207,28 +216,48 @@ def _spell_of(histories: Workplaces) -> Codes:
     return np.searchsorted(begin, histories.unit * periods + histories.at, side="right") - 1
 
 
-def _settled_before(follows: Mask, settled: Mask) -> Codes:
-    """The last stay before, of the same spell, that settled; the first stay of a spell counts as settled  # (stays,)"""
-    number = np.arange(len(follows))
-    base = np.maximum.accumulate(np.where(settled | ~follows, number, -1))
+def _known_gone(histories: Workplaces, spell: Codes, at: Codes) -> Codes:
+    """First period after each row in which a file, or a date of leaving, could say that it is no longer so  # (n,)"""
+    periods = len(histories.periods)
+    there = np.append(np.flatnonzero(histories.files), periods)
+    gone = there[np.searchsorted(there, at, side="right")]
+    left = histories.spells["left"].to_numpy()[spell]
+    told = (histories.spells["end"].to_numpy()[spell] == "withdrawn") & (left > at)
+    return np.where(told, np.minimum(gone, left), gone)
+
+
+def _settled_before(same: Mask, after_gap: Mask, settled: Mask) -> Codes:
+    """The last stay before, of the same history, that settled; the first stay of a spell counts as settled  # (stays,)"""
+    number = np.arange(len(same))
+    base = np.maximum.accumulate(np.where(settled | ~same | after_gap, number, -1))
     before = np.append(-1, base[:-1])
-    return np.where(follows, before, -1)
+    return np.where(same, before, -1)
 
 
 def _moves(stays: _Stays, histories: Workplaces) -> pd.DataFrame:
-    """One row a stay that follows another in its spell"""
-    later = np.flatnonzero(stays.origin >= 0)
+    """One row a stay at another place than the one before it in its history"""
     row, start = stays.row, stays.start
-    place, at = histories.region[row], histories.at[row]
+    place, town, at = histories.region[row], histories.town[row], histories.at[row]
+
+    def alike(one: Codes, other: Codes) -> Mask:
+        a, b = start[one], start[other]
+        return np.asarray((place[a] == place[b]) & (town[a] == town[b]))
+
+    later = np.flatnonzero(stays.origin >= 0)
+    later = later[~(stays.after_gap[later] & alike(later, later - 1))]  # away and back: no address changed
     origin = stays.origin[later]
     passed = stays.settled_at[later] >= 0
-    town = histories.town[row]
-    home = (place[start[later]] == place[start[origin]]) & (town[start[later]] == town[start[origin]])
     # may the stay still pass? it goes on, and either has workers now or has had no time to get them
     wait = stays.ongoing[later] & (stays.touches[later] | (stays.length[later] < stays.asked))
     status = np.select(
-        [home, passed, wait, ~stays.ever[later]],
-        ["returned", "relocated", "censored", "paper"],
+        [
+            alike(later, origin),
+            stays.after_gap[later],
+            passed,
+            wait | stays.hidden[later],
+            ~stays.ever[later],
+        ],
+        ["returned", "unseen", "relocated", "censored", "paper"],
         "too_short",
     )
     return pd.DataFrame(
