@@ -19,14 +19,25 @@ value), where (file, sheet, row, column, or unit and period), and what to do.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 _LONGEST = 600  # characters: a cell may hold a book, a sentence may not
 
 
+_BUSINESS = re.compile(r"(?<!\d)(\d{3})-\d{2}-\d{5}(?!\d)")
+_THIRTEEN = re.compile(r"(?<!\d)(\d{3})\d{3}-\d{7}(?!\d)")
+
+
+def _unnumbered(text: str) -> str:
+    """A text whose numbers of firms and persons, by their form, are masked: a message goes to logs and screens."""
+    return _THIRTEEN.sub(r"\1***-*******", _BUSINESS.sub(r"\1-**-*****", text))
+
+
 def _short(text: str) -> str:
-    """A text with its middle left out where it is too long to be read."""
+    """As `_unnumbered`, with the middle left out where a text is too long to be read."""
+    text = _unnumbered(text)
     if len(text) <= _LONGEST:
         return text
     return f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
@@ -47,7 +58,7 @@ class EvalkitError(Exception):
     def __init__(self, problem: str, *, where: Iterable[object] = (), remedy: str = "") -> None:
         self.problem = _short(problem.rstrip(". "))
         self.where = tuple(_short(str(part)) for part in where if str(part))
-        self.remedy = remedy.rstrip(". ")
+        self.remedy = _unnumbered(remedy.rstrip(". "))
         super().__init__(self.sentence())
 
     def sentence(self) -> str:

@@ -20,6 +20,7 @@ from evalkit.errors import nearest
 from evalkit.ingest import units
 from evalkit.ingest.cells import DASHES, UNKNOWN, parse_date, parse_number, parse_year
 from evalkit.ingest.identifiers import hash_text as hash_text
+from evalkit.ingest.identifiers import texts_without_numbers
 from evalkit.ingest.log import Log
 from evalkit.ingest.table import ColumnSpec
 
@@ -98,7 +99,12 @@ def open_column(
             [text in spec.null_values or not any(map(str.isalnum, text)) for text in texts], dtype=bool
         )
         dash &= np.array([text not in known for text in texts], dtype=bool)
+    written = texts
+    if spec.kind in ("text", "name", "code"):
+        texts = texts_without_numbers(texts, codes=spec.kind == "code")
     source = Source(spec, label, unit, rows, np.asarray(codes), texts, blank | dash, log)
+    if texts is not written:
+        source.note("글 속의 사업자등록번호를 가림", texts != written, texts, hide=True)
     errors = np.array([bool(_ERROR_CELL.fullmatch(text)) for text in texts], dtype=bool)
     source.fail(errors, _error_cell)
     zero = {"missing": "빈 값", "zero": "0", "above": "빈 값"}

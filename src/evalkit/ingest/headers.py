@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from evalkit.errors import SchemaError, ValueProblem
 from evalkit.ingest import units
 from evalkit.ingest.files import Sheet
+from evalkit.ingest.identifiers import without_numbers
 from evalkit.ingest.table import ColumnSpec, TableSpec, place
 
 _SEARCHED_ROWS = 30
@@ -259,7 +260,7 @@ def find_header(sheet: Sheet, spec: TableSpec, file: str) -> Header:
         last_row=last,
         matches=tuple(matches),
         table_units=units_above(sheet.cells, first, last),
-        unused=tuple(unused),
+        unused=tuple(map(without_numbers, unused)),
         leaves=tuple(normal(str(cell)) for cell in sheet.cells[last]),
     )
 
@@ -295,7 +296,7 @@ def _all_there(matches: list[Match], unused: list[str], spec: TableSpec, where: 
         raise SchemaError(
             f"{spec.title} 표에 열 {names} 이(가) 없음",
             where=where,
-            remedy=f"머리글을 {spellings} 가운데 하나로 적거나 열을 더할 것 ({_left(missing[0], unused)})",
+            remedy=f"머리글을 {spellings} 가운데 하나로 적거나 열을 더할 것 ({without_numbers(_left(missing[0], unused))})",
         )
 
 

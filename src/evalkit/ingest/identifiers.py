@@ -35,6 +35,13 @@ _ENTITY_OF = {
 }  # fmt: skip
 
 _POWER = re.compile(r"([1-9])[.,]([0-9]+)[eE]\+?([0-9]{1,2})")
+_DASH = r"\s?[\-‐‑‒–—−－]\s?"
+_INSIDE = re.compile(
+    rf"(?<!\d)(?<!\d\.)(?:\d{{3}}(?:{_DASH}|[ .])\d{{2}}(?:{_DASH}|[ .])\d{{5}}|\d{{6}}{_DASH}\d{{7}}|\d{{13}}|\d{{10}})"
+    r"(?!\d)(?!\.\d*[1-9])"
+)
+_ALONE = re.compile(r"[A-Za-z\-]*\d{10}(?:\d{3})?(?:\.0+)?")
+_FEW = 3  # distinct texts from which chance (one in ten passes the check) is told from numbers of firms
 _BUSINESS = np.array([1, 3, 7, 1, 3, 7, 1, 3, 5])
 _CORPORATE = np.array([1, 2] * 6)
 
@@ -112,6 +119,45 @@ def is_corporate_number(text: Any) -> bool:
     """Whether a text, hyphen or not, is a 법인등록번호 with the right check digit."""
     digits = normalise_number(text, 13)
     return bool(re.fullmatch(r"[0-9]{13}", digits)) and corporate_check_digit(digits[:12]) == int(digits[12])
+
+
+def without_numbers(text: str) -> str:
+    """A text with every 사업자등록번호 and 법인등록번호 in it (right check digit, hyphens or not) masked.
+
+    >>> without_numbers("(주)한빛 124-81-00998"), without_numbers("031-124-8100")
+    ('(주)한빛 124-**-*****', '031-124-8100')
+    """
+    return _INSIDE.sub(_masked, text)
+
+
+def _masked(match: re.Match[str]) -> str:
+    digits = unicodedata.normalize("NFKC", re.sub(r"\D", "", match.group()))
+    right = is_business_number(digits) if len(digits) == 10 else is_corporate_number(digits)
+    return mask(digits) if right else match.group()
+
+
+def texts_without_numbers(texts: NDArray[np.object_], *, codes: bool = False) -> NDArray[np.object_]:
+    """As `without_numbers` for the distinct texts of one column; the same array where nothing is masked  # (u,)
+
+    Bare digits that are a whole cell may be a code or a project's number: one in ten of them passes the check by chance.
+    They are left where three or more stand in the column and fewer than half pass.
+
+    Parameters
+    ----------
+    codes : the column holds codes (of 법정동, of industries): cells of bare digits are left as they are
+    """
+    if not _INSIDE.search("\n".join(texts.tolist())):
+        return texts
+    hit = [k for k, text in enumerate(texts) if _INSIDE.search(text)]
+    masked = {k: without_numbers(texts[k]) for k in hit}
+    alone = [k for k in hit if _ALONE.fullmatch(texts[k])]
+    if codes or (len(alone) >= _FEW and 2 * sum(masked[k] != texts[k] for k in alone) < len(alone)):
+        for k in alone:
+            del masked[k]
+    out = texts.copy()
+    for k, text in masked.items():
+        out[k] = text
+    return out
 
 
 def hash_identifier(number: str, key: bytes) -> str:

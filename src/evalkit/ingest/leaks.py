@@ -197,6 +197,9 @@ def _file_texts(content: bytes, suffix: str, depth: int) -> Iterator[str]:
         return
     if content.startswith(b"\x93NUMPY"):
         array = np.load(io.BytesIO(content), allow_pickle=False)
+        if array.dtype == np.uint8:  # text kept as bytes, as the store of tables does
+            yield from _file_texts(array.tobytes(), ".json", depth + 1)
+            return
         yield from (text for _, text in _texts(array, "", 0))
         return
     if content.startswith(b"PAR1"):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.errors import ValueProblem
-from evalkit.ingest.identifiers import mask
+from evalkit.ingest.identifiers import mask, without_numbers
 from evalkit.ingest.table import Repair, place
 
 _SHOWN = 60
@@ -58,9 +58,14 @@ class Log:
         )
 
     def error(self, problem: str, column: str, row: int, remedy: str, *, others: int = 0) -> ValueProblem:
-        """The error of one cell; how many other cells share it is said."""
+        """The error of one cell; how many other cells share it is said, and no number of a firm."""
         more = f" (같은 문제 {others}곳 더)" if others else ""
-        return ValueProblem(problem + more, where=place(self.file, self.sheet, row, column), remedy=remedy)
+        where = place(self.file, self.sheet, row, column)
+        return ValueProblem(
+            without_numbers(problem) + more,
+            where=tuple(map(without_numbers, where)),
+            remedy=without_numbers(remedy),
+        )
 
 
 def _short(text: str) -> str:

@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evalkit.errors import DisclosureError
-from evalkit.ingest.identifiers import corporate_check_digit
+from evalkit.ingest.identifiers import corporate_check_digit, without_numbers
 from evalkit.ingest.table import place
 
 RESIDENT, MASKED = "주민등록번호", "주민등록번호(뒷자리 가림)"
@@ -54,6 +54,7 @@ _OLDEST, _YOUNGEST = 1920, 2035
 _DRAWN = dt.date(2020, 10, 1)
 _MOST = 0.9  # share of right 법인등록번호 from which a column is one of them
 _FEW = 5
+_PERSONS = re.compile(r"주민|생년\s*월일|외국인\s*등록")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,11 @@ def resident_numbers(texts: Sequence[str], header: str = "") -> NDArray[np.bool_
     right = [_is_corporate(number) for number in numbers]
     of_firms = "법인" in header and "주민" not in header
     of_firms |= len(numbers) >= _FEW and sum(right) >= _MOST * len(numbers) and "주민" not in header
+    persons = bool(_PERSONS.search(header))
     for (k, match), number, corporate in zip(found, numbers, right, strict=True):
+        if persons and match.group(2) and birth_date(number[:6], number[6]) is not None:
+            out[k] = True  # mistyped, but a person's: the header says so
+            continue
         if not is_resident_number(number) or (of_firms and corporate):
             continue
         drawn = birth_date(number[:6], number[6])
@@ -147,7 +152,11 @@ def search_cells(
         hits = [(kind, _hits(kind, texts, header)) for kind in kinds]
         for kind, hit in hits:
             if hit.any():
-                found.append(PersonalFinding(kind, header, first_row + int(hit.argmax()), int(hit.sum())))
+                found.append(
+                    PersonalFinding(
+                        kind, without_numbers(header), first_row + int(hit.argmax()), int(hit.sum())
+                    )
+                )
     return tuple(found)
 
 

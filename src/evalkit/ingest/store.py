@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evalkit.ingest.leaks import refuse_leaks, search
 from evalkit.ingest.table import FlowStep, Repair, Table
 from evalkit.ingest.workbook.location import mapping_of
 
@@ -131,7 +132,12 @@ def file_sha256(path: Path) -> str:
 
 
 def _arrays(frame: pd.DataFrame, label: str) -> dict[str, NDArray[Any]]:
-    """Numbers and dates as they are; words as codes into their distinct values, −1 where missing."""
+    """Numbers and dates as they are; words as codes into their distinct values, −1 where missing.
+
+    Raises
+    ------
+    DisclosureError : a number of a firm or person stands among the words
+    """
     arrays: dict[str, NDArray[Any]] = {}
     for place, name in enumerate(frame.columns):
         values = frame[name]
@@ -139,6 +145,7 @@ def _arrays(frame: pd.DataFrame, label: str) -> dict[str, NDArray[Any]]:
             arrays[f"{label}.{place}.values"] = values.to_numpy()
         elif isinstance(values.dtype, pd.StringDtype):
             codes, distinct = pd.factorize(values, use_na_sentinel=True)
+            refuse_leaks(search("\n".join(map(str, distinct)), place=f"열 {name}"))
             arrays[f"{label}.{place}.codes"] = codes.astype(np.int32)
             words = json.dumps([str(word) for word in distinct], ensure_ascii=False)
             arrays[f"{label}.{place}.words"] = np.frombuffer(words.encode("utf-8", "surrogatepass"), np.uint8)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from evalkit.errors import SchemaError, nearest
+from evalkit.ingest.identifiers import without_numbers
 
 Kind = Literal[
     "text",
@@ -183,6 +184,10 @@ class Repair:
     before: str
     after: str
     count: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("column", "before", "after"):
+            object.__setattr__(self, name, without_numbers(getattr(self, name)))
 
 
 @dataclass(frozen=True, slots=True)

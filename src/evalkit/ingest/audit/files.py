@@ -19,6 +19,8 @@ from evalkit.ingest.audit.tables import declared_breaks
 from evalkit.ingest.audit.words import RULES, listed, said
 from evalkit.ingest.cells import parse_number
 from evalkit.ingest.files import RawFile, Sheet, read_raw
+from evalkit.ingest.identifiers import without_numbers
+from evalkit.ingest.personal import refuse_residents, search_cells
 
 _HEADER_WITHIN = 30
 _YEAR = re.compile(r"(?:19|20)\d{2}\s*(?:년도?)?")
@@ -46,9 +48,11 @@ def audit_file(
     ------
     FileError : the file cannot be read, or holds no table
     SchemaError : a sheet or a header that is not there
+    DisclosureError : a column holds 주민등록번호, as in the readers
     """
     raw = path if isinstance(path, RawFile) else read_raw(path)
     page = _page(raw, sheet)
+    _refuse_persons(page, raw.path.name)
     columns, rows, cut = _columns(page, raw.path.name)
     for name in (*unit, *values, *([period] if period else [])):
         if name not in columns:
@@ -95,6 +99,16 @@ def _page(raw: RawFile, sheet: str | None) -> Sheet:
     raise FileError(
         "표가 든 시트가 없음", where=(raw.path.name,), remedy="머리글과 자료 행이 있는 시트를 둘 것"
     )
+
+
+def _refuse_persons(page: Sheet, file: str) -> None:
+    """Nothing is shown of a file that holds numbers of persons."""
+    if len(page.cells):
+        refuse_residents(
+            search_cells(page.cells, [str(c) for c in page.cells[max(0, _header(page.cells))]]),
+            file,
+            page.name,
+        )
 
 
 def _header(cells: NDArray[np.object_]) -> int:
@@ -177,7 +191,7 @@ def _unreadable(columns: dict[str, Typed], roles: Roles, rows: NDArray[np.int64]
                 Row(
                     int(rows[k]),
                     variable=name,
-                    value=None if roles.sensitive else str(columns[name].texts[k])[:40],
+                    value=None if roles.sensitive else without_numbers(str(columns[name].texts[k]))[:40],
                 )
                 for k in bad[:SHOWN]
             )
