@@ -67,7 +67,7 @@ def _bound(text: str) -> None:
         if level > MOST_LEVELS:
             raise UsageError(
                 f"너무 깊이 겹친 YAML 임 (목록과 묶음 {MOST_LEVELS}겹 넘음)",
-                where=(f"{event.start_mark.line + 1}행",),
+                where=(f"{event.start_mark.line + 1}행",) if event.start_mark else (),
                 remedy="여는 괄호와 들여쓰기를 확인하고 예를 복사해 고칠 것",
             )
 

@@ -1,8 +1,8 @@
 """SHA256SUMS of the raw folders: what was received, held against what lies there now.
 
 Each source folder under the data folder may hold a ``SHA256SUMS`` in the form of the usual tool (``sha256sum -c`` reads it).
-It is written once, when the files arrive; raw files themselves are only ever read. Light (no pandas): it runs before any
-decision to build.
+It is written once, when the files arrive; raw files themselves are only ever read. Names are written as they lie there, with
+the tool's own escapes, and compared as NFC. Light (no pandas): it runs before any decision to build.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import tempfile
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from evalkit.errors import FileError
 
 NAME = "SHA256SUMS"
-_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
+_LINE = re.compile(r"(\\?)([0-9a-fA-F]{64}) [ *](.+)")
+_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}  # of GNU coreutils, on lines that begin with a backslash
+_WRITTEN = {escape: character for character, escape in _ESCAPES.items()}
 _AGAIN = "원본이 맞다면 evalkit raw seal --again 으로 목록을 새로 쓰고, 아니면 받은 파일을 다시 둘 것"
 
 
@@ -49,34 +51,43 @@ def listed(folder: Path) -> dict[str, str]:
         return {}
     where = f"{folder.name}/{NAME}"
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = (
+            path.read_bytes().decode("utf-8-sig").split("\n")
+        )  # names may hold every other kind of line break
     except UnicodeDecodeError as error:
         raise FileError("글자를 읽을 수 없음", where=(where,), remedy="UTF-8 로 다시 저장할 것") from error
     found: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        match = _LINE.fullmatch(line.rstrip())
-        if match is None:
+        match = _LINE.fullmatch(line.removesuffix("\r"))
+        written = None if match is None else _unescaped(match.group(3)) if match.group(1) else match.group(3)
+        if match is None or written is None:
             raise FileError(
                 "해시와 파일 이름의 줄이 아님",
                 where=(where, f"{number}행"),
                 remedy="'해시 두 칸 이름' 의 꼴로 적거나 evalkit raw seal --again 으로 다시 쓸 것",
             )
-        name = _composed(match.group(2))
-        if name in found or Path(name).is_absolute() or ".." in Path(name).parts:
+        pure = PurePosixPath(_composed(written))  # without the «./» that the tool accepts
+        name = pure.as_posix()
+        if name in found or pure.is_absolute() or ".." in pure.parts:
             problem = "두 번 적힌 파일" if name in found else "폴더 밖을 가리키는 이름"
             raise FileError(f"{problem} {name!r}", where=(where, f"{number}행"), remedy="그 줄을 지울 것")
-        found[name] = match.group(1).lower()
+        found[name] = match.group(2).lower()
     return found
 
 
 def standings(data: Path) -> list[Standing]:
-    """Every file below the source folders of a data folder, in order of path, and every listed one that is gone."""
+    """Every file below the source folders of a data folder, in order of path, and every listed one that is gone.
+
+    Raises
+    ------
+    FileError : as `listed`; a name that is not UTF-8, or two that differ only in how their letters are composed
+    """
     out: list[Standing] = []
     for folder in source_folders(data):
         known = listed(folder)
-        there = {_composed(file.relative_to(folder).as_posix()): file for file in raw_files(folder)}
+        there = _by_name(folder)
         for name in sorted({*known, *there}):
             path = f"{folder.name}/{name}"
             if name not in there:
@@ -97,7 +108,7 @@ def seal(data: Path, *, again: bool = False) -> list[Standing]:
 
     Raises
     ------
-    FileError : a listed file was changed or is gone, and `again` is False; nothing is written then
+    FileError : as `standings`; or a listed file was changed or is gone, and `again` is False; nothing is written then
     """
     if not data.is_dir():
         raise FileError(f"자료 폴더 {str(data)!r} 이(가) 없음", remedy="받은 파일이 있는 폴더를 적을 것")
@@ -106,9 +117,9 @@ def seal(data: Path, *, again: bool = False) -> list[Standing]:
     if wrong and not again:
         refuse(wrong[0].path, wrong[0].state, others=len(wrong) - 1)
     for folder in source_folders(data):
-        files = sorted(raw_files(folder), key=lambda f: _composed(f.relative_to(folder).as_posix()))
+        files = sorted(_by_name(folder).items())
         if files:
-            lines = [f"{sha256_of(f)}  {_composed(f.relative_to(folder).as_posix())}\n" for f in files]
+            lines = [_line(sha256_of(file), file.relative_to(folder).as_posix()) for _, file in files]
             _write(folder / NAME, "".join(lines))
     return before
 
@@ -121,11 +132,17 @@ def refuse(path: str, state: str, *, others: int = 0) -> None:
 
 
 def standing_of(file: Path, data: Path, digest: str) -> str:
-    """How a file that is about to be read stands: "same", "changed", "unlisted"; "" where its source has no list."""
+    """How a file that is about to be read stands: "same", "changed", "unlisted"; "" where its source has no list.
+
+    Raises
+    ------
+    FileError : as `listed`, or a name that is not UTF-8
+    """
     try:
         parts = file.relative_to(data).parts
     except ValueError:
         return ""
+    _refuse_unwritable("/".join(parts))
     if len(parts) < 2 or not (data / parts[0] / NAME).is_file():
         return ""
     known = listed(data / parts[0]).get(_composed("/".join(parts[1:])))
@@ -143,6 +160,53 @@ def raw_files(folder: Path) -> Iterator[Path]:
         hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
         if file.is_file() and not hidden and not file.name.startswith("~$") and file.name != NAME:
             yield file
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    """Raw files by their names as NFC."""
+    found: dict[str, Path] = {}
+    for file in sorted(raw_files(folder)):
+        path = file.relative_to(folder).as_posix()
+        _refuse_unwritable(f"{folder.name}/{path}")
+        name = _composed(path)
+        if name in found:
+            raise FileError(
+                f"한글을 적는 방식(NFC, NFD)만 다른 같은 이름의 파일이 둘임: {name!r}",
+                where=(folder.name,),
+                remedy="둘 가운데 하나의 이름을 바꾸거나 지울 것",
+            )
+        found[name] = file
+    return found
+
+
+def _refuse_unwritable(path: str) -> None:
+    """Stop at a name whose bytes are no UTF-8, such as one in CP949 from an old ZIP: no list or record can hold it."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        content = path.encode("utf-8", errors="surrogateescape")
+        shown = content.decode("utf-8", errors="backslashreplace")
+        try:
+            better = f"{content.decode('cp949').rpartition('/')[2]!r} 처럼 "
+        except UnicodeDecodeError:
+            better = ""
+        raise FileError(
+            "UTF-8 이 아닌 파일 이름이라 적을 수 없음",
+            where=(shown,),
+            remedy=f"파일이나 폴더의 이름을 {better}UTF-8 로 바꿀 것",
+        ) from None
+
+
+def _line(digest: str, name: str) -> str:
+    escaped = "".join(_ESCAPES.get(character, character) for character in name)
+    return f"{'' if escaped == name else chr(92)}{digest}  {escaped}\n"
+
+
+def _unescaped(name: str) -> str | None:
+    """A name as it was before `_line`; None where a backslash stands for nothing."""
+    if re.fullmatch(r"(?:[^\\]|\\[\\nr])*", name) is None:
+        return None
+    return re.sub(r"\\.", lambda escape: _WRITTEN[escape.group()], name)
 
 
 def _composed(name: str) -> str:
