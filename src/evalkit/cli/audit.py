@@ -73,9 +73,15 @@ def audit(
 def _of_file(
     path: Path, sheet: str | None, unit: tuple[str, ...], period: str | None, values: tuple[str, ...]
 ) -> Iterator[tuple[str, tuple[Finding, ...]]]:
+    """The file, or every data file of a ZIP under its own name."""
     from evalkit.ingest.audit import audit_file
+    from evalkit.ingest.packed import naming_the_zip, raw_files
 
-    yield path.name, audit_file(path, sheet=sheet, unit=unit, period=period, values=values)
+    for raw in raw_files(path):
+        with naming_the_zip(path, raw):
+            found = audit_file(raw, sheet=sheet, unit=unit, period=period, values=values)
+        inside = "" if raw.path == path else f" > {raw.path.relative_to(path).as_posix()}"
+        yield path.name + inside, found
 
 
 def _of_plan(path: Path, data: Path | None) -> Iterator[tuple[str, tuple[Finding, ...]]]:

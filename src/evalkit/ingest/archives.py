@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ MOST_CELLS = (
 )
 MOST_ROWS, MOST_COLUMNS = 1_048_576, 16_384  # of Excel
 _CHUNK = 1 << 20
+_NAMED = 3  # files of another archive in the sentence
 _OVERLAP = 256  # a tag may be cut by the border of two chunks
 _LETTERS = re.compile(rb'<(?:\w+:)?c\b[^>]*?\br="([A-Z]{1,12})(\d{1,12})"')
 _ROW = re.compile(rb'<(?:\w+:)?row\b[^>]*?\br="(\d{1,12})"')
@@ -50,8 +52,10 @@ def check_archive(path: Path, content: bytes) -> None:
             remedy="엑셀에서 .xlsx 로 다시 저장할 것",
         )
     if not names & {"xl/workbook.xml", "content.xml", "[Content_Types].xml"}:
+        inside = [repr(readable_name(entry)) for entry in entries if not entry.is_dir()]
+        more = f", 그 밖에 {len(inside) - _NAMED}개" if len(inside) > _NAMED else ""
         raise FileError(
-            "압축 파일이지만 엑셀 통합 문서가 아님",
+            f"압축 파일이지만 엑셀 통합 문서가 아님 (안의 파일: {', '.join(inside[:_NAMED]) or '없음'}{more})",
             where=(path.name,),
             remedy="압축을 풀어 안의 파일을 쓸 것",
         )
@@ -83,6 +87,20 @@ def check_archive(path: Path, content: bytes) -> None:
         extent.check(path)
     if "content.xml" in names:
         _open_document(path, content).check(path)
+
+
+def readable_name(info: zipfile.ZipInfo) -> str:
+    """The name of a member: as the ZIP says, else UTF-8, else CP949, which Windows in Korean writes and does not say."""
+    name = info.filename
+    if not info.flag_bits & 0x800:
+        written = name.encode("cp437", errors="replace")
+        for encoding in ("utf-8", "cp949"):
+            try:
+                name = written.decode(encoding)
+                break
+            except UnicodeDecodeError:
+                continue
+    return unicodedata.normalize("NFC", name.replace("\\", "/"))
 
 
 class _Extent:

@@ -7,7 +7,6 @@ A public ZIP may hold several years, in folders, under names written in CP949 wi
 from __future__ import annotations
 
 import re
-import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from evalkit.errors import DataError, FileError
+from evalkit.ingest.archives import readable_name
 from evalkit.ingest.files import RawFile, raw_of, read_raw
 
 LARGEST_BYTES = 2 << 30
@@ -62,7 +62,7 @@ def members(path: Path) -> tuple[Member, ...]:
     found = []
     with _opened(path) as archive:
         for info in archive.infolist():
-            name = _readable(info)
+            name = readable_name(info)
             if info.is_dir() or _LITTER.search(name):
                 continue
             suffix = PurePosixPath(name).suffix.lower()
@@ -133,20 +133,6 @@ def naming_the_zip(path: Path, raw: RawFile) -> Iterator[None]:
         if raw.path == path:
             raise
         raise type(error)(error.problem, where=(path.name, *error.where), remedy=error.remedy) from error
-
-
-def _readable(info: zipfile.ZipInfo) -> str:
-    """The name of a member: as the ZIP says, else UTF-8, else CP949, which Windows in Korean writes and does not say."""
-    name = info.filename
-    if not info.flag_bits & 0x800:
-        written = name.encode("cp437", errors="replace")
-        for encoding in ("utf-8", "cp949"):
-            try:
-                name = written.decode(encoding)
-                break
-            except UnicodeDecodeError:
-                continue
-    return unicodedata.normalize("NFC", name.replace("\\", "/"))
 
 
 @contextmanager
