@@ -257,3 +257,10 @@ def test_kostat_figures_reach_2024_codes_with_their_totals():
     got = carry(frame, "n", crosswalk("2018-12-31", "2024-12-31", weights="follow")).frame
     assert got["n"].sum() == 250
     assert got.loc[got["region"] == "27720", "n"].tolist() == [1.0]
+
+
+def test_a_huge_cell_is_shortened_in_every_sentence():
+    for values in (["1" * 5000], ["11110", "1" * 5000], ["가" * 5000]):
+        with pytest.raises(DataError) as told:
+            detect_system(values)
+        assert len(str(told.value)) < 300

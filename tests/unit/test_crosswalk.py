@@ -290,3 +290,79 @@ def test_names_follow_their_time():
     assert names_during("2018-06-30")["28170"] == "남구"
     assert names_during(2020, "city")["41110"] == "수원시"
     assert names_during(2020, "province")["42"] == "강원도"
+
+
+def test_rows_without_a_key_are_told_and_never_lost():
+    """One of six counts came back where `by` was empty in five rows' place."""
+    frame = pd.DataFrame(
+        {"region": ["11110"] * 2, "year": [2022, 2022], "kind": ["A", None], "n": [1.0, 5.0]}
+    )
+    table = crosswalk(2022, 2018)
+    for call in (
+        lambda: carry(frame, "n", table, by=["kind"]),
+        lambda: freeze(frame, "n", by=["kind"]),
+        lambda: freeze(frame.assign(kind="A", year=[2022, np.nan]), "n"),
+        lambda: carry(frame.assign(region=["11110", None]), "n", table),
+    ):
+        with pytest.raises(DataError, match=r"\[2번째 행\] 열 '(kind|year|region)' 이\(가\) 빈 행이 있음"):
+            call()
+    with pytest.raises(DataError, match="같은 문제 1곳 더"):
+        freeze(frame.assign(year=np.nan), "n")
+    whole = carry(frame.fillna({"kind": "?"}), "n", table, by=["kind"]).frame
+    assert whole["n"].sum() == frame["n"].sum()
+    with pytest.raises(SchemaError, match="'sort'"):
+        freeze(frame, "n", by=["sort"])
+
+
+HWASEONG = dict(zip(("41591", "41593", "41595", "41597"), (0.1, 0.2, 0.3, 0.4), strict=True))
+
+
+def test_the_share_that_was_divided():
+    """Land with weight one was not divided; the share is over the total, and over years the largest."""
+    rule = SplitWeights("표", {"41590": HWASEONG})
+    frame = pd.DataFrame({"region": ["41590", "11110"], "n": [30.0, 70.0]})
+    assert carry(frame, "n", crosswalk(2025, 2026, weights=rule, codes=frame["region"])).divided[
+        "n"
+    ] == pytest.approx(0.3)
+    alone = carry(frame.iloc[1:], "n", crosswalk(2025, 2026, codes=["11110"]))
+    assert alone.divided == {"n": 0.0}
+    years = pd.concat([frame.assign(year=2024), frame.assign(year=2025, n=[60.0, 40.0]),
+                       frame.assign(year=2023, n=[10.0, 90.0])])  # fmt: skip
+    assert freeze(years, "n", 2026, weights=rule).divided["n"] == pytest.approx(0.6)
+
+
+def test_a_rate_over_nothing_is_missing_and_adds_nothing():
+    """Two units become one: the rate of the empty one does not count, whatever stands there."""
+    frame = pd.DataFrame(
+        {"region": ["41192", "41194", "41196"], "n": [0.0, 10.0, 30.0], "rate": [np.nan, 0.5, 0.1]}
+    )
+    table = crosswalk(2024, 2020, codes=frame["region"])
+    got = carry(frame, "rate", table, kind="rate", denominator="n").frame
+    assert got["rate"].tolist() == pytest.approx([(5 + 3) / 40])
+    small = carry(
+        frame.assign(n=[0.5, 10.0, 30.0], rate=[1.0, 0.5, 0.1]), "rate", table, kind="rate", denominator="n"
+    )
+    assert small.frame["rate"].tolist() == pytest.approx([8.5 / 40.5])
+    one = carry(frame.assign(n=1.0, rate=[0.3, 0.6, 0.9]), "rate", table, kind="rate", denominator="n").frame
+    assert one["rate"].tolist() == pytest.approx([0.6])
+    none = carry(frame.assign(n=0.0), "rate", table, kind="rate", denominator="n").frame
+    assert none["rate"].isna().all()
+
+
+def test_weights_may_miss_one_by_a_millionth_and_no_more():
+    near = dict(HWASEONG) | {"41597": 0.4 + 0.9e-6}
+    rule = SplitWeights("표", {"41590": near})
+    assert sum(rule.of("41590").values()) == pytest.approx(1.0, abs=1e-12)
+    with pytest.raises(DataError, match="합이"):
+        SplitWeights("표", {"41590": dict(HWASEONG) | {"41597": 0.4 + 1.1e-6}})
+    SplitWeights("표", {"41590": {"41591": 1 + 0.9e-6}})
+    with pytest.raises(DataError, match="0과 1 사이"):
+        SplitWeights("표", {"41590": {"41591": 1 + 1.1e-6}})
+
+
+def test_a_weight_of_zero_is_no_row():
+    rule = SplitWeights("표", {"41590": {"41591": 0.0, "41593": 0.25, "41595": 0.25, "41597": 0.5}})
+    table = crosswalk(2025, 2026, weights=rule, codes=["41590"]).frame
+    assert table["target"].tolist() == ["41593", "41595", "41597"]
+    small = SplitWeights("표", {"41590": {"41591": 1e-3, "41593": 0.249, "41595": 0.25, "41597": 0.5}})
+    assert len(crosswalk(2025, 2026, weights=small, codes=["41590"]).frame) == 4

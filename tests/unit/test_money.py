@@ -154,3 +154,48 @@ def test_reading_an_index(tmp_path):
         read_price_index(path, "v")
     with pytest.raises(SchemaError, match="'부선'"):
         read_price_index(path, "v", group=("sido", "부선"))
+
+
+@pytest.mark.parametrize(
+    ("years", "words"),
+    [
+        ([2020, np.nan], r"\[2번째 값\] 연도가 빔"),
+        ([2020, None], r"\[2번째 값\] 연도가 빔"),
+        ([2018.9, 2020], r"\[1번째 값\] 연도 '2018.9' 이.*정수가 아님"),
+        (["2020", "2020-01"], r"\[2번째 값\] 연도 '2020-01'"),
+        ([2020, np.inf], "연도 'inf'"),
+    ],
+)
+def test_what_is_no_year(years, words):
+    with pytest.raises(ValueProblem, match=words):
+        deflate([1.0, 2.0], years, CPI, 2020)
+    with pytest.raises(ValueProblem, match=words):
+        deflate_by([1.0, 2.0], years, ["서울", "부산"], {"서울": CPI, "부산": CPI}, 2020)
+    with pytest.raises(ValueProblem, match=r"\[3번째 값\] 연도가 빔"):  # counted with what has no value
+        deflate([np.nan, 1.0, 2.0], [None, 2020, None], CPI, 2020)
+
+
+def test_years_of_any_type():
+    for years in ([2021, 2021], [2021.0, 2021.0], ["2021", "2021.0"]):
+        assert deflate([102.498] * 2, years, CPI, 2020).tolist() == pytest.approx([100.0] * 2)
+    assert np.isnan(deflate([np.nan], [np.nan], CPI, 2020)).all()  # nothing to deflate, no year needed
+
+
+def test_the_edges_of_what_is_an_index():
+    """Doubling is the most; over two years, the most is fourfold; a low index is one from 30 on."""
+    PriceIndex("두 배", {2019: 50.0, 2020: 100.0}, 2020)
+    PriceIndex("절반", {2019: 200.0, 2020: 100.0}, 2020)
+    PriceIndex("두 해", {2018: 25.0, 2020: 100.0}, 2020)
+    for level in ({2019: 49.9, 2020: 100.0}, {2019: 200.2, 2020: 100.0}, {2018: 24.9, 2020: 100.0}):
+        with pytest.raises(RefusalError, match="뛰어"):
+            PriceIndex("무엇", level, 2020)
+    PriceIndex("낮음", {2000: 30.0, 2001: 29.0}, 2020)
+    with pytest.raises(RefusalError, match=r"가장 큰 값이 29\.9"):
+        PriceIndex("낮음", {2000: 29.9, 2001: 29.0}, 2020)
+
+
+def test_the_edge_of_what_may_be_chained():
+    old = PriceIndex("옛", {2019: 100.0, 2020: 100.0}, 2019)
+    assert chain(old, PriceIndex("새", {2019: 100.0, 2020: 101.99}, 2019)).at([2020]).item() == 101.99
+    with pytest.raises(RefusalError, match=r"2\.0% 어긋나"):
+        chain(old, PriceIndex("새", {2019: 100.0, 2020: 102.01}, 2019))

@@ -66,7 +66,8 @@ def carry(
     ------
     SchemaError : a column is missing
     RefusalError : a rate without its denominator
-    DataError : two rows of one region, the same land under two codes, a code without a row in the table of weights
+    DataError : two rows of one region, the same land under two codes, a code without a row in the table of weights, an empty
+        region or key
     """
     values = [value] if isinstance(value, str) else list(value)
     for name in (*values, region, *by, *([denominator] if denominator else [])):
@@ -81,6 +82,7 @@ def carry(
         )
     keys = list(by)
     frame = frame.reset_index(drop=True)
+    _refuse_empty_keys(frame, [region, *keys])
     _refuse_double(frame, table, region, keys)
     names = [*values, denominator] if kind == "rate" else values
     work = _counts(frame, values, denominator if kind == "rate" else "")
@@ -115,6 +117,24 @@ def _counts(frame: pd.DataFrame, values: list[str], denominator: str) -> pd.Data
         raise DataError(f"분모 {denominator!r} 에 음수가 있음", remedy="분모로 쓸 수를 고칠 것")
     upper = {name: np.where(base == 0, 0.0, rate * base) for name, rate in numbers.items()}
     return pd.DataFrame({**upper, denominator: base}, index=frame.index)
+
+
+def _refuse_empty_keys(frame: pd.DataFrame, names: Sequence[str]) -> None:
+    """Rows whose region, year or further key is empty belong nowhere; left out, they would be missing from the totals.
+
+    Raises
+    ------
+    DataError : with the place of the first such row
+    """
+    for name in names:
+        empty = np.flatnonzero(frame[name].isna().to_numpy())
+        if len(empty):
+            more = f" (같은 문제 {len(empty) - 1}곳 더)" if len(empty) > 1 else ""
+            raise DataError(
+                f"열 {name!r} 이(가) 빈 행이 있음{more}",
+                where=(f"{int(empty[0]) + 1}번째 행",),
+                remedy="값을 채우거나, 뺄 행이면 먼저 뺄 것",
+            )
 
 
 def _refuse_double(frame: pd.DataFrame, table: Crosswalk, region: str, keys: list[str]) -> None:
@@ -223,11 +243,12 @@ def freeze(
     ValueProblem : a code was not in use in its year
     RefusalError, DataError : as `crosswalk` and `carry`
     """
-    for name in (region, year):
+    for name in (region, year, *by):
         if name not in frame:
             raise SchemaError(f"열 {name!r} 이(가) 없음", remedy=nearest(name, map(str, frame.columns)))
     if frame.empty:
         raise DataError("옮길 행이 하나도 없음", remedy="자료와 거른 조건을 확인할 것")
+    _refuse_empty_keys(frame, [year, region, *by])
     done, gaps = [], []
     divided: dict[str, float] = {}
     for when, rows in frame.groupby(year, sort=True):

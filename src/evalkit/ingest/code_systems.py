@@ -145,14 +145,14 @@ def _width(known: NDArray[np.str_]) -> int:
     if set(widths) == {7, 8}:
         return 8
     if len(widths) > 1:
-        said = ", ".join(f"{w}자리({code})" for w, code in sorted(widths.items()))
+        said = ", ".join(f"{w}자리({code[:20]})" for w, code in sorted(widths.items()))
         raise DataError(
             f"자릿수가 다른 코드가 섞여 있음: {said}", remedy="시도·시군구·읍면동 행을 나누어 줄 것"
         )
     width = next(iter(widths))
     if width not in WIDTHS:
         raise DataError(
-            f"{width}자리 지역 코드({widths[width]})는 아는 체계가 아님",
+            f"{width}자리 지역 코드({widths[width][:20]})는 아는 체계가 아님",
             remedy="시도 2, 시군구 5, 통계청 읍면동 7–8, 법정동·행정동 10, 필지 19자리 가운데 하나로 줄 것",
         )
     return width

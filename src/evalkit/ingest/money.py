@@ -72,8 +72,9 @@ class PriceIndex:
         Raises
         ------
         DataError : a year without a value
+        ValueProblem : an empty year, or one that is no whole number
         """
-        wanted = np.array([int(year) for year in years], dtype=np.int64)
+        wanted = np.array([_whole_year(year, k) for k, year in enumerate(years)], dtype=np.int64)
         missing = sorted({int(year) for year in wanted if int(year) not in self.level})
         if missing:
             known = f"{min(self.level)}–{max(self.level)}"
@@ -88,6 +89,19 @@ class PriceIndex:
         (base,) = self.at([base_year])
         level = {year: value / base * 100 for year, value in self.level.items()}
         return PriceIndex(self.name, level, base_year, (*self.notes, f"{base_year}=100 으로 바꿈"))
+
+
+def _whole_year(year: Any, place: int) -> int:
+    """A year as an integer; cutting 2018.9 to 2018 would pass a date, or an error, for a year."""
+    try:
+        number = float(year)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not number.is_integer():
+        empty = year is None or str(year).strip().lower() in ("", "nan", "none", "nat", "<na>")
+        told = "연도가 빔" if empty else f"연도 {str(year)[:20]!r} 이(가) 정수가 아님"
+        raise ValueProblem(told, where=(f"{place + 1}번째 값",), remedy="2018 처럼 네 자리 연도로 적을 것")
+    return int(number)
 
 
 def _refuse_no_index(name: str, level: Mapping[int, float], base_year: int) -> None:
@@ -226,14 +240,23 @@ def deflate(values: ArrayLike, years: ArrayLike, index: PriceIndex, base_year: i
     Raises
     ------
     DataError : the index lacks a year that has a value, or the base year
+    ValueProblem : the year of a value is empty or no whole number
     """
     money, when = np.broadcast_arrays(np.asarray(values, dtype=np.float64), np.asarray(years))
     (base,) = index.at([base_year])
     out = np.full(money.shape, np.nan)
     known = np.isfinite(money)
     if known.any():
-        out[known] = money[known] * (base / index.at(when[known].ravel().tolist()))
+        out[known] = money[known] * (base / index.at(_years_of(money, when)[known].tolist()))
     return out
+
+
+def _years_of(money: Floats, when: NDArray[Any]) -> NDArray[np.int64]:
+    """Year of each value; where there is no value, none is needed and it is 0  # (...,)"""
+    years = np.zeros(money.shape, dtype=np.int64)
+    for place in np.flatnonzero(np.isfinite(money)).tolist():
+        years.flat[place] = _whole_year(when.flat[place], place)
+    return years
 
 
 def deflate_by(
@@ -251,6 +274,7 @@ def deflate_by(
         np.asarray(values, dtype=np.float64), np.asarray(years), np.asarray(groups).astype(str)
     )
     out = np.full(money.shape, np.nan)
+    when = _years_of(money, when)
     for label in np.unique(labels).tolist():
         if label not in indices:
             raise DataError(f"{label!r} 의 물가지수가 없음", remedy=nearest(label, indices))
