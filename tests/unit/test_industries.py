@@ -9,12 +9,12 @@ import pytest
 from evalkit.errors import DataError, FileError, RefusalError, SchemaError, ValueProblem
 from evalkit.ingest.industries import (
     moves,
-    pre_period_industry,
     read_industries,
     revision_at,
     sections,
     to_revision,
 )
+from evalkit.ingest.industries_before import pre_period_industry
 from evalkit.ingest.target_industries import target_industries
 from evalkit.programmes import provinces
 
@@ -48,12 +48,60 @@ def test_codes_in_every_dress():
     assert found.repairs == {"코드의 소수점과 기호 뺌": 2}
 
 
-def test_lost_zeros_come_back_only_where_nearly_all_codes_are_wider():
+def test_lost_zeros_come_back_where_the_other_codes_are_wider():
     wide = read_industries(["26110"] * 40 + ["1110"], revision=10)
     assert wide.codes[-1] == "01110"
     assert wide.repairs == {"코드의 앞자리 0 되살림": 1}
-    mixed = read_industries(["26110", "2611", "1110"], revision=10)
-    assert mixed.codes.tolist() == ["26110", "2611", "1110"]
+    few = read_industries(["26110", "28111", 1110, 5100.0], revision=10)
+    assert few.codes.tolist() == ["26110", "28111", "01110", "05100"]
+    assert few.repairs["코드의 앞자리 0 되살림"] == 2
+    # of no group of divisions 01–08 with a zero: surely four digits
+    assert read_industries(["26110", "2611", "4110"], revision=10).codes.tolist() == ["26110", "2611", "4110"]
+    assert read_industries(["1110", "2611"], revision=10).codes.tolist() == ["1110", "2611"]  # all have four
+    with_zero = read_industries(["26110", "2611", "5400", "0111"], revision=10, invalid="missing")
+    assert with_zero.codes.tolist() == ["26110", "2611", "", "0111"]
+
+
+def test_a_zero_that_may_be_lost_or_not_is_asked_for():
+    """2611 has surely four digits, so 1110 may have too: drinks 11, or crops 01."""
+    with pytest.raises(DataError, match=r"3번째 값\] 업종코드 1110 .*01110 인지 4자리.* 정할 수 없음"):
+        read_industries(["26110", "2611", "1110"], revision=10)
+    with pytest.raises(DataError, match="같은 문제 1곳 더"):
+        read_industries(["26110", "1110", "1120"], revision=10)  # more such codes than full ones
+    # a section letter decides
+    got = read_industries(["26110", "2611", "A1110", "C1110"], revision=10).codes.tolist()
+    assert got == ["26110", "2611", "01110", "1110"]
+
+
+def test_the_zero_of_one_firm_is_told_by_the_column():
+    """Firm b grows crops; alone its code 1110 would be drinks."""
+    frame = pd.DataFrame({"firm_id": list("abc"), "year": 2017, "industry": [26110, 1110, 28111]})
+    for table in (frame, frame.iloc[::-1], frame.assign(industry=frame["industry"].astype(float))):
+        got = pre_period_industry(table, 2018).set_index("firm_id")
+        assert got.loc["b", ["industry", "division", "status"]].tolist() == ["01110", "01", "이전 코드"]
+    mixed = frame.assign(industry=["26110", "1110", "2811"])
+    got = pre_period_industry(mixed, 2018).set_index("firm_id")
+    assert got.loc["b", ["division", "status"]].tolist() == ["", "앞자리 0이 모호함"]
+    assert got.loc[["a", "c"], "division"].tolist() == ["26", "28"]
+
+
+def test_two_codes_of_one_year_do_not_depend_on_their_order():
+    frame = pd.DataFrame(
+        {"firm_id": "a", "year": 2017, "industry": ["26110", "10110"], "workers": [3.0, 90.0]}
+    )
+    for table in (frame, frame.iloc[::-1]):
+        got = pre_period_industry(table, 2018).iloc[0]
+        assert got[["industry", "division", "status"]].tolist() == ["", "", "같은 시점의 코드가 여럿임"]
+        got = pre_period_industry(table, 2018, size="workers").iloc[0]
+        assert got[["industry", "division", "status"]].tolist() == ["10110", "10", "이전 코드"]
+        same = pre_period_industry(table.assign(workers=5.0), 2018, size="workers").iloc[0]
+        assert same["status"] == "같은 시점의 코드가 여럿임"
+        unknown = pre_period_industry(table.assign(workers=np.nan), 2018, size="workers").iloc[0]
+        assert unknown["status"] == "같은 시점의 코드가 여럿임"
+    near = frame.assign(industry=["26110", "26121"])
+    assert pre_period_industry(near, 2018).iloc[0][["industry", "division"]].tolist() == ["261", "26"]
+    with pytest.raises(SchemaError, match="'insured'"):
+        pre_period_industry(frame, 2018, size="insured")
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ Revisions in force: 9 from 2008-02-01, 10 from 2017-07-01, 11 from 2024-07-01. T
 of each, not the 1,200 classes: a code is checked by its form and its division. Most divisions have the same number in all
 revisions; a few groups moved (`moves`), and classes that moved between divisions of unchanged number are not known here.
 
-A firm is classified by its code from before the programme, and never by its present one: the programme may have changed
-it, and revision 11 was made for the very industries that clusters aim at.
+Which code of a firm counts: `industries_before`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -22,7 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evalkit.errors import DataError, RefusalError, SchemaError, ValueProblem, nearest
+from evalkit.errors import DataError, RefusalError, ValueProblem
 from evalkit.ingest.lineage import Date, facts, period
 
 REVISIONS: dict[int, dt.date] = {
@@ -33,6 +32,9 @@ REVISIONS: dict[int, dt.date] = {
 """First day in force of each revision."""
 
 _MOST = 0.95  # share of codes of full width from which a shorter one has lost its zero
+_WITH_ZERO = re.compile(
+    r"1[1-5]|20|3[12]|5[12]|6[12]|7[12]|80|[1235678]$"
+)  # groups of divisions 01–08, all revisions
 _MISSING = {"", "-", "nan", "none", "<na>", "해당없음"}
 
 
@@ -117,20 +119,23 @@ def read_industries(
 
     Parameters
     ----------
-    values : «C26110», «26110», 26110.0, «1110» (a lost zero, where nearly all codes are wider by one)
+    values : «C26110», «26110», 26110.0, «1110» (a lost zero, where the other codes have five digits)
     revision : 차수 that the file declares; checked
     date : of the file, from which the revision follows where none is declared; checked
     invalid : "error", or "missing": codes that the revision cannot have become missing and are listed
 
     Raises
     ------
-    DataError : no code; a revision that cannot be told, or that two revisions are mixed
+    DataError : no code; a revision that cannot be told, or that two revisions are mixed; a code that reads as well with a
+        zero in front as without
     ValueProblem : a code that the revision cannot have, with its place
     """
-    letters, digits, repairs = _plain(values)
+    letters, digits, repairs = plain_codes(values)
     if not any(digits):
         raise DataError("산업분류 코드가 하나도 없음", remedy="업종코드 열을 바르게 골랐는지 확인할 것")
-    digits = _with_zeros(digits, repairs)
+    digits, either = with_zeros(letters, digits, divisions_of(revision, date), repairs)
+    if either:
+        raise _either(digits, either)
     wide = next((k for k, code in enumerate(digits) if len(code) > 5), None)
     if wide is not None:
         raise ValueProblem(
@@ -156,7 +161,7 @@ def read_industries(
     return Industries(np.array(codes, dtype=np.str_), chosen, basis, tuple(bad), repairs)
 
 
-def _plain(values: Iterable[Any]) -> tuple[list[str], list[str], dict[str, int]]:
+def plain_codes(values: Iterable[Any]) -> tuple[list[str], list[str], dict[str, int]]:
     """Section letters, digits, and what was repaired."""
     letters, digits = [], []
     repairs: dict[str, int] = {}
@@ -185,19 +190,59 @@ def _plain(values: Iterable[Any]) -> tuple[list[str], list[str], dict[str, int]]
     return letters, digits, repairs
 
 
-def _with_zeros(digits: list[str], repairs: dict[str, int]) -> list[str]:
-    """Put a lost zero back where nearly all codes have one digit more and the code then is of divisions 01–08."""
+def with_zeros(
+    letters: list[str], digits: list[str], table: Container[str], repairs: dict[str, int]
+) -> tuple[list[str], list[int]]:
+    """Put lost zeros back; positions at which a code reads as well with a zero as without, and nothing decides.
+
+    A zero is lost where the code is one digit shorter than the others and with it is of a group of divisions 01–08. Without
+    the zero it would be of another division (1110: 음료 11, or 01110 작물 재배): its section letter decides, or that there is
+    no such division, or that the column holds codes of the full width and none that is surely shorter.
+    """
     widths = [len(code) for code in digits if code]
-    most = max(set(widths), key=lambda w: (widths.count(w), w))
-    if most < 2 or widths.count(most) < _MOST * len(widths):
-        return digits
-    out = []
-    for code in digits:
-        if len(code) == most - 1 and code[0] in "1235678":
-            code = f"0{code}"
+    if not widths:
+        return digits, []
+    most = 5 if 5 in widths else max(set(widths), key=lambda w: (widths.count(w), w))
+    full, count = widths.count(most), len(widths)
+    short = [k for k, code in enumerate(digits) if len(code) == most - 1]
+    if most < 2 or not short or (most < 5 and full < _MOST * count):
+        return digits, []
+    readings = {k: _reading(letters[k], digits[k], table) for k in short}
+    either = [k for k in short if readings[k] == "either"]
+    shorter = any(reading == "short" for reading in readings.values()) or min(widths) < most - 1
+    nearly_all = full >= _MOST * count
+    restored = nearly_all or (not shorter and full >= len(either))
+    out = list(digits)
+    for k in short:
+        if readings[k] == "zero" or (readings[k] == "either" and restored):
+            out[k] = f"0{digits[k]}"
             repairs["코드의 앞자리 0 되살림"] = repairs.get("코드의 앞자리 0 되살림", 0) + 1
-        out.append(code)
-    return out
+    return out, [] if restored else either
+
+
+def _reading(letter: str, code: str, table: Container[str]) -> str:
+    """Whether a short code has lost a zero: "zero", "short" (it has not), "either" """
+    zero = bool(_WITH_ZERO.match(code))
+    if letter:
+        return "zero" if zero and letter in ("A", "B") else "short"
+    plain = len(code) < 2 or code[:2] in table
+    return ("either" if plain and len(code) >= 2 else "zero") if zero else "short"
+
+
+def divisions_of(revision: int | None, date: Date | None) -> set[str]:
+    """Divisions of the revision if it is told, else of any"""
+    told = revision if revision is not None else None if date is None else revision_at(date)
+    return set().union(*(sections(number) for number in (REVISIONS if told is None else (told,))))
+
+
+def _either(digits: list[str], places: list[int]) -> DataError:
+    code = digits[places[0]]
+    more = f" (같은 문제 {len(places) - 1}곳 더)" if len(places) > 1 else ""
+    return DataError(
+        f"업종코드 {code} 이(가) 앞자리 0을 잃은 0{code} 인지 {len(code)}자리 코드인지 정할 수 없음{more}",
+        where=(f"{places[0] + 1}번째 값",),
+        remedy=f"0{code} 이나 대분류 글자를 붙인 코드(A0{code}, C{code})처럼 적을 것",
+    )
 
 
 def _possible(letter: str, code: str, table: dict[str, str]) -> bool:
@@ -305,67 +350,6 @@ def to_revision(codes: Iterable[Any], source: int, target: int) -> NDArray[np.st
     return np.array(out, dtype=np.str_)
 
 
-def pre_period_industry(
-    frame: pd.DataFrame,
-    before: Date,
-    *,
-    firm: str = "firm_id",
-    code: str = "industry",
-    when: str = "year",
-    revision: str | int | None = None,
-) -> pd.DataFrame:
-    """The last industry code of each firm from before `before`, and its division in revision 10.
-
-    Parameters
-    ----------
-    frame : one row per firm and time; `when` is a year or a date
-    before : first day that is too late; a code of that year or later is never taken, not even for want of another
-    revision : column of the 차수, or one 차수 for all; without it the revision in force at the time of each row
-
-    Returns
-    -------
-    One row per firm of `frame`: ``firm, industry, when, revision, division`` (KSIC 10, two digits) and ``status``: "이전 코드", "이전
-    코드 없음", "차수를 옮길 수 없음"
-
-    Raises
-    ------
-    SchemaError : a column is missing
-    """
-    needed = [firm, code, when, *([revision] if isinstance(revision, str) else [])]
-    for name in needed:
-        if name not in frame:
-            raise SchemaError(f"열 {name!r} 이(가) 없음", remedy=nearest(name, map(str, frame.columns)))
-    first_late = period(before)[0]
-    work = frame[needed].copy()
-    work["_day"] = [_last_day(value) for value in work[when]]
-    early = work[
-        (work["_day"] < first_late) & work[code].notna() & (work[code].astype("str").str.strip() != "")
-    ]
-    last = early.sort_values([firm, "_day"], kind="stable").groupby(firm, sort=True).tail(1).set_index(firm)
-    rows = []
-    for name in sorted(frame[firm].dropna().unique().tolist()):
-        if name not in last.index:
-            rows.append((name, "", None, 0, "", "이전 코드 없음"))
-            continue
-        row = last.loc[name]
-        own = int(row[revision]) if isinstance(revision, str) else revision or revision_at(row["_day"])
-        try:
-            (plain,) = read_industries([row[code]], revision=own).codes.tolist()
-            division = str(to_revision([plain], own, 10)[0])
-        except (RefusalError, ValueProblem):
-            rows.append((name, str(row[code]), row[when], own, "", "차수를 옮길 수 없음"))
-            continue
-        rows.append((name, plain, row[when], own, division, "이전 코드"))
-    return pd.DataFrame(rows, columns=[firm, "industry", when, "revision", "division", "status"])
-
-
-def _last_day(value: Any) -> dt.date:
-    if isinstance(value, dt.datetime | dt.date | np.datetime64 | pd.Timestamp):
-        return pd.Timestamp(value).date()
-    text = str(int(value)) if isinstance(value, int | float | np.integer | np.floating) else str(value)
-    return period(text)[1]
-
-
 def codes_of(values: Sequence[Any]) -> NDArray[np.str_]:
     """Digits of codes without any check of their revision; "" where missing  # (n,)"""
-    return np.array(_plain(values)[1], dtype=np.str_)
+    return np.array(plain_codes(values)[1], dtype=np.str_)
