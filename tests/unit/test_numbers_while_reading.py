@@ -12,7 +12,7 @@ import pytest
 from evalkit import simulate
 from evalkit.errors import DisclosureError, ValueProblem
 from evalkit.ingest import ColumnSpec, TableSpec, read_table
-from evalkit.ingest.identifiers import key_fingerprint
+from evalkit.ingest.identifiers import is_business_number, key_fingerprint
 from evalkit.ingest.leaks import search, search_folder
 from evalkit.study import Study
 
@@ -92,7 +92,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]
             text = path.read_bytes().decode(
                 "utf-8-sig" if b"\xef\xbb\xbf" in path.read_bytes()[:3] else "cp949", "replace"
             )
-            found |= {re.sub("-", "", m) for m in re.findall(r"(?<!\d)\d{3}-?\d{2}-?\d{5}(?!\d)", text)}
+            # bare digits with a wrong check digit are codes of 법정동
+            matches = re.findall(r"(?<!\d)\d{3}-?\d{2}-?\d{5}(?!\d)", text)
+            found |= {re.sub("-", "", m) for m in matches if "-" in m or is_business_number(m)}
     return root, sorted(found)
 
 
