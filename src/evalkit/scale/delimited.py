@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -106,7 +107,13 @@ class Undecodable(Exception):
 
 
 def blocks(
-    path: Path, head: Head, skip: int, columns: Mapping[str, int], encoding: str
+    path: Path,
+    head: Head,
+    skip: int,
+    columns: Mapping[str, int],
+    encoding: str,
+    *,
+    all_but_last: bool = False,
 ) -> Iterator[tuple[int, Any]]:
     """Blocks of a text file as Arrow batches of bytes, with the number of rows before each.
 
@@ -114,6 +121,7 @@ def blocks(
     ----------
     skip : lines above the data, the header the last of them: it says how many cells a line has
     columns : name -> position of the cells that are wanted
+    all_but_last : leave the last line out
 
     Raises
     ------
@@ -125,12 +133,6 @@ def blocks(
 
     names = [f"c{k}" for k in range(head.sheet.widths[skip - 1])]
     positions = {f"c{position}": name for name, position in columns.items()}
-    bad: list[int] = []
-
-    def wrong(row: Any) -> str:
-        bad.append(int(row.actual_columns))
-        return "error"
-
     source: Any = str(path)
     if encoding == "utf-16":
         source = pa.PythonFile(_Transcoded(path), mode="r")
@@ -140,7 +142,7 @@ def blocks(
             read_options=pc.ReadOptions(
                 block_size=_BLOCK, skip_rows=skip, column_names=names, use_threads=True
             ),
-            parse_options=pc.ParseOptions(delimiter=head.separator, invalid_row_handler=wrong),
+            parse_options=pc.ParseOptions(delimiter=head.separator),
             convert_options=pc.ConvertOptions(
                 check_utf8=False,
                 column_types=dict.fromkeys(names, pa.binary()),
@@ -148,14 +150,37 @@ def blocks(
                 strings_can_be_null=False,
             ),
         )
-        before = 0
-        for batch in reader:
-            yield before, batch.rename_columns([positions[name] for name in batch.schema.names])
-            before += batch.num_rows
+        before, held = 0, None
+        for batch in itertools.chain(reader, [None]):
+            if held is not None:
+                kept = held if batch is not None or not all_but_last else held.slice(0, held.num_rows - 1)
+                yield before, kept.rename_columns([positions[name] for name in kept.schema.names])
+                before += kept.num_rows
+            held = batch
     except pa.ArrowInvalid as error:
         if "Empty CSV" in str(error):
             return
         raise _broken(path, head, encoding, len(names)) from error
+
+
+def cut_cells(path: Path, head: Head) -> int:
+    """Filled cells of a last line that breaks off; 0 where it is whole.
+
+    As in `evalkit.ingest.files`: only its first cells are filled, and half as many as in the lines above or fewer.
+    """
+    if head.encoding == "utf-16":
+        return 0
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - _HEAD))
+        # separators, quotes and line ends are single bytes in all encodings that are left
+        tail = stream.read().decode("latin-1").splitlines()[-30:]
+    cells = [row for row in csv.reader(tail, delimiter=head.separator) if any(row)]
+    if len(cells) < 3 or len(cells[-1]) < 4:
+        return 0
+    counts = [sum(map(bool, row)) for row in cells]
+    above = float(np.median(counts[1:-1]))  # the first line of the tail may lack its beginning
+    leading = counts[-1] == (cells[-1].index("") if "" in cells[-1] else len(cells[-1]))
+    return counts[-1] if leading and counts[-1] <= 0.5 * above else 0
 
 
 class _Transcoded(io.RawIOBase):

@@ -69,12 +69,15 @@ class Engine:
         with self.reading(paths[0].name):
             if self.name == "duckdb":
                 return self.backend.read_parquet([str(p) for p in paths], hive_partitioning=hive)
-            if not hive:
-                return self.backend.read_parquet([str(p) for p in paths] if len(paths) > 1 else str(paths[0]))
-            root = os.path.commonpath([p.parent for p in paths])
-            while "=" in Path(root).name:
-                root = str(Path(root).parent)
-            return self.backend.read_parquet(root)
+            reader = self.backend._session.read
+            if hive:
+                root = Path(os.path.commonpath([p.parent for p in paths]))
+                while "=" in root.name:
+                    root = root.parent
+                reader = reader.option("basePath", str(root))
+            name = f"files_{next(_NUMBERS)}"
+            reader.parquet(*(str(p) for p in paths)).createOrReplaceTempView(name)
+            return self.backend.table(name)
 
     def listed(self, frame: pd.DataFrame) -> Any:
         """A table over a small frame in memory."""

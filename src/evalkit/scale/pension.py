@@ -15,21 +15,35 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+
 from evalkit.errors import FileError, SchemaError, UsageError, ValueProblem
 from evalkit.ingest.sources.national_pension import CAUTIONS
 from evalkit.ingest.table import FlowStep, Repair
 from evalkit.panel import Panel
-from evalkit.scale.delimited import Converted
 from evalkit.scale.engine import Engine
 from evalkit.scale.panels import panel_of
-from evalkit.scale.pension_blocks import COUNTS, Workplaces, convert_month, month_label, month_number
+from evalkit.scale.pension_blocks import (
+    COUNTS,
+    CutLastRow,
+    Month,
+    Workplaces,
+    convert_month,
+    month_label,
+    month_number,
+)
 from evalkit.scale.sources import Source
 
 __all__ = ["COUNTS", "month_label", "month_number", "open_pension", "pension_panel"]
 
 
 def open_pension(
-    engine: Engine, paths: str | Path | Sequence[str | Path], *, key: bytes, digits: int = 2
+    engine: Engine,
+    paths: str | Path | Sequence[str | Path],
+    *,
+    key: bytes,
+    digits: int = 2,
+    cut_last_row: CutLastRow = "error",
 ) -> Source:
     """Monthly files as one table, each workplace and month once.
 
@@ -38,6 +52,7 @@ def open_pension(
     paths : files (CSV in UTF-8, CP949 or UTF-16, any generation of headers), or a folder of them; one month each
     key : the evaluator's own
     digits : leading digits of the 업종코드 that are kept (it is not a KSIC code)
+    cut_last_row : what a file that breaks off in its last row does: stop, or be read without that row (the flow says so)
 
     Returns
     -------
@@ -61,35 +76,39 @@ def open_pension(
     files = _files([Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)])
     workplaces = Workplaces()
 
-    def converted(numbered: tuple[int, Path]) -> tuple[Converted, int]:
+    def converted(numbered: tuple[int, Path]) -> Month:
         k, file = numbered
-        return convert_month(file, engine.folder / f"pension-{k}.parquet", workplaces, digits)
+        return convert_month(file, engine.folder / f"pension-{k}.parquet", workplaces, digits, cut_last_row)
 
-    months: dict[int, str] = {}
-    made: list[Converted] = []
+    names: dict[int, str] = {}
+    months: list[Month] = []
     with ThreadPoolExecutor(min(engine.threads, len(files))) as pool:
         # results, and the first error, in the order of the files
-        for file, (one, month) in zip(files, pool.map(converted, enumerate(files)), strict=True):
-            if month in months:
+        for file, one in zip(files, pool.map(converted, enumerate(files)), strict=True):
+            if one.month in names:
                 raise SchemaError(
-                    f"같은 달({month_label(month)})의 파일이 둘임",
-                    where=(file.name, months[month]),
+                    f"같은 달({month_label(one.month)})의 파일이 둘임",
+                    where=(file.name, names[one.month]),
                     remedy="정정본 하나만 남길 것",
                 )
-            months[month] = file.name
-            made.append(one)
-    listed = engine.folder / "workplaces.parquet"
-    hashed = workplaces.columns(key)
+            names[one.month] = file.name
+            months.append(one)
+    of, hashed = workplaces.columns(key)
     kinds = [(name, pa.int64() if name == "number" else pa.string()) for name in hashed]
-    pq.write_table(pa.table(hashed, schema=pa.schema(kinds)), listed)
+    pq.write_table(pa.table(hashed, schema=pa.schema(kinds)), engine.folder / "workplaces.parquet")
+    pq.write_table(pa.table({"number": np.arange(len(of)), "of": of}), engine.folder / "spellings.parquet")
     label = files[0].name if len(files) == 1 else f"{files[0].name} 등 {len(files)}개"
-    return _joined(engine, made, listed, label)
+    return _joined(engine, months, label)
 
 
-def _joined(engine: Engine, made: list[Converted], listed: Path, label: str) -> Source:
+def _joined(engine: Engine, months: list[Month], label: str) -> Source:
     """Months and workplaces as one table, each workplace and month once."""
-    several = engine.parquet([one.path for one in made])
-    distinct = several.distinct()
+    made = [one.made for one in months]
+    listed, spellings = (
+        engine.parquet([engine.folder / f"{name}.parquet"]) for name in ("workplaces", "spellings")
+    )
+    several = engine.parquet([one.path for one in made]).inner_join(spellings, "number")
+    distinct = several.drop("number").rename(number="of").distinct()
     grouped = distinct.group_by("number", "month").aggregate(
         industry=distinct["industry"].min(),
         **{name: distinct[name].sum() for name in COUNTS},
@@ -98,15 +117,16 @@ def _joined(engine: Engine, made: list[Converted], listed: Path, label: str) -> 
     single = engine.stored(grouped, label)
     counts = engine.frame(single.aggregate(n=single["alike"].sum(), u=single.count()), label).iloc[0]
     kept, found = int(counts["n"]), int(counts["u"])
-    table = single.drop("alike").inner_join(engine.parquet([listed]), "number").drop("number")
+    table = single.drop("alike").inner_join(listed, "number").drop("number")
     table = table.mutate(sido=table["region"].substr(0, 2))
-    rows = sum(one.rows for one in made)
+    rows, cut = sum(one.rows for one in made), sum(one.cut for one in months)
     repairs = [repair for one in made for repair in one.repairs]
     if kept > found:
         kind = "이름·번호·지역·가입일이 같은 한 달의 사업장을 더함"
         repairs.append(Repair(label, "", 0, "사업장명", kind, "", "", kept - found))
     flow = (
-        FlowStep("읽은 행", rows),
+        FlowStep("읽은 행", rows + cut),
+        *([FlowStep("도중에 끊긴 마지막 행", -cut)] if cut else []),
         *([FlowStep("쓰는 칸이 모두 같은 행의 되풀이", kept - rows)] if kept < rows else []),
         *([FlowStep("같은 사업장으로 더한 행", found - kept)] if found < kept else []),
         FlowStep("사업장·월", found),

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
-from evalkit.errors import SchemaError, ValueProblem
+from evalkit.errors import FileError, SchemaError, ValueProblem
 from evalkit.ingest.addresses import address_head, base_of_address
 from evalkit.ingest.cells import DASHES, parse_date
 from evalkit.ingest.headers import find_header
@@ -24,8 +26,9 @@ from evalkit.ingest.regions import base_of_code, retired_base
 from evalkit.ingest.sources.national_pension import SPEC
 from evalkit.ingest.sources.pension_regions import _PARTS
 from evalkit.ingest.table import Repair
-from evalkit.scale.delimited import Converted, Undecodable, blocks, decoded, read_head, write
+from evalkit.scale.delimited import Converted, blocks, cut_cells, decoded, read_head, write
 
+CutLastRow = Literal["error", "drop"]
 COUNTS = ("members", "premium", "acquired", "lost")
 _TEXTS = ("month", "firm_name", "head_key", "region", "joined", "industry")
 _ADDRESSES = ("lot_address", "road_address")
@@ -71,28 +74,33 @@ class Workplaces:
             known = self.numbers
             return [known.setdefault(label, len(known)) for label in labels]
 
-    def columns(self, key: bytes) -> dict[str, list[Any]]:
-        """The table of workplaces, hashed: the keys of `evalkit.ingest.linking.keys`, and one of the workplace itself."""
+    def columns(self, key: bytes) -> tuple[NDArray[np.int64], dict[str, list[Any]]]:
+        """The workplace of each number, for names have several spellings; and the table of workplaces, hashed.
+
+        Keys are those of `evalkit.ingest.linking.keys`; ``workplace`` is made of them, the kind of place, region and day.
+        """
         parts = [label.rsplit("|", 3) for label in self.numbers]
         names, kinds = link_names([name for name, _, _, _ in parts], key)
         heads = [head for _, head, _, _ in parts]
         held = [entity_kind(head) if head else "unknown" for head in heads]
+        places = place_kinds(kinds.tolist(), held).tolist()
         hashed = {head: hash_head(head, key) for head in set(heads) if head}
-        places = place_kinds(kinds.tolist(), held)
         # of keyed hashes: without the key nothing can be tried against it
         whole = [
-            blake2b(f"{name}|{hashed.get(head)}|{region}|{day}".encode(), digest_size=8).hexdigest()
-            for name, (_, head, region, day) in zip(names.tolist(), parts, strict=True)
+            blake2b(f"{name}|{hashed.get(head)}|{kind}|{region}|{day}".encode(), digest_size=8).hexdigest()
+            for name, kind, (_, head, region, day) in zip(names.tolist(), places, parts, strict=True)
         ]
-        return {
-            "number": list(range(len(parts))),
-            "workplace": whole,
-            "name_key": names.tolist(),
-            "head_key": [hashed.get(head) for head in heads],
-            "entity_kind": held,
-            "place_kind": places.tolist(),
-            "region": [region or None for _, _, region, _ in parts],
-            "joined": [day or None for _, _, _, day in parts],
+        of, distinct = pd.factorize(np.array(whole, dtype=object))
+        first = np.unique(of, return_index=True)[1].tolist()
+        return of.astype(np.int64), {
+            "number": list(range(len(distinct))),
+            "workplace": [whole[k] for k in first],
+            "name_key": [names[k] for k in first],
+            "head_key": [hashed.get(heads[k]) for k in first],
+            "entity_kind": [held[k] for k in first],
+            "place_kind": [places[k] for k in first],
+            "region": [parts[k][2] or None for k in first],
+            "joined": [parts[k][3] or None for k in first],
         }
 
 
@@ -108,7 +116,7 @@ class _File:
 
     def count(self, kind: str, rows: int) -> None:
         """Rows of one kind of repair."""
-        if rows:
+        if rows and kind:
             self.counted[kind] = self.counted.get(kind, 0) + rows
 
 
@@ -135,8 +143,19 @@ class _Block:
         )
 
 
-def convert_month(path: Path, target: Path, workplaces: Workplaces, digits: int) -> tuple[Converted, int]:
-    """One month to Parquet with columns number, month, industry and counts; and the month.
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A month as Parquet: its `month_number`, and whether a last row that broke off was left out."""
+
+    made: Converted
+    month: int
+    cut: bool
+
+
+def convert_month(
+    path: Path, target: Path, workplaces: Workplaces, digits: int, cut_last_row: CutLastRow
+) -> Month:
+    """One month to Parquet with columns number, month, industry and counts.
 
     Raises
     ------
@@ -162,13 +181,20 @@ def convert_month(path: Path, target: Path, workplaces: Workplaces, digits: int)
         ]
     )
     file = _File(path.name, workplaces, digits)
+    filled = cut_cells(path, head)
+    if filled and cut_last_row == "error":
+        raise FileError(
+            f"마지막 행이 도중에 끊김 (채워진 칸 {filled}개, 머리글은 {head.sheet.widths[skip - 1]}칸): 파일이 잘린 것으로 보임",
+            where=(path.name,),
+            remedy='원본을 다시 받거나, 그 행을 빼려면 cut_last_row="drop" 으로 둘 것',
+        )
 
     def attempt(encoding: str, temporary: Path) -> int:
         rows = 0
         file.month = None
         file.counted.clear()
         with pq.ParquetWriter(temporary, schema, compression="lz4") as writer:
-            for before, batch in blocks(path, head, skip, positions, encoding):
+            for before, batch in blocks(path, head, skip, positions, encoding, all_but_last=filled > 0):
                 columns = {name: batch.column(name) for name in batch.schema.names}
                 made = _block(_Block(file, columns, before + skip + 1, encoding))
                 writer.write_table(pa.table(made, schema=schema))
@@ -182,7 +208,7 @@ def convert_month(path: Path, target: Path, workplaces: Workplaces, digits: int)
         )
     alias = SPEC.column("region").aliases[0]
     repairs = [Repair(path.name, "", 0, alias, kind, "", "", n) for kind, n in sorted(file.counted.items())]
-    return replace(made, repairs=(*made.repairs, *repairs)), file.month
+    return Month(replace(made, repairs=(*made.repairs, *repairs)), file.month, filled > 0)
 
 
 def _block(block: _Block) -> dict[str, Any]:
@@ -345,15 +371,12 @@ def _whole(block: _Block, column: str) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    try:
-        plain = block.columns[column].cast(pa.string())
-        with suppress(pa.ArrowInvalid):  # nearly always: digits and nothing else
-            whole = plain.cast(pa.int64())
-            if pc.min(whole).as_py() >= 0:
-                return whole
-        text = pc.utf8_trim_whitespace(plain)
-    except pa.ArrowInvalid as error:
-        raise Undecodable from error
+    plain = decoded(block.columns[column], block.encoding)
+    with suppress(pa.ArrowInvalid):  # nearly always: digits and nothing else
+        whole = plain.cast(pa.int64())
+        if pc.min(whole).as_py() >= 0:
+            return whole
+    text = pc.utf8_trim_whitespace(plain)
     text = pc.replace_substring(text, ",", "")
     text = pc.replace_substring_regex(text, r"\.0+$", "")
     empty = pc.is_in(text, value_set=pa.array(["", "-"]))
