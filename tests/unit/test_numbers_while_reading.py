@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import openpyxl
 import pandas as pd
 import pytest
 
@@ -75,6 +76,24 @@ def test_a_number_in_scientific_notation_says_so_by_its_row(tmp_path):
     assert whole.frame["firm_id"].tolist() == [table.frame["firm_id"].iloc[0]]
 
 
+def number_beside_names(path: Path) -> int:
+    """Write a number into the first cells below every header of names; how many."""
+    book = openpyxl.load_workbook(path)
+    cells = [
+        below
+        for sheet in book
+        for row in sheet.iter_rows(max_row=10)
+        for head in row
+        if str(head.value).strip() in ("과제명", "기업명", "사업명")
+        for below in (sheet.cell(head.row + 2, head.column), sheet.cell(head.row + 3, head.column))
+        if isinstance(below, openpyxl.cell.cell.Cell) and isinstance(below.value, str)
+    ]
+    for cell in cells:
+        cell.value = f"{cell.value} (124-81-00998)"
+    book.save(path)
+    return len(cells)
+
+
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """A study made of an evaluator's files, and every number that stood in them."""
@@ -84,9 +103,10 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]
     plan = Path(shutil.copy(PROJECT / "plans" / "nic_phase1_vs_phase3.yml", root / "plans"))
     world = simulate.world(seed=5, firms=600)
     simulate.write(world, root / "raw", root / "truth")
+    assert sum(map(number_beside_names, (root / "raw").rglob("*.xlsx"))) > 5
     study = Study.open(plan, data=root / "raw")
     study.panel("units")
-    found: set[str] = set()
+    found: set[str] = {"1248100998"}
     for path in (root / "raw").rglob("*"):
         if path.suffix == ".csv":
             text = path.read_bytes().decode(
