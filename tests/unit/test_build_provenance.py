@@ -210,3 +210,13 @@ def test_raw_is_sealed_and_verified_at_the_terminal(tree: Project) -> None:
     assert "--again" in err
     assert call("raw", "seal", raw, "--again")[0] == 0
     assert call("raw", "verify", raw)[0] == 0
+
+
+def test_supported_firms_that_nobody_insures_are_told(tree: Project) -> None:
+    """Another file of the programme whose firms stand in no register: said at the terminal, with the counts."""
+    for file in (tree.root / "data" / "raw" / "고용보험").glob("*.csv"):
+        rows = file.read_bytes().split(b"\r\n")
+        file.write_bytes(b"\r\n".join([rows[0], *rows[1::6]]) + b"\r\n")
+    code, _, err = call("build", tree.path)
+    assert code == 0
+    assert "경고: 1단계 지원 기업" in err

@@ -36,9 +36,24 @@ def build(plan: Path, data: Path | None, force: bool, check: bool) -> None:
         click.echo(f"  {reason}")
     click.echo(f"읽은 파일 {len(done.read)}개, 그대로 쓴 파일 {len(done.kept)}개")
     click.echo(f"새로 만듦: {done.folder}")
+    _say_poorly_linked(done.folder)
     unlisted = [file.path for file in done.inputs.files if file.sealed == "unlisted"]
     if unlisted:
         click.echo(f"받은 목록(SHA256SUMS)에 없는 파일 {len(unlisted)}개: {unlisted[0]} …", err=True)
+
+
+def _say_poorly_linked(folder: Path) -> None:
+    """Supported firms that the administrative files do not know: a wrong number, phase or file."""
+    import json
+
+    audit = json.loads((folder / "audit.json").read_text(encoding="utf-8"))
+    for phase, n in sorted(audit.get("linkage", {}).get("by_phase", {}).items()):
+        if n["linked"] < 0.8 * n["supported"]:
+            click.echo(
+                f"경고: {phase}단계 지원 기업 {n['supported']}곳 가운데 {n['linked']}곳만 고용보험 자료에 있음 → "
+                "사업자등록번호와 단계를 확인할 것.",
+                err=True,
+            )
 
 
 def _check(plan: Path, data: Path | None) -> None:

@@ -39,6 +39,9 @@ __all__ = [
 _ROWS_SHOWN = 6  # of a finding on the page; the file of `evalkit audit --out` has more
 
 
+WELL_LINKED = 0.8  # share of supported firms found below which a page says so first
+
+
 def opening(study: Study) -> None:
     """How much was read, repaired and left out, in one paragraph."""
     audit = study.audit
@@ -56,7 +59,26 @@ def opening(study: Study) -> None:
     )
     if study.simulated:
         text = f"{say('study.simulated', study.lang)}\n\n{text}"
-    show(release_of(study).text(text))
+    grave = sum(finding["severity"] == "fault" for finding in audit.get("findings", ()))
+    parts = [say("study.audit.faults", study.lang, n=number(grave))] if grave else []
+    parts += _poorly_linked(study)
+    show(release_of(study).text("\n\n".join([text, *parts])))
+
+
+def _poorly_linked(study: Study) -> list[str]:
+    """Phases of which many supported firms do not stand in the administrative file, each a sentence."""
+    found = study.audit.get("linkage", {}).get("by_phase", {})
+    return [
+        say(
+            "study.audit.poorly_linked",
+            study.lang,
+            phase=phase,
+            supported=number(n["supported"]),
+            linked=number(n["linked"]),
+        )
+        for phase, n in sorted(found.items())
+        if n["linked"] < WELL_LINKED * n["supported"]
+    ]
 
 
 def _by_source(study: Study) -> dict[tuple[str, str], list[dict[str, Any]]]:
