@@ -444,3 +444,20 @@ def test_every_combination_of_rules_can_be_counted() -> None:
         if rules["repeated_totals"] != "error":
             for indicator in (INDICATORS[0], INDICATORS[6]):
                 assert reported.by_firm(indicator, CountingRules(**rules)).total(1) > 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("when", "near"), [("2021-05-31", 1), ("2021-06-01", 0)])
+def test_told_again_within_twelve_months(when: str, near: int) -> None:
+    """May 2020 and May 2021 are twelve months apart, whatever the day."""
+    rows = [arrival(A, "지점", "2020-05-01"), arrival(A, "지점", when)]
+    assert len(cases([table(ATTRACTED, rows)], "told_near")) == near
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [("new_jobs", 10, 1), ("new_jobs", 9, 0), ("commercial_sales_million_krw", 0.4, 1)],
+)
+def test_how_large_a_result_of_two_phases_must_be(column: str, value: float, told: int) -> None:
+    """Counts from ten on; money of any amount."""
+    tables = [table(OUTCOMES, [result(A, "P1", phase, **{column: value})]) for phase in (1, 2)]
+    assert len(cases(tables, "two_phases_same")) == told

@@ -180,3 +180,14 @@ def test_bad_input_is_told() -> None:
         link_firms(table({})[["name_key"]].assign(firm="u"), table({}), unit="firm")
     with pytest.raises(SchemaError, match="firm"):
         report_firms(linked([{}], [{}]), table({}), table({}), unit="firm")
+
+
+def test_rows_without_a_number_join_no_one_of_two_numbers() -> None:
+    """Two numbers stand with one name and digits: whose the third row is, nobody knows."""
+    places = [{"firm_id": "a"}, {"firm_id": "b"}, {"region": "27110"}]
+    links = linked([{"firm_id": "a"}], places)
+    assert links.places["row"].tolist() == [0]
+    links = linked([{"firm_id": "b"}], places)
+    assert links.places["row"].tolist() == [1]
+    links = linked([{"firm_id": "a"}], [places[0], {**places[1], "name_key": "n2"}, places[2]])
+    assert links.places["row"].tolist() == [0, 2]

@@ -207,3 +207,9 @@ def test_no_file_column_still_gives_the_columns(tmp_path) -> None:  # type: igno
     frame = read_table(path, loose, key=KEY).frame
     assert np.array_equal(frame[["firm_id", "head_key"]].isna(), [[True, True]])
     assert frame["entity_kind"].tolist() == ["unknown"]
+
+
+def test_the_longest_word_of_a_place_with_its_number_is_seen() -> None:
+    """The word stands at the very beginning of the last ten letters."""
+    assert split_place("(주)한빛소재 기업부설연구소제12") == ("한빛소재", "laboratory")
+    assert split_place("(주)한빛소재 기술개발센터제12") == ("한빛소재", "laboratory")

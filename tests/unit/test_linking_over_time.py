@@ -10,10 +10,12 @@ import pytest
 
 from evalkit.errors import DataError, PlanError, SchemaError
 from evalkit.ingest.linking.accuracy import link_accuracy, recall_by_change
+from evalkit.ingest.linking.ends import Ends, candidates
 from evalkit.ingest.linking.links import Links
 from evalkit.ingest.linking.over_time import link_over_time
 from evalkit.ingest.linking.report import report_over_time
 from evalkit.ingest.linking.stages import NUMBERED_STAGES, WORKPLACE_STAGES, Stage, checked, stage_table
+from evalkit.ingest.linking.strands import strands_of
 
 START = pd.Timestamp("2019-01-01")
 
@@ -346,3 +348,30 @@ def test_bad_input_is_told() -> None:
     with pytest.raises(PlanError, match="음수"):
         Stage("a", "가", ("b",), near=("joined", -1))
     assert stage_table(WORKPLACE_STAGES)["단계"].is_unique
+
+
+def test_a_new_registration_lies_after_the_old_and_not_before_its_last_month() -> None:
+    """Last seen in April 2019 (registered 2019-04-10): a later day of April will do, the same day or March will not."""
+
+    def tied(old: str, new: str) -> bool:
+        frame, _ = linked(filler(8), rows(range(4), joined=old), rows(range(4, 9), joined=new))
+        return bool(frame["unit"].nunique() == 1)
+
+    assert tied("2019-04-10", "2019-04-11")
+    assert tied("2010-05-01", "2019-04-01")
+    assert not tied("2010-05-01", "2019-03-31")
+    assert not tied("2019-06-01", "2019-05-31")
+
+
+@pytest.mark.parametrize(("heads", "listed"), [(50, 50), (51, 0)])
+def test_a_crowd_is_more_than_fifty(heads: int, listed: int) -> None:
+    """One end and as many beginnings with its key: fifty are looked at one by one."""
+    exact = np.arange(heads + 1)
+    files = np.array([0] + [1] * heads)
+    strands = strands_of(exact, files, None, np.ones(heads + 1, dtype=bool))
+    ends = Ends.loose(heads + 1)
+    key = np.zeros(heads + 1, dtype=np.int64)
+    earlier, later = candidates(strands, ends, key, key, 0)
+    assert len(earlier) == len(later) == listed
+    assert ends.crowded_tail.any() == (listed == 0)
+    assert int(ends.crowded_head.sum()) == heads - listed

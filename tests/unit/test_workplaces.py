@@ -516,3 +516,60 @@ def test_bad_input_is_told() -> None:
         relocations(made(rows(1, range(3)), workers=None))
     with pytest.raises(UsageError, match="level"):
         relocation_flows(relocations(histories), level="town")  # type: ignore[arg-type]
+
+
+# -- exact edges ----------------------------------------------------------------------------------------
+
+
+def test_who_registered_in_the_first_month_of_the_files_did_not_enter_within_them() -> None:
+    """Registered in January 2019, with which the files begin: February is the first month that tells an entry."""
+    histories = made(
+        rows(1, range(6, 36), joined=pd.Timestamp("2019-01-20")),
+        rows(2, range(6, 36), joined=pd.Timestamp("2019-02-01")),
+        rows(3, range(36), joined=pd.Timestamp("2019-02-01")),  # seen before it registered
+        rows(4, range(36), joined=pd.Timestamp("2025-02-01")),
+    )
+    begun = [spells_of(histories, unit)[0][0] for unit in (1, 2, 3, 4)]
+    assert begun == ["appeared", "entered", "left_censored", "left_censored"]
+
+
+def test_files_missing_at_first_are_not_months_unseen() -> None:
+    """First seen at the fourth position; of the three before it one has no file: two months unseen are no entry."""
+    assert spells_of(made(rows(1, range(3, 36))))[0][0] == "entered"
+    assert spells_of(made(rows(1, range(3, 36)), missing=(1,)))[0][0] == "left_censored"
+    assert spells_of(made(rows(1, range(4, 36)), missing=(1,)))[0][0] == "entered"
+    assert spells_of(made(rows(1, range(36))))[0][0] == "left_censored"
+    late = made(rows(1, range(1, 36)), gap_months=1)
+    assert spells_of(late)[0][0] == "entered"
+    assert spells_of(late, 0)[0][0] == "left_censored"  # there from the first file on
+
+
+def test_a_stay_that_goes_on_without_workers_waits_as_long_as_it_was_asked_for() -> None:
+    """On paper for eleven months at the end of the files it may yet fill; after twelve it did not."""
+    assert statuses(rows(1, range(25)), rows(1, range(25, 36), BUSAN, 0)) == ["censored"]
+    assert statuses(rows(1, range(24)), rows(1, range(24, 36), BUSAN, 0)) == ["paper"]
+
+
+def opened(*parts: pd.DataFrame) -> list[list[Any]]:
+    whole = pd.concat([filler(35).assign(firm="z", place_kind="unknown"), *parts], ignore_index=True)
+    found = relocations(workplace_histories(whole, whole["unit"], firm="firm"))
+    return found.events.loc[found.events["status"] == "opening", ["unit", "origin"]].to_numpy().tolist()
+
+
+def test_an_opening_needs_a_workplace_that_was_there_before_and_is_there_still() -> None:
+    new = rows(2, range(12, 36), BUSAN, firm="f", place_kind="branch")
+    for months, expected in (
+        (range(13), [[2, SEOUL]]),  # seen for the last time in the month of the opening
+        (range(12), []),  # and the month before it
+        (range(11, 36), [[2, SEOUL]]),  # a month older
+        (range(12, 36), []),  # both at once
+    ):
+        assert opened(rows(1, months, firm="f", place_kind="head_office"), new) == expected
+
+
+def test_the_origin_of_an_opening_is_the_head_office_else_the_oldest() -> None:
+    new = rows(9, range(12, 36), BUSAN, firm="f", place_kind="branch")
+    oldest = rows(1, range(36), GURO, firm="f", place_kind="plant")
+    head = rows(2, range(3, 36), SEOUL, firm="f", place_kind="head_office")
+    assert [9, SEOUL] in opened(oldest, head, new)
+    assert [9, GURO] in opened(oldest, head.assign(place_kind="branch"), new)
