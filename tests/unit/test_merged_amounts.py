@@ -7,7 +7,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from evalkit.errors import ValueProblem
+from evalkit.errors import DisclosureError, ValueProblem
 from evalkit.ingest import read_table
 from evalkit.ingest.sources.performance_survey import OUTCOMES
 
@@ -55,3 +55,15 @@ def test_a_firm_merged_with_its_own_total_keeps_it(tmp_path: Path) -> None:
     table = read_table(book(tmp_path, "B2:B3", "C2:C3", "E2:E3"), OUTCOMES, key=b"k")
     assert table.frame["commercial_sales_million_krw"].tolist() == [100.0, 100.0, 300.0]
     assert len(set(table.frame["firm_id"][:2])) == 1
+
+
+def test_a_resident_number_on_a_sheet_that_nobody_reads_stops_the_file(tmp_path: Path) -> None:
+    path = book(tmp_path)
+    workbook = openpyxl.load_workbook(path)
+    cover = workbook.create_sheet("표지", 0)
+    cover["B3"] = "담당 900101-1234568"
+    workbook.save(path)
+    with pytest.raises(DisclosureError) as caught:
+        read_table(path, OUTCOMES, key=b"k")
+    assert "시트 표지" in caught.value.where
+    assert "1234568" not in caught.value.sentence()

@@ -26,6 +26,7 @@ from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
 from evalkit.errors import FileError
 from evalkit.ingest.archives import MOST_COLUMNS, check_archive
+from evalkit.ingest.personal import refuse_residents, search_cells
 
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _NOT_CALCULATED = "#수식"
@@ -145,6 +146,8 @@ def _workbook(path: Path, content: bytes) -> tuple[Sheet, ...]:
         if type(error).__name__ != "PanicException":
             raise
         raise _damaged(path) from error
+    for sheet in sheets:  # one that is left alone is in the file all the same
+        refuse_residents(search_cells(sheet.cells, [""] * sheet.cells.shape[1]), path.name, sheet.name)
     if not sheets or not any(sheet.cells.size for sheet in sheets):
         raise FileError("통합 문서에 자료가 없음", where=(path.name,), remedy="원본 파일을 다시 받을 것")
     return tuple(sheets)
