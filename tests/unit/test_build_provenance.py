@@ -147,6 +147,9 @@ def test_mapping_files_are_inputs_and_read_what_the_declared_reader_reads(tree: 
     tree.save()
     with pytest.raises(FileError, match=r"mappings"):
         tree.prepare()
+    code, _, err = call("plan", "check", tree.path)
+    assert code == 3
+    assert "열 대응 파일 'mappings' 이(가) 없음" in err
     folder = tree.path.parent / "mappings"
     folder.mkdir()
     for book in sorted((tree.root / "data" / "raw" / "성과조사").glob("*.xlsx")):
@@ -163,6 +166,17 @@ def test_mapping_files_are_inputs_and_read_what_the_declared_reader_reads(tree: 
     assert done.changed
     assert done.why == (f"내용이 바뀐 파일: mapping:mappings/{target.name}",)
     assert len(done.read) == 1
+    tree.raw["data"]["sources"]["performance_survey"]["options"] = {"mapping": f"mappings/{target.name}"}
+    tree.save()
+    done = tree.prepare()  # one workbook by its mapping, those beside it by the declared reader
+    assert [f.path for f in done.inputs.files if f.path.startswith("mapping:")] == [
+        f"mapping:mappings/{target.name}"
+    ]
+    assert {name: content for name, content in panels(done.folder).items() if name != "audit.json"} == before
+    text = target.read_text(encoding="utf-8").replace(f"workbook: {book.name}", "workbook: 기관Z.xlsx")
+    target.write_text(text, encoding="utf-8")
+    with pytest.raises(FileError, match=r"'기관Z\.xlsx' 이\(가\) 자료에 없음"):
+        tree.prepare()
 
 
 # -- at the terminal ----------------------------------------------------------------------------------

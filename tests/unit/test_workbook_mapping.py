@@ -10,7 +10,7 @@ import pytest
 from evalkit import strict_yaml
 from evalkit.errors import FileError, UsageError
 from evalkit.ingest.sources import SPECS
-from evalkit.ingest.workbook.location import mapping_files, mapping_of
+from evalkit.ingest.workbook.location import mapping_files, mapping_for, mapping_of
 from evalkit.ingest.workbook.mapping import mapping_faults, read_mapping
 from evalkit.ingest.workbook.model import (
     column_letters,
@@ -77,6 +77,8 @@ FAULTS = [
     ("dash: zero", "year: 1889", "year 의 값 '1889' 이(가) 맞지 않음. → 1990 이상의 연도를 적을 것."),
     ("dash: zero", "year: 2019", "열 new_jobs(신규고용(스스로 적은 수))은(는) 해마다 있는 열이 아닌데 year 를 적음. → year 를 지울 것."),
     ("dash: zero", "categories: {하나: 1}", "열 new_jobs(신규고용(스스로 적은 수))은(는) 구분 열이 아닌데 categories 를 적음. → categories 를 지울 것."),
+    ("dash: zero", "unit_in_file: wrong", "unit_in_file 을 적었으나 unit 이 없음. → 값의 단위를 unit 에 적을 것."),
+    ("dash: zero", "unit_in_file: right", "unit_in_file 에 쓸 수 없는 값 'right'"),
     ("dash: zero", "unit: 억원", "[기관A.map.yml > 12행 > performance_outcomes > 신규고용 > 계] 열 new_jobs(신규고용(스스로 적은 수))에 쓸 수 없는 단위 '억원'. → 쓸 수 있는 단위: 명, 인, 천명, 만명."),
     ("table: performance_outcomes", "table: performance_outcome", "[기관A.map.yml > 4행 > performance_outcome] 모르는 표 'performance_outcome'. → 비슷한 이름: performance_outcomes."),
     ("table: performance_outcomes", "table: ???", "table 을(를) 아직 정하지 않음 (???). → 답을 적을 것."),
@@ -192,10 +194,11 @@ def test_rows_columns_and_headers() -> None:
 
 
 def test_a_mapping_is_a_file_or_a_folder_with_one_for_each(tmp_path: Path) -> None:
-    one = written(tmp_path, GOOD)
+    one = tmp_path / "기관A.map.yml"
+    one.write_text(GOOD.replace("workbook: 성과조사_1단계.xlsx\n", ""), encoding="utf-8")
     assert mapping_of(one, "아무.xlsx") == one
     assert mapping_of(tmp_path, "raw/기관A.xlsx") == one
-    assert mapping_files(tmp_path, ["기관A.xlsx", "기관A.csv"]) == [one]
+    assert mapping_files(tmp_path, ["기관A.xlsx", "기관A.csv", "기관C.csv"]) == [one]
     with pytest.raises(
         FileError,
         match=r"이 파일의 열 대응 파일 '기관B\.map\.yml' 이\(가\) 없음.*비슷한 이름: 기관A\.map\.yml",
@@ -203,6 +206,31 @@ def test_a_mapping_is_a_file_or_a_folder_with_one_for_each(tmp_path: Path) -> No
         mapping_of(tmp_path, "기관B.xlsx")
     with pytest.raises(FileError, match="열 대응 파일이 없음"):
         mapping_of(tmp_path / "없음.yml", "기관B.xlsx")
+
+
+def test_a_mapping_is_for_the_workbooks_that_it_names(tmp_path: Path) -> None:
+    """The name of the mapping file says nothing where its `workbook` line does."""
+    one = written(tmp_path, GOOD)
+    books = ["성과조사_1단계.xlsx", "성과조사_2단계.xlsx"]
+    for mapping in (one, tmp_path):
+        assert [mapping_for(mapping, book) for book in books] == [one, None]
+        assert mapping_for(mapping, "기관A.xlsx") is None
+        assert mapping_files(mapping, books) == [one]
+        with pytest.raises(
+            FileError, match=r"'성과조사_1단계\.xlsx'.* 자료에 없음.*비슷한 이름: 성과조사_2단계\.xlsx"
+        ):
+            mapping_files(mapping, books[1:])
+    two = tmp_path / "둘째.map.yml"
+    two.write_text(changed("성과조사_1단계.xlsx", "성과조사_*.xlsx"), encoding="utf-8")
+    assert mapping_for(two, "성과조사_3단계.xlsx") == two
+    with pytest.raises(
+        FileError, match=r"기관A\.map\.yml 와\(과\) 둘째\.map\.yml 이\(가\) 모두 이 파일의 것임"
+    ):
+        mapping_for(tmp_path, books[0])
+    empty = tmp_path / "빈 폴더"
+    empty.mkdir()
+    with pytest.raises(FileError, match="열 대응 파일이 하나도 없음"):
+        mapping_files(empty, books)
 
 
 def test_the_schema_is_that_of_the_models() -> None:

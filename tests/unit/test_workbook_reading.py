@@ -95,6 +95,9 @@ def test_the_survey_reads_by_a_mapping_or_a_folder_of_them(tmp_path: Path) -> No
     for mapping in (told(tmp_path), tmp_path):
         (table,) = read_source("performance_survey", path, key=KEY, options={"mapping": str(mapping)})
         assert table.frame["phase"].tolist() == [1, 1, 1]  # of the file's name
+    other = told(tmp_path, "workbook: 기관A.xlsx\n" + MAPPING, "기관A.map.yml")
+    with pytest.raises(SchemaError, match="모두 track"):  # no mapping is for it: the declared reader
+        read_source("performance_survey", path, key=KEY, options={"mapping": str(other)})
     check_options("performance_survey", {"mapping": "x"})
     with pytest.raises(PlanError, match="mapping"):
         check_options("performance_survey", {"maping": "x"})
@@ -121,6 +124,7 @@ def test_one_unit_for_the_amounts_of_a_table(tmp_path: Path) -> None:
     (table,) = read_mapped(plain(tmp_path), told(tmp_path, text), key=KEY)
     assert table.frame["national_grant_krw"].iloc[0] == 1_200_000_000
     assert not [r for r in table.repairs if "다른" in r.kind]
+    text = text.replace("unit: 백만원\n", "unit: 백만원\n    unit_in_file: wrong\n")
     (table,) = read_mapped(plain(tmp_path, ["(단위: 천원)"]), told(tmp_path, text), key=KEY)
     (repair,) = [r for r in table.repairs if "파일에 적힌 단위와 다른" in r.kind]
     assert (repair.column, repair.before, repair.after) == ("국고", "천원", "백만원")
@@ -280,6 +284,61 @@ tables:
         [[2021, 102.5, 2], [2022, 107.7, 3]],
         [[2023, 111.6, 5]],
     ]
+
+
+YEARLY = """\
+schema_version: 1
+tables:
+  - table: performance_firm_years
+    constants: {phase: 1}
+    columns:
+      과제번호: project_id
+      번호: firm_id
+      총매출(억원) > ’18: {column: total_sales_million_krw}
+"""
+
+
+def yearly(folder: Path) -> Path:
+    head = [["과제번호", "번호", "총매출(억원)"], ["", "", "’18"]]
+    return workbook(folder, ("성과", [*head, ["P-1", FIRMS[0], "12"]]))
+
+
+def test_a_year_that_contradicts_the_header_is_refused(tmp_path: Path) -> None:
+    book = yearly(tmp_path)
+    text = YEARLY.replace("krw}", "krw, year: 2019}")
+    with pytest.raises(SchemaError) as caught:
+        read_mapped(book, told(tmp_path, text), key=KEY)
+    sentence = caught.value.sentence()
+    assert "8행" in sentence
+    assert "2018년인데 2019년으로 읽으라고 함" in sentence
+    assert "year 를 2018 (으)로 고치거나 지울 것" in sentence
+    (check,) = check_mapping(book, told(tmp_path, text))
+    assert check.fault is not None
+    (table,) = read_mapped(book, told(tmp_path, text.replace("2019", "2018")), key=KEY)
+    assert (table.frame["year"].tolist(), table.frame["total_sales_million_krw"].tolist()) == ([2018], [1200])
+
+
+@pytest.mark.parametrize("where", ["column", "table", "above"])
+def test_a_unit_that_contradicts_the_file_needs_a_word(tmp_path: Path, where: str) -> None:
+    book, text = yearly(tmp_path), YEARLY.replace("krw}", "krw, unit: 천원}")
+    word = text.replace("unit: 천원", "unit: 천원, unit_in_file: wrong")
+    if where != "column":
+        rows = [["(단위: 억원)"], ["과제번호", "번호", "총매출 2018"], ["P-1", FIRMS[0], "12"]]
+        book = workbook(tmp_path, ("성과", rows))
+        text, word = (t.replace("총매출(억원) > ’18", "총매출 2018") for t in (text, word))
+    if where == "table":
+        at, end = "    constants", "    unit: 천원\n    constants"
+        text = text.replace(", unit: 천원", "").replace(at, end)
+        word = text.replace(end, "    unit: 천원\n    unit_in_file: wrong\n    constants")
+    with pytest.raises(SchemaError) as caught:
+        read_mapped(book, told(tmp_path, text), key=KEY)
+    assert "파일에 억원 (으)로 적혀 있는데 천원 (으)로 읽으라고 함" in caught.value.sentence()
+    assert "unit_in_file: wrong" in caught.value.sentence()
+    (check,) = check_mapping(book, told(tmp_path, text))
+    assert check.fault is not None
+    (table,) = read_mapped(book, told(tmp_path, word), key=KEY)
+    assert table.frame["total_sales_million_krw"].tolist() == [0.012]
+    assert [r.before for r in table.repairs if "열 대응 파일의 단위" in r.kind] == ["억원"]
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])

@@ -120,11 +120,12 @@ def plan_check(plan: Path) -> None:
     from evalkit.report.parameters import declared_parameters, typed_parameters
     from evalkit.report.source import find_notebook, read_notebook
     from evalkit.study.build import check_words
-    from evalkit.study.inputs import project_root
+    from evalkit.study.inputs import check_mapping_paths, project_root
     from evalkit.study.plan import load_plan
 
     loaded = load_plan(plan)
     check_words(loaded)
+    check_mapping_paths(plan, loaded)
     root = project_root(plan)
     jobs = loaded.jobs()
     for job in jobs:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from evalkit.ingest.leaks import refuse_leaks, search
 from evalkit.ingest.table import FlowStep, Repair, Table
-from evalkit.ingest.workbook.location import mapping_of
+from evalkit.ingest.workbook.location import mapping_for
 
 Reader = Callable[[Path], list[Table]]
 _FORM = 2  # raise it when what is written below changes
@@ -77,10 +77,11 @@ class TableStore:
     def _name(self, source: str, path: Path, options: Mapping[str, Any], key: bytes) -> str:
         asked = json.dumps(dict(options), sort_keys=True, ensure_ascii=False, default=str)
         mapping = options.get("mapping")
+        own = mapping_for(mapping, path) if mapping else None
         parts = [
             str(_FORM), source, path.name, file_sha256(path), asked, self.code,
             hashlib.sha256(b"store" + key).hexdigest(),
-            file_sha256(mapping_of(mapping, path)) if mapping else "",
+            file_sha256(own) if own else "",
         ]  # fmt: skip
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 

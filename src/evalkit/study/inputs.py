@@ -201,18 +201,35 @@ def source_options(plan_path: Path, source: Source) -> dict[str, Any]:
     return options
 
 
+def check_mapping_paths(plan_path: Path, plan: Plan) -> None:
+    """The mapping files and folders that a plan names are there; no data are looked at.
+
+    Raises
+    ------
+    FileError : one is missing
+    """
+    for name, source in plan.data.sources.items():
+        if "mapping" in source.options and not Path(source_options(plan_path, source)["mapping"]).exists():
+            raise FileError(
+                f"열 대응 파일 {str(source.options['mapping'])!r} 이(가) 없음",
+                where=(plan_path.name, "data", "sources", name, "options", "mapping"),
+                remedy="계획 파일이 있는 폴더에서 본 경로를 적거나 evalkit ingest guess 로 만들 것",
+            )
+
+
 def _mappings(plan_path: Path, plan: Plan, found: Mapping[str, list[Path]]) -> tuple[InputFile, ...]:
     """Mapping files that the plan names: what they say enters the panels like the raw files themselves.
 
     Raises
     ------
-    FileError : a mapping file is missing
+    FileError : a mapping file is missing, or is for none of the files
     """
     named: dict[str, Path] = {}
+    every = [file for group in found.values() for file in group]
     for name, source in plan.data.sources.items():
         if "mapping" in source.options and found[name]:
             mapping = source_options(plan_path, source)["mapping"]
-            for file in mapping_files(mapping, found[name]):
+            for file in mapping_files(mapping, found[name], every):
                 named[os.path.relpath(file, plan_path.resolve().parent).replace(os.sep, "/")] = file
     return tuple(
         InputFile(f"mapping:{name}", sha256_of(file), file.stat().st_size)

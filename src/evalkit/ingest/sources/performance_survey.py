@@ -23,6 +23,7 @@ from evalkit.ingest.reading import read_table
 from evalkit.ingest.sheets import choose_sheet
 from evalkit.ingest.sources.fields import FIRM_ID, FIRM_NAME, INDUSTRY, PHASE, changed
 from evalkit.ingest.table import ColumnSpec, FlowStep, Repair, Table, TableSpec
+from evalkit.ingest.workbook.location import mapping_for
 
 TRACKS = (
     ("R&D", "rnd"), ("연구개발", "rnd"), ("RND", "rnd"), ("알앤디", "rnd"),
@@ -161,7 +162,8 @@ def read(
 
     Parameters
     ----------
-    mapping : a mapping file, or a folder with one for each workbook; the tables are then those that it names
+    mapping : a mapping file, or a folder of them; the tables of a workbook that one is for are those that it names, any
+        other workbook is read by the declarations
 
     Raises
     ------
@@ -170,11 +172,12 @@ def read(
     """
     raw = read_raw(path)
     told = phase if phase is not None else phase_in_name(Path(path))
-    if mapping is not None:
+    own = mapping_for(mapping, raw.path) if mapping is not None else None
+    if own is not None:
         from evalkit.ingest.workbook.mapped import read_mapped
 
         names = [spec.name for spec in SPECS]
-        mapped = read_mapped(raw, mapping, key=key, only=names, **options)
+        mapped = read_mapped(raw, own, key=key, only=names, **options)
         return [_finished(table, told, key) for table in mapped]
     specs = [PROJECTS, OUTCOMES]
     if _has_yearly(raw):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from evalkit.errors import SchemaError, UsageError, ValueProblem
 from evalkit.ingest import units
@@ -21,7 +19,7 @@ from evalkit.ingest.sources.fields import year_in_name
 from evalkit.ingest.table import ColumnSpec, Repair, Table, TableSpec, place
 from evalkit.ingest.workbook.details import phases_in
 from evalkit.ingest.workbook.finding import Finder
-from evalkit.ingest.workbook.location import mapping_of
+from evalkit.ingest.workbook.location import mapping_of, names
 from evalkit.ingest.workbook.mapping import MappingFile, declared, read_mapping
 from evalkit.ingest.workbook.model import LEAVE, MISSING, ColumnMapping, TableMapping
 from evalkit.ingest.workbook.part import labels_of, part_of, unit_in, unknown_money
@@ -164,9 +162,8 @@ def for_this_workbook(raw: RawFile, told: MappingFile) -> None:
     ------
     UsageError : the workbook's name fits none of the mapping's patterns
     """
-    name = unicodedata.normalize("NFC", raw.path.name)
-    patterns = [unicodedata.normalize("NFC", pattern) for pattern in told.model.workbook]
-    if patterns and not any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns):
+    name, patterns = raw.path.name, told.model.workbook
+    if patterns and not names(patterns, name):
         raise UsageError(
             f"{', '.join(patterns)} 의 열 대응 파일로 {name} 을(를) 읽으려 함",
             where=told.where("workbook"),
@@ -179,7 +176,7 @@ def open_table(raw: RawFile, told: MappingFile, number: int) -> Opened:
 
     Raises
     ------
-    SchemaError : a sheet or a header that is not there, or stands twice
+    SchemaError : a sheet or a header that is not there, or stands twice; a year or a unit that contradicts the file
     """
     entry = told.model.tables[number]
     spec = _adapted(declared()[entry.table], entry)
@@ -197,6 +194,8 @@ def open_table(raw: RawFile, told: MappingFile, number: int) -> Opened:
             continue
         position = finder.position(key, labels, first, last)
         match = _match(position, labels[position], column, spec)
+        at = (*place(raw.path.name, page.name, last + 1), *told.where("tables", number, "columns", key))
+        _refuse_other_year(labels[position], column, at)
         own = unit_in(paths[position])
         foreign = unknown_money(paths[position])
         unit = column.unit or ("" if own or match.column.kind != "money" else entry.unit or "")
@@ -208,6 +207,8 @@ def open_table(raw: RawFile, told: MappingFile, number: int) -> Opened:
             )
         said = own or _only([u for u in above if units.dimension(u) == units.dimension(match.column.unit)])
         if unit and said and units.plain_unit(unit) != units.plain_unit(said):
+            if "wrong" not in (column.unit_in_file, entry.unit_in_file):
+                _refuse_other_unit(labels[position], unit, said, at)
             kind = "파일에 적힌 단위와 다른, 열 대응 파일의 단위로 읽음"
             repairs.append(Repair(raw.path.name, page.name, last + 1, match.label, kind, said, unit))
         matches.append(replace(match, unit=units.plain_unit(unit) if unit else own))
@@ -218,6 +219,26 @@ def open_table(raw: RawFile, told: MappingFile, number: int) -> Opened:
     leaves = tuple(normal(str(cell)) for cell in part.cells[last])
     header = Header(first, last, tuple(matches), above, unused, leaves)
     return Opened(number, entry, spec, part, left, header, tuple(labels), tuple(repairs))
+
+
+def _refuse_other_year(label: str, told: ColumnMapping, at: tuple[str, ...]) -> None:
+    """A year that contradicts the header would move a whole year's values to another."""
+    found = split_year(label)
+    if told.year is not None and found is not None and found[1] != told.year:
+        raise SchemaError(
+            f"머리글 {label!r} 은(는) {found[1]}년인데 {told.year}년으로 읽으라고 함",
+            where=at,
+            remedy=f"year 를 {found[1]} (으)로 고치거나 지울 것. 파일이 틀렸으면 통합문서의 머리글을 바꿀 것",
+        )
+
+
+def _refuse_other_unit(label: str, unit: str, said: str, at: tuple[str, ...]) -> NoReturn:
+    """A unit that contradicts the file makes amounts larger or smaller by powers of ten."""
+    raise SchemaError(
+        f"머리글 {label!r} 의 단위는 파일에 {said} (으)로 적혀 있는데 {unit} (으)로 읽으라고 함",
+        where=at,
+        remedy="unit 을 고치거나 지울 것. 파일에 적힌 단위가 틀렸으면 unit 옆에 'unit_in_file: wrong' 을 적을 것",
+    )
 
 
 def read_opened(

@@ -26,6 +26,8 @@ from evalkit.ingest.workbook.model import (
 )
 from evalkit.ingest.workbook.wording import emptied, real_faults, said
 
+_UNIT_FIRST = ("unit_in_file 을 적었으나 unit 이 없음", "값의 단위를 unit 에 적을 것")
+
 Place = tuple[str | int, ...]
 _MOST_BYTES = 2_000_000
 _MONEY = ", ".join(name for name in units.UNITS if units.dimension(name) == "money")
@@ -197,6 +199,8 @@ def _disagreements(model: WorkbookMapping, lines: dict[Place, int]) -> Iterator[
         for name in ("table", "sheet", "header_rows", "rows", "cols", "region_year", "unit"):
             if getattr(table, name) == QUESTION:
                 yield say(f"{name} 을(를) 아직 정하지 않음 (???)", "답을 적을 것", name)
+        if table.unit_in_file and not table.unit:
+            yield say(*_UNIT_FIRST, "unit_in_file")
         if table.table == QUESTION:
             continue
         if table.table not in specs:
@@ -265,6 +269,8 @@ def _entry(header: str, entry: ColumnMapping, column: ColumnSpec, say: _Say) -> 
             f"쓸 수 있는 단위: {', '.join(same)}",
             *at, "unit",
         )  # fmt: skip
+    if entry.unit_in_file and not entry.unit:
+        yield say(*_UNIT_FIRST, *at, "unit_in_file")
     if entry.year is not None and not column.by_year:
         yield say(
             f"열 {column.name}({column.meaning})은(는) 해마다 있는 열이 아닌데 year 를 적음", "year 를 지울 것", *at, "year"

@@ -27,6 +27,9 @@ class ColumnMapping(Strict):
 
     column: str = Field(min_length=1, description="선언된 열의 이름. 읽지 않을 머리글이면 leave")
     unit: str | None = Field(None, description="적힌 수의 단위 (원, 천원, 백만원, 억원, 명 …)")
+    unit_in_file: Literal["wrong"] | None = Field(
+        None, description="파일에 적힌 단위가 틀려 unit 으로 읽는 것이 맞으면 wrong"
+    )
     year: int | None = Field(
         None, ge=1990, le=2100, description="그 열의 값이 어느 해의 것인지 (매출액 2018 …)"
     )
@@ -67,6 +70,9 @@ class TableMapping(Strict):
     cols: str | None = Field(None, description="표가 있는 열, A-F (한 시트에 표가 나란히 있을 때)")
     region_year: str | None = Field(None, description="지역 코드가 쓰이던 때: 2019, 2019-06 또는 2019-06-30")
     unit: str | None = Field(None, description="금액의 단위. 열의 unit 도 머리글의 단위도 없는 금액 열에 씀")
+    unit_in_file: Literal["wrong"] | None = Field(
+        None, description="파일에 적힌 단위가 틀려 unit 으로 읽는 것이 맞으면 wrong"
+    )
     constants: dict[str, str] = Field(default_factory=dict, description="모든 행에 같은 값인 열 (phase: 1)")
     columns: dict[str, Annotated[ColumnMapping, BeforeValidator(_spelled_out)]] = Field(
         min_length=1, description="머리글(병합된 것은 '사업비 > 국비') → 열. 같은 머리글이 둘이면 '구분 @C'"
@@ -163,6 +169,8 @@ _AT = re.compile(r"(?P<label>.*?)\s*@\s*(?P<letters>[A-Z]{1,3})")
 
 def header_and_place(key: str) -> tuple[str, int]:
     """A header as a mapping names it, and its column counted from one where two have the same header (else 0).
+
+    «@C» alone is column C, whatever its header.
 
     >>> header_and_place("구분 @C")
     ('구분', 3)
