@@ -115,3 +115,19 @@ def test_refusals():
     parts = zone_parts("28260")
     assert parts["나눈 기준"].tolist() == ["읍·면·동", "구역", "그 밖의 곳"]
     assert parts["근거"].str.contains("별표 1").all()
+
+
+@pytest.mark.parametrize(
+    ("place", "zone"),
+    [
+        ("화도읍 마석우리 101동", "자연보전"),  # a 읍 beats the 동 of a house behind it
+        ("진접읍 1 (수동면)", "성장관리"),  # of several the first
+        ("다산동 1 (별내동)", "성장관리"),  # of 동 the last
+        ("별내동 1 (다산동)", "과밀억제"),
+        ("다산동 마석우리", "과밀억제"),  # a 리 is no town
+        ("마석우리 1", "부분"),
+        ("경춘로 1", "부분"),
+    ],
+)
+def test_which_word_of_an_address_is_the_town(place, zone):
+    assert zone_of_address(f"경기도 남양주시 {place}", 2020) == zone
