@@ -6,11 +6,13 @@ import re
 import struct
 from pathlib import Path
 
+import numpy as np
 import openpyxl
 import pytest
 
 from evalkit.errors import DataError, FileError, SchemaError, ValueProblem
 from evalkit.ingest import ColumnSpec, TableSpec, read_source, read_table
+from evalkit.ingest.personal import search_cells
 
 KEY = b"test key"
 GOOD = "1248100998"
@@ -404,3 +406,29 @@ def test_unknown_source_and_no_files():
         read_source("national_pensions", "x.csv")
     with pytest.raises(SchemaError, match="하나도 없음"):
         read_source("national_pension", [])
+
+
+def test_a_count_beyond_all_counts_is_refused(tmp_path: Path) -> None:
+    """1e308 as a whole number of 64 bits would be a negative one."""
+    path = tmp_path / "고용보험_20191231.csv"
+    head = "사업장명,사업장주소,사업자등록번호,고용보험상시근로자수\n"
+    for text in ("1e308", "9007199254740993", "9" * 60):
+        path.write_text(head + f"한빛,부산광역시 동구 가온로 1,124-81-00998,{text}\n", encoding="utf-8")
+        with pytest.raises(ValueProblem, match=r"너무 큼|보다 큼"):
+            read_source("employment_insurance", path, key=b"k")
+    spec = TableSpec(
+        "t",
+        "표",
+        "행",
+        (ColumnSpec("n", ("수",), "integer", "수", nullable=False), ColumnSpec("m", ("값",), "text", "글")),
+    )
+    small = tmp_path / "t.csv"
+    small.write_text("수,값\n1e308,a\n", encoding="utf-8")
+    with pytest.raises(ValueProblem, match="너무 큼"):
+        read_table(small, spec)
+
+
+def test_a_cell_of_letters_without_end_is_searched_at_once(tmp_path: Path) -> None:
+    cells = np.array([["x" * 200_000], ["@바다"], ["a" * 60 + "@b.kr"]], dtype=object)
+    found = search_cells(cells, ["글"])  # it took an hour when every letter began a search to the end
+    assert [(f.kind, f.row) for f in found] == [("전자우편 주소", 3)]

@@ -25,6 +25,7 @@ from evalkit.ingest.log import Log
 from evalkit.ingest.table import ColumnSpec
 
 Texts = NDArray[np.object_]
+_LARGEST_COUNT = 2.0**53  # beyond it a number no longer tells one from the next
 _ERROR_CELL = re.compile(r"#(?:N/A|REF!|DIV/0!|VALUE!|NAME\?|NUM!|NULL!|오류|수식)")
 
 
@@ -161,6 +162,8 @@ def read_numbers(source: Source, options: Options) -> NDArray[np.float64]:
     if spec.kind == "integer":
         bad = np.isfinite(values) & (np.round(values) != values)
         source.fail(bad, lambda text: (f"정수가 아닌 값 {text!r}", f"{spec.meaning} 값을 정수로 고칠 것"))
+        bad = np.abs(values) > _LARGEST_COUNT
+        source.fail(bad, lambda text: (f"값 {text[:40]!r} 이(가) 너무 큼", "값이나 단위를 확인할 것"))
     if spec.minimum is not None:
         bad = values < spec.minimum
         source.fail(

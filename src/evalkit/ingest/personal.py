@@ -34,7 +34,7 @@ _MASKED = re.compile(rf"(?<![0-9])([0-9]{{6}})\s?{_DASH}\s?([1-8])[*xX●○]{{6
 _PATTERNS = (
     (RESIDENT, _THIRTEEN),
     (MASKED, _MASKED),
-    (EMAIL, re.compile(r"[A-Za-z0-9][\w.+\-]*@[\w\-]+(?:\.[A-Za-z]{2,})+")),
+    (EMAIL, re.compile(r"(?<![\w.+\-])[A-Za-z0-9][\w.+\-]{0,63}@[\w\-]{1,63}(?:\.[A-Za-z]{2,24}){1,5}")),
     (
         MOBILE,
         re.compile(
