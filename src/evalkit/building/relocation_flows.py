@@ -72,18 +72,17 @@ def relocation_flows(
         for name in ("origin", "destination")
     )
     when = np.searchsorted(periods, _period_of(events["moved"].to_numpy(dtype=np.int64), histories, every))
-    amount = (
-        np.ones(len(events)) if weight == "moves" else np.nan_to_num(events["workers"].to_numpy(dtype=float))
-    )
+    jobs = np.nan_to_num(events["workers"].to_numpy(dtype=float))
+    amount = np.ones(len(events)) if weight == "moves" else jobs
     np.add.at(counts, (origin, destination, when), amount)
-    lost = float(counts[:, :, np.flatnonzero(~known)].sum())
-    counts[:, :, np.flatnonzero(~known)] = np.nan
-    blind = np.flatnonzero(~_inside_is_seen(histories, label_of, places))
+    lost = float(counts[:, :, ~known].sum())
+    counts[:, :, ~known] = np.nan
+    blind = ~_inside_is_seen(histories, label_of, places)
     counts[blind, blind, :] = np.nan
 
     def observed(status: str) -> int:
         when = moved.events.loc[moved.events["status"] == status, "moved"].to_numpy(dtype=np.int64)
-        return int(known[np.searchsorted(periods, _period_of(when, histories, every))].sum())
+        return int(np.isin(_period_of(when, histories, every), periods[known]).sum())
 
     return Flows(
         places,
