@@ -17,7 +17,7 @@ from evalkit.errors import DesignError, RefusalError
 from evalkit.estimate import Estimate
 from evalkit.estimators.group_time import group_time_effects
 from evalkit.estimators.imputation import imputation_effects
-from evalkit.inference import cluster_jackknife
+from evalkit.inference import ClusterCounts, cluster_counts, cluster_jackknife
 from evalkit.panel import Panel
 from evalkit.scale.effects import group_time_from_cells, imputation_from_cells
 
@@ -65,6 +65,11 @@ def same(whole: Estimate, cells: Estimate) -> None:
         # the clusters of the panel, in its order
         assert_allclose(cells.replicates, whole.replicates, atol=NEAR, rtol=NEAR)
     assert cells.detail["n_units"] == whole.n_units
+    ours = cluster_counts(cells, cells.detail["cohort"], cells.detail["cell_units"])
+    theirs = cluster_counts(whole, whole.detail["cohort"])
+    for name in ClusterCounts.__dataclass_fields__:
+        a, b = getattr(ours, name), getattr(theirs, name)
+        assert a == b or a == pytest.approx(b, rel=1e-12, nan_ok=True), name
 
 
 def told(estimate: Estimate) -> list[str]:

@@ -210,6 +210,11 @@ def test_faults_are_sentences(engine: Engine, tmp_path: Path, monkeypatch: pytes
         matched_pool(changing, DESIGN, rule=RULE, **WHERE)
     with pytest.raises(DataError, match="고정 변수 adoption 이"):
         supported_panel(changing, DESIGN, **WHERE)
+    blank = FRAME.copy()
+    blank.loc[blank.index[blank["adoption"].notna()][0], "adoption"] = np.nan
+    partly = open_source(engine, written(blank, tmp_path / "d.parquet"))
+    with pytest.raises(DataError, match=r"고정 변수 adoption 이.*일부만 비어 있음"):
+        supported_panel(partly, DESIGN, **WHERE)
     source = open_source(engine, written(FRAME, tmp_path / "c.parquet"))
     with pytest.raises(DataError, match="고른 단위가 파일에 하나도 없음"):
         panel_of(source, varying=["employment"], units=pd.Series(["nobody"]), **WHERE)

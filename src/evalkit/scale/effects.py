@@ -11,7 +11,8 @@ What is a function of these sums, and what is not (and is refused)
 
 In the Estimate a "unit" is a cell: influence, ``detail["cohort"]`` and ``detail["weight"]`` have M rows, so that
 `evalkit.aggregate` and all inference that reads sums by cluster work as they are. Counts (``n_treated``, ``n_comparison``,
-``detail["dropped"]``…) are of real units, and ``detail["n_units"]`` is their number.
+``detail["dropped"]``…) are of real units; ``detail["n_units"]`` is their number, ``detail["cell_units"]`` by cell: give it to
+`evalkit.inference.cluster_counts` as weights, and the effective numbers of clusters are those of the units.
 
 Callaway & Sant'Anna (2021); Borusyak, Jaravel & Spiess (2024).
 """
@@ -101,6 +102,7 @@ def group_time_from_cells(
             "dropped": dropped,
             "notes": [note.replace(wrong, right) for note in estimate.detail["notes"]],
             "n_units": int(cells.units.sum()),
+            "cell_units": cells.units,
         },
     )
 
@@ -154,6 +156,13 @@ def imputation_from_cells(
             where=(f"결과 {design.outcome}",),
             remedy="기간을 줄이거나 메모리 안의 패널로 계산할 것",
         )
+    return _recounted(estimate, cells, design, by, lost, used)
+
+
+def _recounted(
+    estimate: Estimate, cells: CellSums, design: Design, by: By, lost: list[list[Any]], used: Bools
+) -> Estimate:
+    """The estimate with counts of units in place of counts of cells."""
     clean = cells.periods[None, :] < _dates(cells, design)[:, None] - design.anticipation
     members = [np.asarray(_members(cells, design, by, label) & used & ~clean) for label in estimate.terms]
     effective = np.array([effective_size(cells, rows) for rows in members])
@@ -173,6 +182,7 @@ def imputation_from_cells(
             "n_treated_cells": int(cells.units @ (used & ~clean).sum(axis=1)),
             "n_missing": int(cells.units @ (~cells.seen).sum(axis=1)),
             "n_units": int(cells.units.sum()),
+            "cell_units": cells.units,
             "notes": _notes(estimate.detail["notes"], lost, effective),
         },
     )

@@ -199,19 +199,35 @@ def supported_panel(
         adoption=design.adoption,
         minimum=minimum,
     )
-    date = numeric(source, design.adoption).value
-    chosen = source.table.filter(date.notnull() & ~date.isinf())
-    found = source.frame(chosen.aggregate(n=chosen.count()))
-    if not int(found["n"].iloc[0]):
+    firms = _firms(source, design, unit)
+    if firms.empty:
         raise DataError(
             "지원받은 단위가 하나도 없음",
             where=(source.label, f"열 {design.adoption}"),
             remedy="명단을 확인할 것",
         )
-    return _panel(
-        Source(source.engine, chosen, source.label), extent.periods, unit, period, [design.outcome, *varying],
-        [design.adoption, *numbers], labels, None,
-    )  # fmt: skip
+    names = ([design.outcome, *varying], [design.adoption, *numbers], labels)
+    return _panel(source, extent.periods, unit, period, *names, firms["unit"])
+
+
+def _firms(source: Source, design: Design, unit: str) -> pd.DataFrame:
+    """Supported units and their adoption: columns unit, g.
+
+    Raises
+    ------
+    DataError : a unit has two adoptions (one that is missing in some rows is found when its panel is made)
+    """
+    date = numeric(source, design.adoption).value
+    rows = source.table.select(unit=source.table[unit], g=date)
+    rows = rows.filter(rows["g"].notnull(), ~rows["g"].isinf())
+    firms = source.frame(rows.distinct().order_by("unit", "g"))
+    if firms["unit"].duplicated().any():
+        raise DataError(
+            f"고정 변수 {design.adoption} 이(가) 한 단위 안에서 바뀜",
+            where=(source.label,),
+            remedy="처음 지원받은 기간 하나로 고정해 다시 쓸 것",
+        )
+    return firms
 
 
 def matched_pool(
@@ -243,31 +259,8 @@ def matched_pool(
         source, unit=unit, period=period, outcomes=[design.outcome], adoption=design.adoption, minimum=minimum
     )
     rows = _rows(source, design, rule, unit, period)
-    listed = rows.filter(rows["g"].notnull()).select("unit", "g").distinct().order_by("unit", "g")
-    firms = source.frame(listed)
-    if firms["unit"].duplicated().any():
-        raise DataError(
-            f"고정 변수 {design.adoption} 이(가) 한 단위 안에서 바뀜",
-            where=(source.label,),
-            remedy="처음 지원받은 기간 하나로 고정해 다시 쓸 것",
-        )
-    found, reasons = [], []
-    for date in np.unique(firms["g"].to_numpy(dtype=np.float64)):
-        own = firms["unit"][firms["g"] == date]
-        before = extent.periods[extent.periods + design.anticipation < date]
-        if len(before) < rule.lags:
-            reasons += [(name, f"지원 전 기간이 {rule.lags}개가 안 됨") for name in own]
-            continue
-        pairs, seen = _matches(source, rows, float(date), before[-rule.lags :].tolist(), rule)
-        found.append(pairs)
-        reasons += [
-            (
-                name,
-                "같은 칸에 짝이 될 단위가 없음" if name in seen else "짝짓기에 쓸 값이 빈 기간이 있음",
-            )
-            for name in own[~own.isin(pairs["unit"])]
-        ]
-    pairs = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["unit"])
+    firms = _firms(source, design, unit)
+    pairs, reasons = _all_matches(source, rows, firms, extent.periods, design, rule)
     if pairs.empty:
         raise DesignError(
             f"짝이 지어진 단위가 하나도 없음 (지원받은 단위 {len(firms)}개)",
@@ -286,6 +279,30 @@ def matched_pool(
         FlowStep("비교 단위", len(panel.units) - firms_used),
     )
     return MatchedPool(panel, pairs, unmatched, flow)
+
+
+def _all_matches(
+    source: Source, rows: Any, firms: pd.DataFrame, periods: Any, design: Design, rule: MatchRule
+) -> tuple[pd.DataFrame, list[tuple[Any, str]]]:
+    """Pairs of every cohort, and why other firms have none."""
+    found, reasons = [], []
+    for date in np.unique(firms["g"].to_numpy(dtype=np.float64)):
+        own = firms["unit"][firms["g"] == date]
+        before = periods[periods + design.anticipation < date]
+        if len(before) < rule.lags:
+            reasons += [(name, f"지원 전 기간이 {rule.lags}개가 안 됨") for name in own]
+            continue
+        pairs, seen = _matches(source, rows, float(date), before[-rule.lags :].tolist(), rule)
+        found.append(pairs)
+        reasons += [
+            (
+                name,
+                "같은 칸에 짝이 될 단위가 없음" if name in seen else "짝짓기에 쓸 값이 빈 기간이 있음",
+            )
+            for name in own[~own.isin(pairs["unit"])]
+        ]
+    pairs = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["unit"])
+    return pairs, reasons
 
 
 def _rows(source: Source, design: Design, rule: MatchRule, unit: str, period: str) -> Any:
@@ -365,7 +382,7 @@ def _matched_panel(
     # summed in order of the pairs, which is fixed
     weights = shares.groupby(pairs["match"]).sum()
     everyone = pd.Series(pd.unique(pd.concat([pairs["unit"], pairs["match"]], ignore_index=True)))
-    panel = _panel(source, periods, unit, period, [design.outcome], [], labels, everyone)
+    panel = _panel(source, periods, unit, period, [design.outcome], [design.adoption], labels, everyone)
     dates = firms.set_index("unit")["g"].reindex(panel.units).to_numpy(dtype=np.float64)
     own = np.isfinite(dates)
     weight = np.where(own, 1.0, weights.reindex(panel.units).fillna(0.0).to_numpy(dtype=np.float64))

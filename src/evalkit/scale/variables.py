@@ -109,22 +109,7 @@ def examine(
             remedy="식별자를 글이나 정수로 다시 쓸 것",
         )
     columns = {name: numeric(source, name) for name in (period, *outcomes, weight, adoption) if name}
-    checks: dict[str, Any] = {"rows": source.table.count(), "unit": source.table[unit].isnull().sum()}
-    checks["period"] = columns[period].value.isnull().sum()
-    checks["whole"] = (columns[period].value != columns[period].value.floor()).sum()
-    if cluster is not None:
-        column = source.table[cluster]
-        empty = column.isnull() | (column.strip() == "") if column.type().is_string() else column.isnull()
-        checks["cluster"] = empty.sum()
-    for k, column in enumerate(columns.values()):
-        if column.unread is not None:
-            checks[f"unread{k}"] = column.unread.sum()
-            checks[f"text{k}"] = column.text.min(where=column.unread)
-        checks[f"low{k}"], checks[f"high{k}"] = column.value.min(), column.value.max()
-        checks[f"infinite{k}"] = column.value.isinf().sum()
-    if adoption is not None:
-        date = columns[adoption].value
-        checks["dates"] = ((date <= 0) | (~date.isinf() & (date != date.floor()))).sum()
+    checks = _checks(source, columns, unit, period, adoption, cluster)
     row = source.frame(source.table.aggregate(**checks)).iloc[0]
     found: dict[str, Any] = {str(name): value for name, value in row.items()}
     _missing(
@@ -146,6 +131,34 @@ def examine(
         for k, name in enumerate(columns)
     }
     return Extent(periods, largest, int(found["rows"]))
+
+
+def _checks(
+    source: Source,
+    columns: Mapping[str, Numeric],
+    unit: str,
+    period: str,
+    adoption: str | None,
+    cluster: str | None,
+) -> dict[str, Any]:
+    """What the pass counts."""
+    checks: dict[str, Any] = {"rows": source.table.count(), "unit": source.table[unit].isnull().sum()}
+    checks["period"] = columns[period].value.isnull().sum()
+    checks["whole"] = (columns[period].value != columns[period].value.floor()).sum()
+    if cluster is not None:
+        column = source.table[cluster]
+        empty = column.isnull() | (column.strip() == "") if column.type().is_string() else column.isnull()
+        checks["cluster"] = empty.sum()
+    for k, column in enumerate(columns.values()):
+        if column.unread is not None:
+            checks[f"unread{k}"] = column.unread.sum()
+            checks[f"text{k}"] = column.text.min(where=column.unread)
+        checks[f"low{k}"], checks[f"high{k}"] = column.value.min(), column.value.max()
+        checks[f"infinite{k}"] = column.value.isinf().sum()
+    if adoption is not None:
+        date = columns[adoption].value
+        checks["dates"] = ((date <= 0) | (~date.isinf() & (date != date.floor()))).sum()
+    return checks
 
 
 def _known(value: Any) -> bool:
