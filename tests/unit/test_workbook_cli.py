@@ -116,6 +116,40 @@ def test_tables_and_schema_are_printed() -> None:
     assert '"TableMapping"' in run("schema").output
 
 
+def test_the_tables_of_a_source_are_listed() -> None:
+    done = run("tables", "performance_survey")
+    assert [line.split()[0] for line in done.output.splitlines()] == [
+        "performance_projects", "performance_outcomes", "performance_firm_years", "performance_attracted"
+    ]  # fmt: skip
+    assert run("tables", "deflator").output.startswith("deflator: ")
+    assert "비슷한 이름: performance_survey" in run("tables", "performance_surve").stderr
+
+
+def test_a_proposal_names_its_schema_and_what_else_may_be_said(workbook: Path) -> None:
+    book = workbook.with_name("성과 (최종).xlsx")
+    workbook.rename(book)
+    plans = book.parent / "plans" / "mappings"
+    plans.mkdir(parents=True)
+    done = run("guess", book, "--out", plans / "기관 A.map.yml")
+    assert f"곳에 답하고 evalkit ingest check '{book}' --map '{plans / '기관 A.map.yml'}'" in done.output
+    text = (plans / "기관 A.map.yml").read_text(encoding="utf-8")
+    assert "yaml-language-server" not in text
+    (plans.parent / "mapping.schema.json").write_text("{}", encoding="utf-8")
+    assert run("guess", book, "--out", plans / "기관 A.map.yml", "--force").exit_code == 0
+    text = (plans / "기관 A.map.yml").read_text(encoding="utf-8")
+    assert text.startswith("# yaml-language-server: $schema=../mapping.schema.json\n")
+    for word in ("rows: ", "header_rows: ", "constants: ", "categories: ", "leave_sheets: "):
+        assert re.search(rf"^# .*{word}", text, re.MULTILINE)
+
+
+def test_the_package_gives_guess_and_read_mapped() -> None:
+    from evalkit.ingest import workbook as package
+
+    assert (package.guess, package.read_mapped) == (guess, read_mapped)
+    with pytest.raises(AttributeError, match="gess"):
+        _ = package.gess
+
+
 def test_faults_of_files_are_sentences(tmp_path: Path, workbook: Path) -> None:
     assert "파일이 없음" in run("guess", tmp_path / "없음.xlsx").stderr
     assert "열 대응 파일이 없음" in run("check", workbook, "--map", tmp_path / "없음.yml").stderr

@@ -93,7 +93,7 @@ FAULTS = [
     ("header_rows: 3-4", "header_rows:", "[기관A.map.yml > 6행 > performance_outcomes] 키 'header_rows' 의 값이 비어 있음"),
     ("과제번호: project_id", "과제번호: projct_id", "[기관A.map.yml > 9행 > performance_outcomes > 과제번호] 성과 표에 없는 열 'projct_id'. → 비슷한 이름: project_id."),
     ("과제번호: project_id", "과제번호: ???", "[기관A.map.yml > 9행 > performance_outcomes > 과제번호] 머리글 '과제번호' 이(가) 어느 열인지 아직 정하지 않음 (???). → 열 이름을 적거나, 읽지 않을 머리글이면 leave 를 적을 것."),
-    ("과제번호: project_id", "과제번호: leave", "[기관A.map.yml > 4행 > performance_outcomes] 성과 표에 꼭 필요한 열 project_id(과제 번호)이(가) 없음. → columns 에 '머리글: project_id' 을, 모든 행에 같은 값이면 constants 에 'project_id: 값' 을 더할 것."),
+    ("과제번호: project_id", "과제번호: leave", "[기관A.map.yml > 4행 > performance_outcomes] 성과 표에 꼭 필요한 열 project_id(과제 번호)이(가) 없음. → columns 에 '머리글: project_id' 을 더할 것."),
     ("과제번호: project_id", "과제번호:", "키 '과제번호' 의 값이 비어 있음"),
     ("과제번호: project_id", "과제번호: {colum: project_id}", "모르는 키 'colum'. → 비슷한 이름: column. (그 밖에 1곳)"),
     ("기업명: firm_name", "기업명: project_id", "머리글 '과제번호' 와(과) '기업명' 을(를) 모두 열 project_id (으)로 읽으라고 함. → 하나를 leave 로 바꿀 것."),
@@ -105,6 +105,8 @@ FAULTS = [
     ("{phase: 1}", "{phaze: 1}", "[기관A.map.yml > 7행 > performance_outcomes > phaze] 성과 표에 없는 열 'phaze'. → 비슷한 이름: phase."),
     ("{phase: 1}", "\n      phase: ???", "[기관A.map.yml > 8행 > performance_outcomes > phase] 열 phase(사업 단계(1–3))을(를) 어디에서 읽을지 아직 정하지 않음 (???)"),
     ("{phase: 1}", "{firm_name: 한빛}", "열 firm_name 이(가) columns 와 constants 에 다 있음. → 한쪽에만 적을 것."),
+    ("{phase: 1}", "{project_id: P-1}", "열 project_id 이(가) columns 와 constants 에 다 있음"),
+    ("    constants: {phase: 1}\n    columns:\n      과제번호: project_id", "    constants: {project_id: P-1}\n    columns:", "행마다 다른 열 project_id(과제 번호)을(를) 모든 행에 같은 값으로 둘 수 없음. → 번호가 적힌 머리글을 columns 에 '머리글: project_id' 으로 적을 것."),
     ("{phase: 1}", "[1]", "constants 의 값 이(가) 맞지 않음. → '머리글: 열' 처럼 키와 값의 묶음으로 적을 것."),
     ("leave: [연번, 비고]", "leave: {연번: 1}", "leave 의 값 이(가) 맞지 않음. → 목록으로 적을 것 ('- ' 로 시작하는 줄들)."),
 ]  # fmt: skip

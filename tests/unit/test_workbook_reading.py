@@ -103,6 +103,19 @@ def test_the_survey_reads_by_a_mapping_or_a_folder_of_them(tmp_path: Path) -> No
         check_options("performance_survey", {"maping": "x"})
 
 
+def test_words_are_given_a_code_or_a_word_that_is_known(tmp_path: Path) -> None:
+    frames = []
+    for target in ("rnd", "R&D"):
+        text = changed("기술개발: rnd", f"기술개발: {target}")
+        (table,) = read_mapped(plain(tmp_path), told(tmp_path, text), key=KEY)
+        frames.append(table.frame["track"].tolist())
+    assert frames == [["rnd", "rnd", "non_rnd"]] * 2
+    with pytest.raises(ValueProblem, match=r"모르는 구분 '기술개발'.*열 대응 파일의 그 열에 categories"):
+        read_mapped(plain(tmp_path), told(tmp_path, changed(", categories: {기술개발: rnd}", "")), key=KEY)
+    with pytest.raises(UsageError, match=r"없는 값 'R%D'.*→ 비슷한 이름: "):
+        read_mapped(plain(tmp_path), told(tmp_path, changed("기술개발: rnd", "기술개발: R%D")), key=KEY)
+
+
 def test_constants_are_read_like_cells(tmp_path: Path) -> None:
     text = changed(
         "    columns:\n", "    constants: {phase: 1단계, industry: 26110, local_grant_krw: 5}\n    columns:\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from evalkit.cli.base import FILE, Commands, sentences
 from evalkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from evalkit.ingest.table import TableSpec
     from evalkit.ingest.workbook.checking import TableCheck
     from evalkit.ingest.workbook.proposal import Guess
 
@@ -57,7 +59,7 @@ def ingest_guess(file: Path, out: Path | None, force: bool) -> None:
     """FILE 의 열 대응 파일을 제안한다. 확실하지 않은 것은 물음으로 적는다."""
     from evalkit.ingest.workbook.guessing import guess
     from evalkit.ingest.workbook.location import own_name
-    from evalkit.ingest.workbook.writing import mapping_text
+    from evalkit.ingest.workbook.writing import for_shell, mapping_text
 
     target = out or file.with_name(own_name(file))
     if target.exists() and not force:
@@ -67,15 +69,26 @@ def ingest_guess(file: Path, out: Path | None, force: bool) -> None:
             remedy="--out 으로 다른 이름을 적거나, 덮어쓰려면 --force 를 붙일 것",
         )
     found = guess(file)
-    _save(target, mapping_text(found, target.name))
+    _save(target, mapping_text(found, target.name, _schema_beside(target)))
     _say_guess(found)
     click.echo(str(target))
+    command = f"evalkit ingest check {for_shell(file)} --map {for_shell(target)}"
     if not found.tables:
         click.echo("아는 표를 찾지 못함: evalkit ingest show 로 머리글을 보고 표를 손으로 적을 것", err=True)
     elif found.questions:
-        click.echo(f"다음: {target.name} 의 '???' {found.questions}곳에 답하고 evalkit ingest check")
+        click.echo(f"다음: {target.name} 의 '???' {found.questions}곳에 답하고 {command}")
     else:
-        click.echo(f"다음: evalkit ingest check {file} --map {target}")
+        click.echo(f"다음: {command}")
+
+
+def _schema_beside(target: Path) -> str:
+    """Where the schema of mapping files lies, seen from one under ``plans``; empty where it is not there."""
+    target = target.resolve()
+    for folder in target.parents:
+        schema = folder / "mapping.schema.json"
+        if folder.name == "plans" and schema.is_file():
+            return Path(os.path.relpath(schema, target.parent)).as_posix()
+    return ""
 
 
 def _say_guess(found: Guess) -> None:
@@ -219,19 +232,31 @@ def ingest_schema() -> None:
 @click.argument("name", required=False)
 @sentences
 def ingest_tables(name: str | None) -> None:
-    """선언된 표를 모두 적거나, NAME 표의 열을 적는다."""
+    """선언된 표를 모두 적거나, NAME 표의 열을, NAME 이 자료의 이름이면 그 자료의 표를 적는다."""
     from evalkit.errors import nearest
+    from evalkit.ingest.sources import READERS
     from evalkit.ingest.workbook.mapping import declared
 
     specs = declared()
-    if name is None:
-        for spec in specs.values():
+    own = _tables_of(name, specs) if name else list(specs)
+    if name is None or (own and own != [name]):
+        for spec in map(specs.__getitem__, own):
             click.echo(f"{spec.name}  {spec.title}: {spec.row_meaning}")
         return
     if name not in specs:
-        raise UsageError(f"모르는 표 {name!r}", remedy=nearest(name, specs))
+        raise UsageError(f"모르는 표 {name!r}", remedy=nearest(name, [*specs, *READERS]))
     click.echo(f"{name}: {specs[name].row_meaning}")
     for column in specs[name].columns:
         unit = f", {column.unit}" if column.unit else ""
         need = ", 꼭 필요함" if column.required else ""
         click.echo(f"  {column.name}  {column.meaning}{unit}{need}. 머리글: {', '.join(column.aliases[:6])}")
+
+
+def _tables_of(source: str, specs: dict[str, TableSpec]) -> list[str]:
+    """Names of the tables that the reader of a source declares."""
+    from evalkit.ingest.sources import READERS
+
+    if source not in READERS:
+        return []
+    home = import_module(READERS[source].__module__)
+    return [name for name, spec in specs.items() if any(value is spec for value in vars(home).values())]

@@ -343,7 +343,11 @@ def read_categories(source: Source) -> NDArray[np.object_]:
     unknown = np.array([value is None for value in values], dtype=bool) & ~source.missing
     names = [alias for alias, _ in source.spec.categories]
     source.fail(
-        unknown, lambda text: (f"모르는 구분 {text!r}", f"정해진 말로 적을 것 ({nearest(text, names)})")
+        unknown,
+        lambda text: (
+            f"모르는 구분 {text!r}",
+            f"정해진 말로 적거나 열 대응 파일의 그 열에 categories 로 뜻을 적을 것 ({nearest(text, names)})",
+        ),
     )
     values[source.missing] = None
     return source.spread(values)

@@ -316,7 +316,10 @@ def _changes(column: ColumnSpec, told: ColumnMapping) -> dict[str, Any]:
     if told.blank:
         out["blank"] = told.blank
     if told.categories:
-        words = tuple((word, value) for word, value in told.categories.items() if value != MISSING)
+        values = dict(column.categories)
+        words = tuple(
+            (w, values.get(value, value)) for w, value in told.categories.items() if value != MISSING
+        )
         out["categories"] = (*column.categories, *words)
         gone = tuple(word for word, value in told.categories.items() if value == MISSING)
         out["null_values"] = (*column.null_values, *gone)

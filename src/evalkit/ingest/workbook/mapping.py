@@ -290,9 +290,10 @@ def _entry(header: str, entry: ColumnMapping, column: ColumnSpec, say: _Say) -> 
                 f"쓸 수 있는 값: {', '.join(values)}, {MISSING}(빈 값)",
                 *at, "categories", word,
             )  # fmt: skip
-        elif value not in (*values, MISSING):
+        elif value not in (*values, *dict(column.categories), MISSING):
+            known = [*values, *dict(column.categories), MISSING]
             yield say(
-                f"열 {column.name} 에 없는 값 {value!r}", nearest(value, [*values, MISSING]), *at, "categories", word
+                f"열 {column.name} 에 없는 값 {value!r}", nearest(value, known), *at, "categories", word
             )  # fmt: skip
 
 
@@ -306,11 +307,18 @@ def _constants(table: TableMapping, spec: TableSpec, say: _Say) -> Iterator[Faul
         elif value == QUESTION:
             yield say(
                 f"열 {name}({spec.column(name).meaning})을(를) 어디에서 읽을지 아직 정하지 않음 (???)",
-                f"모든 행에 같은 값이면 그 값을 적고, 머리글이 있으면 columns 에 '머리글: {name}' 을 더하고 이 줄을 지울 것",
+                ("" if is_identifier(spec.column(name)) else "모든 행에 같은 값이면 그 값을 적고, ")
+                + f"머리글이 있으면 columns 에 '머리글: {name}' 을 더하고 이 줄을 지울 것",
                 *at,
             )
         elif name in mapped:
             yield say(f"열 {name} 이(가) columns 와 constants 에 다 있음", "한쪽에만 적을 것", *at)
+        elif is_identifier(spec.column(name)):
+            yield say(
+                f"행마다 다른 열 {name}({spec.column(name).meaning})을(를) 모든 행에 같은 값으로 둘 수 없음",
+                f"번호가 적힌 머리글을 columns 에 '머리글: {name}' 으로 적을 것",
+                *at,
+            )
         elif spec.column(name).kind == "money":
             yield say(
                 f"금액 열 {name} 을(를) 모든 행에 같은 값으로 둘 수 없음", "금액이 적힌 머리글을 columns 에 적을 것", *at
@@ -327,8 +335,15 @@ def _incomplete(table: TableMapping, spec: TableSpec, say: _Say) -> Iterator[Fau
     for column in missing_columns(table, spec):
         yield say(
             f"{spec.title} 표에 꼭 필요한 열 {column.name}({column.meaning})이(가) 없음",
-            f"columns 에 '머리글: {column.name}' 을, 모든 행에 같은 값이면 constants 에 '{column.name}: 값' 을 더할 것",
+            f"columns 에 '머리글: {column.name}' 을 더할 것"
+            if is_identifier(column)
+            else f"columns 에 '머리글: {column.name}' 을, 모든 행에 같은 값이면 constants 에 '{column.name}: 값' 을 더할 것",
         )
+
+
+def is_identifier(column: ColumnSpec) -> bool:
+    """A required number of a project, firm or place: one for all rows would make one of them all."""
+    return column.required and column.name.endswith("_id")
 
 
 def missing_columns(table: TableMapping, spec: TableSpec) -> list[ColumnSpec]:

@@ -6,6 +6,9 @@ are written, each on one line and quoted where YAML would read something else.
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
 import unicodedata
 from collections.abc import Iterable, Iterator
 
@@ -20,14 +23,31 @@ _MARK = "\0"  # between a line and its remarks, until they are set in one column
 _MONEY = "원·천원·백만원·억원 가운데 하나"
 
 
-def mapping_text(guess: Guess, name: str = "") -> str:
+_EXAMPLES = (
+    ("header_rows: 3-4", "머리글 행이 다르게 찾아졌을 때"),
+    ("rows: 5-40", "한 시트에 표가 위아래로 여럿일 때 이 표의 행 (머리글부터)"),
+    ("constants: {phase: 1, sido: 전남}", "시트에 없고 모든 행에 같은 값인 열"),
+    (
+        "  구분: {column: track, categories: {기술개발: R&D, 미정: missing}}",
+        "columns 안: 파일의 말 → 아는 말",
+    ),
+    (
+        "  매출(억원): {column: …, unit: 천원, unit_in_file: wrong}",
+        "columns 안: 파일에 적힌 단위가 틀렸을 때",
+    ),
+)
+
+
+def mapping_text(guess: Guess, name: str = "", schema: str = "") -> str:
     """The mapping file of a guess.
 
     Parameters
     ----------
     name : of the mapping file, for the command that its head names
+    schema : path of the JSON Schema as seen from the mapping file; editors then complete and check it
     """
-    lines = [*_head(guess, name), ""]
+    lines = [f"# yaml-language-server: $schema={schema}"] if schema else []
+    lines += [*_head(guess, name), ""]
     if guess.tables:
         lines.append("tables:")
     else:
@@ -37,7 +57,21 @@ def mapping_text(guess: Guess, name: str = "") -> str:
     if guess.left and any(sheet for sheet, _ in guess.left):
         lines += ["", "leave_sheets:  # 읽지 않는 시트"]
         lines += [_noted(f"  - {scalar(sheet)}", why) for sheet, why in guess.left]
+    lines += [
+        "",
+        "# ── 손으로 더할 수 있는 것의 보기 ('# ' 를 지우고 고쳐 그 자리에 둠). 표마다, table 과 같은 들여쓰기로:",
+    ]
+    lines += [_noted(f"#     {example}", why) for example, why in _EXAMPLES]
+    lines += ["# 파일에 하나, 맨 왼쪽에서:", _noted("# leave_sheets: [표지, 작성요령]", "읽지 않는 시트")]
     return "\n".join(_aligned(lines)) + "\n"
+
+
+def for_shell(text: object) -> str:
+    """An argument of a command as it is typed: in quotes where it holds blanks, brackets or other signs of the shell."""
+    plain = str(text)
+    if re.fullmatch(r"[\w./\\:~@%+=,-]+", plain):
+        return plain
+    return f'"{plain}"' if os.name == "nt" else shlex.quote(plain)
 
 
 def scalar(text: str) -> str:
@@ -57,7 +91,7 @@ def _head(guess: Guess, name: str) -> Iterator[str]:
     yield "#   머리글: 열        병합된 머리글은 '사업비 > 국비' 처럼 위에서 아래로 이음. 읽지 않을 머리글은 leave"
     yield "#   줄 끝의 수        확신(0–1)과 그 근거. '꼴' 은 첫 칸의 꼴 (숫자는 #, 글자는 가·A)"
     yield "#   unit · dash · blank · categories · year   단위, '-' 의 뜻, 빈 칸의 뜻, 구분 말의 뜻, 값의 연도"
-    yield f"#   다 고친 뒤        evalkit ingest check {file} --map {name or 'FILE.map.yml'}"
+    yield f"#   다 고친 뒤        evalkit ingest check {for_shell(file)} --map {for_shell(name or 'FILE.map.yml')}"
     yield "schema_version: 1"
     yield _noted(f"workbook: {scalar(guess.path.name)}", "여러 파일에 쓰려면 '성과조사_*.xlsx' 같은 무늬")
 
@@ -135,7 +169,9 @@ def _constant(constant: ConstantGuess) -> Iterator[str]:
         return
     yield f"      # 물음: {constant.meaning}. {' · '.join(map(one_line, constant.evidence))}"
     if constant.column != "phase":
-        yield f"      #       그 머리글을 leave 에서 columns 로 옮겨 '머리글: {constant.column}' 으로 적고 이 줄을 지울 것. 모든 행에 같은 값이면 그 값"
+        yield f"      #       그 머리글을 leave 에서 columns 로 옮겨 '머리글: {constant.column}' 으로 적고 이 줄을 지울 것"
+        if not constant.column.endswith("_id"):
+            yield "      #       모든 행에 같은 값이면 그 값"
     yield line
 
 
