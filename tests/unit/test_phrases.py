@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from evalkit.building.relocations import STATUS as FATES
 from evalkit.ingest import SPECS, cells
+from evalkit.ingest.counting import CHOICES, KINDS, QUESTIONS
+from evalkit.ingest.linking.stages import FIRM_STAGES
 from evalkit.present.messages import keys, template
 from evalkit.present.phrases import reworded
 
@@ -48,7 +51,15 @@ def of_the_code() -> set[str]:
 
 
 CELLS = {cells.COMMA, cells.NEGATIVE, cells.UNIT_TEXT, cells.WIDE}
-PHRASES = sorted(of_the_code() | CELLS | {spec.title for spec in SPECS.values()})
+# what the pages show of counting, linking and building
+WORDS = {
+    *QUESTIONS.values(),
+    *(words for choices in CHOICES.values() for words in choices.values()),
+    *KINDS.values(),
+    *(stage.title for stage in FIRM_STAGES),
+    *FATES.values(),
+}
+PHRASES = sorted(of_the_code() | CELLS | WORDS | {spec.title for spec in SPECS.values()})
 
 
 def test_the_phrases_were_found() -> None:
