@@ -6,7 +6,7 @@ in whole parts (`evalkit.arrays.cell_sums`), so that neither threads nor engines
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,23 +55,36 @@ class NationalCells:
         return pd.DataFrame(rows, columns=["cluster", "cohort", "period", "units", "mean", "std"])
 
 
-def grid_sums(name: str, value: Any, exponent: int, parts: int = PARTS) -> dict[str, Any]:
-    """Aggregates that hold the sum of a float expression without loss (`evalkit.arrays.cell_sums`)."""
-    import ibis
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """How values are cut into whole numbers before they are added: the power of two, and the number of parts."""
 
-    rest = value * ibis.literal(float(2.0**exponent), "float64")
-    sums = {}
-    for k in range(parts):
-        whole = rest.floor().cast("int64")
-        sums[f"{name}_{k}"] = whole.sum()
-        rest = (rest - whole.cast("float64")) * ibis.literal(2.0**BITS, "float64")
-    return sums
+    exponent: int
+    parts: int
 
+    @classmethod
+    def of(cls, largest: float, rows: int, parts: int = PARTS, *, whole: bool = False) -> Grid:
+        """For values up to `largest`; whole numbers whose sum is a double of full precision are added as they are."""
+        if whole and largest * rows < 2.0**53:
+            return cls(0, 1)
+        return cls(grid_exponent(largest), parts)
 
-def grid_values(found: pd.DataFrame, name: str, exponent: int, parts: int = PARTS) -> NDArray[np.float64]:
-    """Sums of `grid_sums` in the unit of the values; 0 for a sum over nothing."""
-    columns = (pd.to_numeric(found[f"{name}_{k}"]).astype("Int64").fillna(0) for k in range(parts))
-    return from_parts([np.asarray(column, dtype=np.int64) for column in columns], exponent)
+    def sums(self, name: str, value: Any) -> dict[str, Any]:
+        """Aggregates that hold the sum of a float expression without loss (`evalkit.arrays.cell_sums`)."""
+        import ibis
+
+        rest = value * ibis.literal(float(2.0**self.exponent), "float64")
+        found = {}
+        for k in range(self.parts):
+            whole = rest.floor().cast("int64")
+            found[f"{name}_{k}"] = whole.sum()
+            rest = (rest - whole.cast("float64")) * ibis.literal(2.0**BITS, "float64")
+        return found
+
+    def values(self, found: pd.DataFrame, name: str) -> NDArray[np.float64]:
+        """These sums in the unit of the values; 0 for a sum over nothing."""
+        columns = (pd.to_numeric(found[f"{name}_{k}"]).astype("Int64").fillna(0) for k in range(self.parts))
+        return from_parts([np.asarray(column, dtype=np.int64) for column in columns], self.exponent)
 
 
 def national_cells(
@@ -113,10 +126,19 @@ def national_cells(
     )  # fmt: skip
     fixed = [*numbers, design.cluster]
     heaviest = extent.largest[design.weight] if design.weight else 1.0
-    tallest = extent.largest[design.outcome]
-    found = source.frame(_sums(units, len(extent.periods), len(fixed), heaviest, tallest))
+    tallest, rows = extent.largest[design.outcome], extent.rows
+    kinds = [source.table[name].type() for name in (design.weight, design.outcome) if name]
+    light = design.weight is None or kinds[0].is_integer()
+    whole = light and kinds[-1].is_integer()
+    grids = {
+        "weight": Grid.of(heaviest, rows, whole=light),
+        "squares": Grid.of(heaviest**2, rows, whole=light),
+        "s": Grid.of(heaviest * tallest, rows, whole=whole),
+        "q": Grid.of(heaviest * tallest**2, rows, SQUARE_PARTS, whole=whole),
+    }
+    found = source.frame(_sums(units, len(extent.periods), len(fixed), grids))
     refuse_faults(source, found, unit, period, fixed)
-    sums = _collected(found, extent.periods, heaviest, tallest)
+    sums = _collected(found, extent.periods, grids)
     return NationalCells(sums, (*source.flow, *_steps(sums, extent.rows)), source.repairs)
 
 
@@ -133,7 +155,7 @@ def _check(design: Design) -> None:
         )
 
 
-def _sums(units: Any, periods: int, fixed: int, heaviest: float, tallest: float) -> Any:
+def _sums(units: Any, periods: int, fixed: int, grids: Mapping[str, Grid]) -> Any:
     """The aggregation: units to cells."""
     import ibis
 
@@ -156,25 +178,24 @@ def _sums(units: Any, periods: int, fixed: int, heaviest: float, tallest: float)
         **{f"p{k}": word for k, word in enumerate(words)},
     )  # fmt: skip
     keys = ["c", "g", *(f"p{k}" for k in range(len(words)))]
-    k1, k2 = grid_exponent(heaviest), grid_exponent(heaviest**2)
-    ky, ks = grid_exponent(heaviest * tallest), grid_exponent(heaviest * tallest**2)
     totals: dict[str, Any] = {"units": rows.count()}
-    totals |= grid_sums("weight", rows["w"], k1) | grid_sums("squares", rows["w"] * rows["w"], k2)
+    totals |= grids["weight"].sums("weight", rows["w"]) | grids["squares"].sums(
+        "squares", rows["w"] * rows["w"]
+    )
     for t in range(periods):
         value = rows[f"y{t}"]
         scaled = (rows["w"] * value, rows["w"] * (value * value)) if weighted else (value, value * value)
-        totals |= grid_sums(f"s{t}", scaled[0], ky) | grid_sums(f"q{t}", scaled[1], ks, SQUARE_PARTS)
+        totals |= grids["s"].sums(f"s{t}", scaled[0]) | grids["q"].sums(f"q{t}", scaled[1])
     totals |= fault_sums(rows, fixed)
     return rows.group_by(keys).aggregate(**totals).order_by(keys)
 
 
-def _collected(found: pd.DataFrame, periods: NDArray[np.int64], heaviest: float, tallest: float) -> CellSums:
+def _collected(found: pd.DataFrame, periods: NDArray[np.int64], grids: Mapping[str, Grid]) -> CellSums:
     count = len(periods)
     seen = np.stack(
         [(found[f"p{t // WORD}"].to_numpy(dtype=np.int64) >> (t % WORD)) & 1 == 1 for t in range(count)],
         axis=1,
     )
-    ky, ks = grid_exponent(heaviest * tallest), grid_exponent(heaviest * tallest**2)
     cohort = pd.to_numeric(found["g"]).to_numpy(dtype=np.float64, na_value=np.nan)
     label = found["c"]
     return CellSums(
@@ -183,10 +204,10 @@ def _collected(found: pd.DataFrame, periods: NDArray[np.int64], heaviest: float,
         cohort=np.where(np.isnan(cohort), np.inf, cohort),
         seen=seen,
         units=found["units"].to_numpy(dtype=np.int64),
-        weight=grid_values(found, "weight", grid_exponent(heaviest)),
-        weight_squares=grid_values(found, "squares", grid_exponent(heaviest**2)),
-        sums=np.stack([grid_values(found, f"s{t}", ky) for t in range(count)], axis=1),
-        squares=np.stack([grid_values(found, f"q{t}", ks, SQUARE_PARTS) for t in range(count)], axis=1),
+        weight=grids["weight"].values(found, "weight"),
+        weight_squares=grids["squares"].values(found, "squares"),
+        sums=np.stack([grids["s"].values(found, f"s{t}") for t in range(count)], axis=1),
+        squares=np.stack([grids["q"].values(found, f"q{t}") for t in range(count)], axis=1),
     )
 
 
@@ -239,11 +260,16 @@ def place_cells(
     columns = {f"v{j}": numeric(source, name).value for j, name in enumerate(values)}
     rows = table.select(**keys, period=numeric(source, period).value.cast("int64"), **columns)
     totals: dict[str, Any] = {"rows": rows.count()}
-    grids = [(grid_exponent(extent.largest[n]), grid_exponent(extent.largest[n] ** 2)) for n in values]
+    whole = [table[name].type().is_integer() for name in values]
+    sizes = [extent.largest[name] for name in values]
+    grids = [
+        (Grid.of(size, extent.rows, whole=w), Grid.of(size**2, extent.rows, SQUARE_PARTS, whole=w))
+        for size, w in zip(sizes, whole, strict=True)
+    ]
     for j, (first, second) in enumerate(grids):
         value = rows[f"v{j}"]
         totals[f"c{j}"] = value.count()
-        totals |= grid_sums(f"s{j}", value, first) | grid_sums(f"q{j}", value * value, second, SQUARE_PARTS)
+        totals |= first.sums(f"s{j}", value) | second.sums(f"q{j}", value * value)
     by = [*keys, "period"]
     found = source.frame(rows.group_by(by).aggregate(**totals).order_by(by))
     short = found["region"].str.len() < region_digits
@@ -256,6 +282,6 @@ def place_cells(
     out = found[[*by, "rows"]].copy()
     for j, (name, (first, second)) in enumerate(zip(values, grids, strict=True)):
         out[f"{name}_count"] = found[f"c{j}"].astype("int64")
-        out[f"{name}_sum"] = grid_values(found, f"s{j}", first)
-        out[f"{name}_squares"] = grid_values(found, f"q{j}", second, SQUARE_PARTS)
+        out[f"{name}_sum"] = first.values(found, f"s{j}")
+        out[f"{name}_squares"] = second.values(found, f"q{j}")
     return out
