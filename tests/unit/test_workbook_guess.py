@@ -15,6 +15,7 @@ from evalkit.ingest.headers import normal
 from evalkit.ingest.sources import SPECS
 from evalkit.ingest.workbook.guessing import guess
 from evalkit.ingest.workbook.proposal import TableGuess
+from evalkit.ingest.workbook.writing import mapping_text
 
 ROWS = 24
 RNG = np.random.default_rng([5, 1])
@@ -172,3 +173,27 @@ def test_what_only_looks_like_a_column_is_asked_or_left(
     }:  # the very header is never left in silence
         assert found.column == "???"
         assert missing in [candidate.column for candidate in found.candidates]
+
+
+def test_a_table_in_other_words_is_asked_whole_and_not_left_alone(tmp_path: Path) -> None:
+    """No header is sure, the sheet's name speaks for the table: every column is a question with its candidates."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.title = "3. 유치실적"
+    sheet.append(["유치지역", "상호(법인명)", "유치 형태", "이전 前 주소", "이전 後 주소", "유치 시기"])
+    for name, kind, day in (
+        ("㈜가온테크", "본사이전", "03"),
+        ("나래소재(주)", "MOU", "04"),
+        ("다솜랩", "연구소", "05"),
+    ):
+        sheet.append(["부산", name, kind, "서울특별시 강남구", "부산광역시 해운대구", f"2019.{day}.01"])
+    book.save(tmp_path / "a.xlsx")
+    found = guess(tmp_path / "a.xlsx")
+    (table,) = found.tables
+    assert table.name == "performance_attracted"
+    assert not found.left
+    text = mapping_text(found)
+    assert text.count("column: ???") == 6
+    for column in ("firm_name", "kind", "from_region", "to_region", "date"):
+        assert f"  {column}  " in text

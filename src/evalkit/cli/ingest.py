@@ -96,6 +96,9 @@ def _say_guess(found: Guess) -> None:
         click.echo(
             f"{table.name} ({table.title}): 시트 {table.sheet or '없음'}, 열 {len(table.sure)}개를 제안, 물음 {table.questions}개"
         )
+        left = [header.key for header in table.headers if header.column == "leave"]
+        if left:
+            click.echo(f"  읽지 않는 열 {len(left)}개 (필요하면 leave 에서 옮길 것): {', '.join(left)}")
     for sheet, why in found.left:
         click.echo(f"읽지 않는 시트 {sheet or '(이름 없음)'}: {why}")
 

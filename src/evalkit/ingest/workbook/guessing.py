@@ -72,7 +72,7 @@ def _of_sheet(page: Sheet, raw: RawFile) -> tuple[list[TableGuess], str]:
             found += _tables(block, body, chosen, page, raw)
         elif choices:
             best = choices[0]
-            near = f"가장 가까운 표: {best.spec.name}(필수 열 가운데 {best.standing.likely:.0%} 만 찾음)"
+            near = f"가장 가까운 표: {best.spec.name} (필수 열 가운데 {best.standing.likely:.0%} 와 맞을 수 있으나, 이 표만의 열을 찾지 못함)"
         else:
             near = "아는 표의 머리글이 없음"
     return found, near
@@ -105,6 +105,8 @@ def _hinted(block: Block, spec: TableSpec) -> bool:
 def _chosen(choices: list[_Choice]) -> list[_Choice]:
     """The declarations that a block is read with: one, and of the programme tables every further one with its own columns."""
     first = next((choice for choice in choices if _serves(choice)), None)
+    if first is None:  # nothing of its own is sure: then all of it is asked, rather than left alone
+        first = next((choice for choice in choices if _may_serve(choice)), None)
     if first is None:
         return []
     chosen = [first]
@@ -130,6 +132,12 @@ def _serves(choice: _Choice) -> bool:
         or len(told.own) >= 2
         or (choice.hinted and len(told.columns) >= 2)
     )
+
+
+def _may_serve(choice: _Choice) -> bool:
+    """Two or more columns of its own may be there, and the sheet's name or all required columns speak for it."""
+    told = choice.standing
+    return len(told.maybe) >= 2 and told.likely >= 0.5 and (choice.hinted or told.likely == 1)
 
 
 def _tables(

@@ -142,12 +142,14 @@ class Standing:
     sure, likely : shares of the required columns found without and at most with a question
     own : columns of amounts, dates or categories found without a question: what the table is about
     columns : columns found without a question
+    maybe : columns of amounts, dates or categories found at most with a question
     """
 
     sure: float
     likely: float
     own: frozenset[str]
     columns: frozenset[str]
+    maybe: frozenset[str]
 
 
 def standing(candidates: dict[int, list[Candidate]], spec: TableSpec) -> Standing:
@@ -160,6 +162,5 @@ def standing(candidates: dict[int, list[Candidate]], spec: TableSpec) -> Standin
         for c in spec.columns
         if c.kind in ("money", "integer", "number", "date", "category") and c.name not in ("phase", "role")
     }
-    return Standing(
-        len(required & sure) / len(required), len(required & likely) / len(required), sure & about, sure
-    )
+    shares = (len(required & found) / len(required) for found in (sure, likely))
+    return Standing(*shares, sure & about, sure, likely & about)
