@@ -162,5 +162,5 @@ def standing(candidates: dict[int, list[Candidate]], spec: TableSpec) -> Standin
         for c in spec.columns
         if c.kind in ("money", "integer", "number", "date", "category") and c.name not in ("phase", "role")
     }
-    shares = (len(required & found) / len(required) for found in (sure, likely))
-    return Standing(*shares, sure & about, sure, likely & about)
+    first, at_most = (len(required & found) / len(required) for found in (sure, likely))
+    return Standing(first, at_most, sure & about, sure, likely & about)
