@@ -28,6 +28,7 @@ from evalkit.inference import score_bootstrap
 from evalkit.panel import Panel
 from evalkit.scale import (
     Engine,
+    cells,
     group_time_from_cells,
     imputation_from_cells,
     national_cells,
@@ -94,6 +95,20 @@ def test_threads_rows_and_files_change_no_bit(engine: Engine, tmp_path: Path) ->
     with open_engine("duckdb", memory="500MB", threads=1) as alone:
         second = national_cells(open_source(alone, folder), replace(DESIGN, outcome="sales"), **WHERE)
     equal_bits(first.sums, second.sums)
+
+
+def test_passes_over_groups_of_units_change_no_bit(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = open_source(engine, written(FRAME, tmp_path / "a.parquet"))
+    monkeypatch.setattr(cells, "BUCKET", len(FRAME) // 4)
+    for design in (DESIGN, replace(DESIGN, outcome="sales", weight="w")):
+        found = national_cells(source, design, **WHERE)
+        equal_bits(found.sums, in_memory(FRAME, design.outcome, design.weight)[1])
+    twice = open_source(engine, written(pd.concat([FRAME, FRAME.iloc[[7, 40]]]), tmp_path / "b.parquet"))
+    units = FRAME["id"].iloc[[7, 40]].nunique()
+    with pytest.raises(DataError, match=rf"두 번 이상 있음 \(단위 {units}개\)"):
+        national_cells(twice, DESIGN, **WHERE)
 
 
 def test_partitions_give_their_column(engine: Engine, tmp_path: Path) -> None:

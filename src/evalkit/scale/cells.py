@@ -6,8 +6,9 @@ in whole parts (`evalkit.arrays.cell_sums`), so that neither threads nor engines
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ from evalkit.ingest.table import FlowStep, Repair
 from evalkit.scale.by_unit import WORD, by_unit, fault_sums, refuse_faults
 from evalkit.scale.sources import Source
 from evalkit.scale.variables import examine, numeric
+
+# rows of one pass of DuckDB: the table of their units takes a few hundred megabytes
+BUCKET = 12_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,10 +124,6 @@ def national_cells(
         cluster=design.cluster, window=window, minimum=minimum,
     )  # fmt: skip
     numbers = [design.adoption, *([design.weight] if design.weight else [])]
-    units = by_unit(
-        source, unit=unit, period=period, periods=extent.periods, varying=[design.outcome], numbers=numbers,
-        labels=[design.cluster],
-    )  # fmt: skip
     fixed = [*numbers, design.cluster]
     heaviest = extent.largest[design.weight] if design.weight else 1.0
     tallest, rows = extent.largest[design.outcome], extent.rows
@@ -136,10 +136,52 @@ def national_cells(
         "s": Grid.of(heaviest * tallest, rows, whole=whole),
         "q": Grid.of(heaviest * tallest**2, rows, SQUARE_PARTS, whole=whole),
     }
-    found = source.frame(_sums(units, len(extent.periods), len(fixed), grids))
+    parts = []
+    for chosen in _buckets(source, unit, rows):
+        units = by_unit(
+            chosen,
+            unit=unit,
+            period=period,
+            periods=extent.periods,
+            varying=[design.outcome],
+            numbers=numbers,
+            labels=[design.cluster],
+        )
+        parts.append(source.frame(_sums(units, len(extent.periods), len(fixed), grids)))
+    found = _merged(parts)
     refuse_faults(source, found, unit, period, fixed)
     sums = _collected(found, extent.periods, grids)
     return NationalCells(sums, (*source.flow, *_steps(sums, extent.rows)), source.repairs)
+
+
+def _buckets(source: Source, unit: str, rows: int) -> list[Source]:
+    """The file by groups of units small enough that the table of units stays in memory.
+
+    A larger table goes to disk and is read again; a further pass over the file costs less. Spark parts the work itself.
+    """
+    count = -(-rows // BUCKET) if source.engine.name == "duckdb" else 1
+    if count == 1:
+        return [source]
+    table = source.table
+    at = table[unit].hash() % count
+    return [
+        replace(source, table=table.filter((at == k) | (at == k - count) if k else at == 0))
+        for k in range(count)
+    ]
+
+
+def _merged(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Cells of several groups of units as one; whole numbers are added, so that nothing is lost."""
+    if len(parts) == 1:
+        return parts[0]
+    rows = pd.concat(parts, ignore_index=True)
+    keys = [name for name in rows.columns if name in ("c", "g") or re.fullmatch(r"p\d+", name)]
+    firsts = [name for name in rows.columns if name.endswith("_first")]
+    for name in rows.columns.difference([*keys, *firsts]):
+        rows[name] = rows[name].astype("Int64").fillna(0)
+    groups = rows.groupby(keys, dropna=False, sort=True)
+    sums = groups[list(rows.columns.difference([*keys, *firsts]))].sum()
+    return sums.join(groups[firsts].min()).reset_index()
 
 
 def _check(design: Design) -> None:
