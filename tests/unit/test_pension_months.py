@@ -334,3 +334,14 @@ def test_workplaces_may_be_supported(engine: Engine, tmp_path: Path) -> None:
     )
     found = joined.frame(joined.table.filter(joined.table["adoption"].notnull()))
     assert set(found["workplace"]) == {known}
+
+
+def test_a_workplace_that_has_left_counts_nobody(engine: Engine, tmp_path: Path) -> None:
+    """탈퇴 stands in the month's file with its last members; the source is without it, and says so."""
+    gone = row("2021-03", "떠난회사", 7)
+    gone[3] = 2
+    path = month_file(tmp_path, "202103", [row("2021-03", "남은회사", 5), gone])
+    source = open_pension(engine, [path], key=KEY)
+    frame = everything(source)
+    assert frame["members"].tolist() == [5]
+    assert [(r.kind, r.count) for r in source.repairs if "탈퇴" in r.kind] == [("탈퇴한 사업장의 행을 뺌", 1)]

@@ -22,6 +22,7 @@ from evalkit.ingest.sources.national_pension import CAUTIONS
 from evalkit.ingest.table import FlowStep, Repair
 from evalkit.panel import Panel
 from evalkit.scale.engine import Engine
+from evalkit.scale.months import month_label, month_number
 from evalkit.scale.panels import panel_of
 from evalkit.scale.pension_blocks import (
     COUNTS,
@@ -29,8 +30,6 @@ from evalkit.scale.pension_blocks import (
     Month,
     Workplaces,
     convert_month,
-    month_label,
-    month_number,
 )
 from evalkit.scale.sources import Source
 

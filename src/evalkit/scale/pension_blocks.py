@@ -27,10 +27,11 @@ from evalkit.ingest.sources.national_pension import SPEC
 from evalkit.ingest.sources.pension_regions import _PARTS
 from evalkit.ingest.table import Repair
 from evalkit.scale.delimited import Converted, blocks, cut_cells, decoded, read_head, write
+from evalkit.scale.months import month_label, month_number
 
 CutLastRow = Literal["error", "drop"]
 COUNTS = ("members", "premium", "acquired", "lost")
-_TEXTS = ("month", "firm_name", "head_key", "region", "joined", "industry")
+_TEXTS = ("month", "firm_name", "head_key", "region", "joined", "industry", "status")
 _ADDRESSES = ("lot_address", "road_address")
 _CODE = re.compile(r"[1-9]\d{4}(?:\d{5})?")
 _LOOSE = replace(
@@ -40,21 +41,8 @@ _LOOSE = replace(
 FOLLOWED = "이미 없어진 지역 코드를 그 뒤의 지역으로 읽음"
 FROM_PARTS = "법정동 코드가 없어 시·도와 시·군·구 코드를 이음"
 FROM_ADDRESS = "법정동 코드가 없어 주소를 읽음"
+LEFT = "탈퇴한 사업장의 행을 뺌"
 UNREADABLE = "읽을 수 없는 지역을 빈 값으로 둠"
-
-
-def month_number(year: int, month: int) -> int:
-    """Months since year 0: consecutive months differ by one, as periods of a panel must.
-
-    >>> month_number(2021, 3)
-    24254
-    """
-    return year * 12 + month - 1
-
-
-def month_label(number: int) -> str:
-    """The inverse of `month_number`: ``month_label(24254) == "2021-03"``."""
-    return f"{number // 12:04d}-{number % 12 + 1:02d}"
 
 
 @dataclass(slots=True)
@@ -196,9 +184,10 @@ def convert_month(
         with pq.ParquetWriter(temporary, schema, compression="lz4") as writer:
             for before, batch in blocks(path, head, skip, positions, encoding, all_but_last=filled > 0):
                 columns = {name: batch.column(name) for name in batch.schema.names}
-                made = _block(_Block(file, columns, before + skip + 1, encoding))
-                writer.write_table(pa.table(made, schema=schema))
-                rows += batch.num_rows
+                block = _Block(file, columns, before + skip + 1, encoding)
+                month = _without_left(block, pa.table(_block(block), schema=schema))
+                writer.write_table(month)
+                rows += month.num_rows
         return rows
 
     made = write(path, target, head, attempt)
@@ -237,6 +226,18 @@ def _block(block: _Block) -> dict[str, Any]:
     for column in COUNTS:
         made[column] = _whole(block, column) if column in block.columns else pa.nulls(n, pa.int64())
     return made
+
+
+def _without_left(block: _Block, month: Any) -> Any:
+    """Without workplaces that have left the scheme: they stand in the month's file with the members that they had."""
+    import pyarrow as pa
+
+    if "status" not in block.columns:
+        return month
+    words = {text for text, value in SPEC.column("status").categories if value == "left"}
+    gone = np.isin(np.array(block.text("status").to_pylist(), dtype=str), list(words))
+    block.file.count(LEFT, int(gone.sum()))
+    return month.filter(pa.array(~gone))
 
 
 def _mapped(cells: Any, reading: Callable[[str], str]) -> Any:
