@@ -31,16 +31,18 @@ def test_the_month_is_that_of_the_reader_in_memory(frame: pd.DataFrame) -> None:
     steps = {step.reason: step.rows for step in source.flow}
     assert steps["도중에 끊긴 마지막 행"] == -1
     assert steps["읽은 행"] == len(FILE.read_bytes().splitlines()) - 1
+    here = frame.loc[frame["status"].ne("left")]
+    assert steps["탈퇴한 사업장의 행"] == len(here) - len(frame) < 0
     assert found["month"].unique().tolist() == [month_number(2022, 4)]
     # workplaces: rows that share name, digits, region and day are added up
     keys = ["name_key", "head_key", "region", "joined"]
-    day = frame["joined"].dt.strftime("%Y-%m-%d")
-    theirs = frame.assign(joined=day)[[*keys, "members", "premium"]].fillna(dict.fromkeys(keys, ""))
+    day = here["joined"].dt.strftime("%Y-%m-%d")
+    theirs = here.assign(joined=day)[[*keys, "members", "premium"]].fillna(dict.fromkeys(keys, ""))
     theirs = theirs.groupby(keys)[["members", "premium"]].sum().reset_index()
     ours = found[[*keys, "members", "premium"]].fillna(dict.fromkeys(keys, ""))
     ours = ours.groupby(keys)[["members", "premium"]].sum().reset_index()
     pd.testing.assert_frame_equal(ours, theirs, check_dtype=False)
-    regions = frame.groupby("region")["members"].sum()
+    regions = here.groupby("region")["members"].sum()
     assert dict(zip(cells["region"], cells["members_sum"], strict=True)) == regions.to_dict()
     assert panel.shape == (len(found), 1)
 

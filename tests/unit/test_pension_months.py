@@ -345,3 +345,5 @@ def test_a_workplace_that_has_left_counts_nobody(engine: Engine, tmp_path: Path)
     frame = everything(source)
     assert frame["members"].tolist() == [5]
     assert [(r.kind, r.count) for r in source.repairs if "탈퇴" in r.kind] == [("탈퇴한 사업장의 행을 뺌", 1)]
+    flow = [(step.reason, step.rows) for step in source.flow]
+    assert flow == [("읽은 행", 2), ("탈퇴한 사업장의 행", -1), ("사업장·월", 1)]

@@ -118,7 +118,11 @@ def _joined(engine: Engine, months: list[Month], label: str) -> Source:
     kept, found = int(counts["n"]), int(counts["u"])
     table = single.drop("alike").inner_join(listed, "number").drop("number")
     table = table.mutate(sido=table["region"].substr(0, 2))
-    rows, cut = sum(one.rows for one in made), sum(one.cut for one in months)
+    rows, cut, left = (
+        sum(one.rows for one in made),
+        sum(one.cut for one in months),
+        sum(one.left for one in months),
+    )
     repairs = [repair for one in made for repair in one.repairs]
     if kept > found:
         kind = "이름·번호·지역·가입일이 같은 한 달의 사업장을 더함"
@@ -126,7 +130,8 @@ def _joined(engine: Engine, months: list[Month], label: str) -> Source:
     flow = (
         FlowStep("읽은 행", rows + cut),
         *([FlowStep("도중에 끊긴 마지막 행", -cut)] if cut else []),
-        *([FlowStep("쓰는 칸이 모두 같은 행의 되풀이", kept - rows)] if kept < rows else []),
+        *([FlowStep("탈퇴한 사업장의 행", -left)] if left else []),
+        *([FlowStep("쓰는 칸이 모두 같은 행의 되풀이", kept + left - rows)] if kept + left < rows else []),
         *([FlowStep("같은 사업장으로 더한 행", found - kept)] if found < kept else []),
         FlowStep("사업장·월", found),
     )

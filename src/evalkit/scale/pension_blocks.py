@@ -133,11 +133,12 @@ class _Block:
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """A month as Parquet: its `month_number`, and whether a last row that broke off was left out."""
+    """A month as Parquet: its `month_number`, whether a last row that broke off was left out, and rows of the left."""
 
     made: Converted
     month: int
     cut: bool
+    left: int
 
 
 def convert_month(
@@ -187,7 +188,7 @@ def convert_month(
                 block = _Block(file, columns, before + skip + 1, encoding)
                 month = _without_left(block, pa.table(_block(block), schema=schema))
                 writer.write_table(month)
-                rows += month.num_rows
+                rows += batch.num_rows
         return rows
 
     made = write(path, target, head, attempt)
@@ -197,7 +198,9 @@ def convert_month(
         )
     alias = SPEC.column("region").aliases[0]
     repairs = [Repair(path.name, "", 0, alias, kind, "", "", n) for kind, n in sorted(file.counted.items())]
-    return Month(replace(made, repairs=(*made.repairs, *repairs)), file.month, filled > 0)
+    return Month(
+        replace(made, repairs=(*made.repairs, *repairs)), file.month, filled > 0, file.counted.get(LEFT, 0)
+    )
 
 
 def _block(block: _Block) -> dict[str, Any]:
