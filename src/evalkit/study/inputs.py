@@ -17,7 +17,7 @@ from evalkit.errors import FileError
 from evalkit.ingest.workbook.location import mapping_files
 from evalkit.study import raw_sums
 from evalkit.study.plan import Plan
-from evalkit.study.plan_models import Source
+from evalkit.study.plan_data import Source
 from evalkit.study.raw_sums import sha256_of
 
 _TABLES = {".csv", ".tsv", ".xls", ".xlsx", ".xlsm", ".xlsb", ".ods", ".zip"}

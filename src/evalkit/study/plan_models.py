@@ -18,42 +18,12 @@ from pydantic import Field, field_validator, model_validator
 
 from evalkit.errors import nearest
 from evalkit.study.plan_base import Lang, Slug, Span, Strict, Text, Year
-from evalkit.study.plan_counting import CountingPlan
+from evalkit.study.plan_comparison import ComparisonPlan
 from evalkit.study.plan_credibility import InferencePlan, PowerPlan, RobustnessPlan
-
-
-class Source(Strict):
-    """One kind of file and where it lies."""
-
-    table: str = Field(description="선언된 표의 이름 (evalkit.ingest 의 TableSpec)")
-    files: str = Field(description="자료 폴더 아래의 파일 이름 무늬(glob)")
-    required: bool = True
-    options: Mapping[str, Any] = Field(default_factory=dict, description="표를 읽는 방법에만 쓰는 값")
-
-
-WORLDS = ("nic",)
-
-
-class Simulation(Strict):
-    """The simulated world used while the evaluator has no files yet."""
-
-    world: Slug = "nic"
-    seed: int = Field(20180301, ge=0)
-    firms: int = Field(4000, ge=200, le=200_000)
-
-    @field_validator("world")
-    @classmethod
-    def _known(cls, world: str) -> str:
-        if world not in WORLDS:
-            raise ValueError(f"모르는 모의 세계 {world!r} ({nearest(world, WORLDS)})")
-        return world
-
-
-class DataPlan(Strict):
-    folder: str = Field("../data/raw", description="계획 파일에서 본 상대 경로 또는 절대 경로")
-    simulate: Simulation | None = None
-    sources: dict[Slug, Source] = Field(min_length=1)
-    counting: CountingPlan = Field(CountingPlan(), description="사업 실적을 세는 규칙")
+from evalkit.study.plan_data import DataPlan
+from evalkit.study.plan_monitoring import MonitoringPlan
+from evalkit.study.plan_opinions import OpinionPlan
+from evalkit.study.plan_value import ValuePlan
 
 
 class Exclusion(Strict):
@@ -83,8 +53,8 @@ class Groups(Strict):
 class Units(Strict):
     """How raw tables become a panel."""
 
-    builder: Literal["firms", "regions"]
-    groups: dict[Slug, Groups] = Field(min_length=1, description="패널마다 두 집단의 이름")
+    builder: Literal["firms", "regions", "industries", "indicators"]
+    groups: dict[Slug, Groups] = Field(default_factory=dict, description="패널마다 두 집단의 이름")
     options: Mapping[str, Any] = Field(default_factory=dict)
     exclude: tuple[Exclusion, ...] = ()
 
@@ -214,12 +184,19 @@ class Plan(Strict):
     schema_version: Literal[1] = 1
     id: Slug
     title: Text
-    programme: str
+    programme: str = Field(description="사업의 이름표 (evalkit.programmes) 또는 facts 파일에 적은 이름표")
+    facts: str | None = Field(None, description="사업의 사실 파일: 계획 파일에서 본 상대 경로")
     question: Text
     data: DataPlan
     units: Units
-    phases: dict[int, Phase] = Field(min_length=1)
-    outcomes: dict[Slug, Outcome] = Field(min_length=1)
+    phases: dict[int, Phase] = Field(default_factory=dict)
+    outcomes: dict[Slug, Outcome] = Field(default_factory=dict)
+    opinions: dict[Slug, OpinionPlan] = Field(
+        default_factory=dict, description="대표 설계와 나란히 두는 다른 설계"
+    )
+    comparison: ComparisonPlan = ComparisonPlan()
+    value: ValuePlan | None = Field(None, description="총량에서 순효과까지, 그리고 비용에 견준 가치")
+    monitoring: MonitoringPlan | None = Field(None, description="지표의 기준값·목표·실적")
     design: DesignPlan = DesignPlan()
     inference: InferencePlan = InferencePlan()
     power: PowerPlan = PowerPlan()
@@ -263,6 +240,25 @@ class Plan(Strict):
         return {"rule": inference} if isinstance(inference, str) else inference
 
     @model_validator(mode="after")
+    def _says_what_is_asked(self) -> Plan:
+        if self.units.builder == "indicators":
+            if self.monitoring is None:
+                raise ValueError("지표를 살피는 계획(builder: indicators)에는 monitoring 을 적을 것")
+            if self.outcomes or self.opinions:
+                raise ValueError(
+                    "지표를 살피는 계획에는 비교집단이 없어 outcomes 와 opinions 를 적을 수 없음; monitoring 에 지표를 적을 것"
+                )
+            return self
+        for name, part in (
+            ("phases", self.phases),
+            ("outcomes", self.outcomes),
+            ("units.groups", self.units.groups),
+        ):
+            if not part:
+                raise ValueError(f"{name} 이(가) 비어 있음: 하나 이상 적을 것")
+        return self
+
+    @model_validator(mode="after")
     def _phases_known(self) -> Plan:
         for name, outcome in self.outcomes.items():
             if outcome.panel not in self.units.groups:
@@ -279,6 +275,15 @@ class Plan(Strict):
                     raise ValueError(
                         f"결과 {name} 의 claimed 가 없는 단계 {phase} 을(를) 가리킴 ({nearest(str(phase), map(str, self.phases))})"
                     )
+        for name, opinion in self.opinions.items():
+            if opinion.outcome is not None and opinion.outcome not in self.outcomes:
+                raise ValueError(
+                    f"opinions 의 {name} 이(가) 없는 결과 {opinion.outcome!r} 을(를) 가리킴 ({nearest(opinion.outcome, self.outcomes)})"
+                )
+            if opinion.phase is not None and opinion.phase not in self.phases:
+                raise ValueError(
+                    f"opinions 의 {name} 이(가) 없는 단계 {opinion.phase} 을(를) 가리킴 ({nearest(str(opinion.phase), map(str, self.phases))})"
+                )
         for name in self.power.effects:
             if name not in self.outcomes:
                 raise ValueError(
