@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -203,6 +205,41 @@ class Flows:
                 remedy="군집을 채우거나 도착지를 제외할 것",
             )
         return codes.astype(np.int64), np.asarray(labels)
+
+    def save(self, path: str | Path) -> None:
+        """Write one ``.npz``; strings are stored as text, never pickled."""
+        arrays: dict[str, NDArray[Any]] = {
+            name: getattr(self, name) for name in ("origins", "destinations", "periods", "counts")
+        }
+        arrays.update({f"fixed/{name}": array for name, array in self.fixed.items()})
+        arrays.update({f"varying/{name}": array for name, array in self.varying.items()})
+        arrays["notes"] = np.array(json.dumps(dict(self.notes), ensure_ascii=False, sort_keys=True))
+        arrays = {k: v.astype(str) if v.dtype.kind in "OT" else v for k, v in arrays.items()}
+        target = Path(path)
+        temporary = target.with_name(target.name + ".part")
+        with temporary.open("wb") as stream:
+            np.savez(stream, allow_pickle=False, **arrays)
+        temporary.replace(target)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Flows:
+        """The inverse of `save`."""
+        with np.load(Path(path), allow_pickle=False) as stored:
+            held = {
+                kind: {
+                    k.removeprefix(f"{kind}/"): stored[k] for k in stored.files if k.startswith(f"{kind}/")
+                }
+                for kind in ("fixed", "varying")
+            }
+            return cls(
+                stored["origins"],
+                stored["destinations"],
+                stored["periods"],
+                stored["counts"],
+                held["fixed"],
+                held["varying"],
+                json.loads(str(stored["notes"])),
+            )
 
     def select(self, destinations: NDArray[np.bool_]) -> Flows:
         """The flows to some destinations (boolean mask)."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from evalkit.errors import FileError, PlanError, nearest
+from evalkit.flows import Flows
 from evalkit.ingest.sources import READERS, check_options, read_source
 from evalkit.ingest.store import TableStore
 from evalkit.ingest.table import Table
@@ -14,6 +15,7 @@ from evalkit.panel import Panel
 from evalkit.study.audit import describe_findings, describe_panel, describe_table
 from evalkit.study.firms import OPTIONS as FIRM_OPTIONS
 from evalkit.study.firms import build_firms
+from evalkit.study.indicators import build_indicators
 from evalkit.study.inputs import Inputs, matching
 from evalkit.study.plan import Plan
 from evalkit.study.regions import build_regions
@@ -22,9 +24,18 @@ from evalkit.study.worlds import Progress
 # nothing in a simulated world lies ahead of it
 END_OF_TIME = dt.date(9999, 12, 31)
 Tables = Mapping[str, list[Table]]
-Builder = Callable[[Plan, Tables], tuple[dict[str, Panel], dict[str, Any]]]
-BUILDERS: dict[str, Builder] = {"firms": build_firms, "regions": build_regions}
-OPTIONS: dict[str, tuple[str, ...]] = {"firms": tuple(FIRM_OPTIONS), "regions": ("variables",)}
+Built = Mapping[str, Panel | Flows]
+Builder = Callable[[Plan, Tables], tuple[Built, dict[str, Any]]]
+BUILDERS: dict[str, Builder] = {
+    "firms": build_firms,
+    "regions": build_regions,
+    "indicators": build_indicators,
+}
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "firms": tuple(FIRM_OPTIONS),
+    "regions": ("variables",),
+    "indicators": (),
+}
 # builder -> the sources that it joins, and those that it can do without
 SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "firms": (
@@ -36,9 +47,10 @@ SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "zone_distances",
             "deflator",
         ),
-        ("national_pension",),
+        ("national_pension", "employment_composition"),
     ),
     "regions": (("panel", "members"), ()),
+    "indicators": ((), ("indicators",)),
 }
 
 
@@ -50,7 +62,7 @@ def build(
     options: Mapping[str, Mapping[str, Any]] | None = None,
     store: TableStore | None = None,
     progress: Progress | None = None,
-) -> tuple[dict[str, Panel], dict[str, Any]]:
+) -> tuple[Built, dict[str, Any]]:
     """Read every source of the plan and build its panels.
 
     Parameters
@@ -60,7 +72,7 @@ def build(
 
     Returns
     -------
-    panels by name, and the audit as plain values (sources, flows, repairs, reconciliation)
+    panels and flows by name, and the audit as plain values (sources, flows, repairs, reconciliation)
 
     Raises
     ------
@@ -92,7 +104,7 @@ def build(
         ],
         "tables": [describe_table(name, table) for name, group in tables.items() for table in group],
         "findings": describe_findings(tables, END_OF_TIME if inputs.simulated else None),
-        "panels": {name: describe_panel(panel) for name, panel in panels.items()},
+        "panels": {name: describe_panel(p) for name, p in panels.items() if isinstance(p, Panel)},
         **facts,
     }
     return panels, audit

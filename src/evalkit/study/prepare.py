@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.errors import DataError
+from evalkit.flows import Flows
 from evalkit.study import provenance
 from evalkit.study.inputs import Inputs, code_sha256, fingerprint, project_root, source_options
 from evalkit.study.plan import Plan
 from evalkit.study.worlds import Progress, put, write_world
 
+FLOWS = "flows"
+"""Folder of the flows beside the panels."""
 READ_BY = ("errors.py", "ingest", "strict_yaml.py")
 MADE_BY = (
     "breaks.py",
@@ -80,10 +83,10 @@ def standing(
     plan_path = Path(plan_path)
     root = project_root(plan_path)
     inputs = fingerprint(plan_path, plan, data)
-    asked = json.dumps(
-        {"data": plan.data.model_dump(mode="json"), "units": plan.units.model_dump(mode="json")},
-        sort_keys=True,
-    )
+    parts_asked = {"data": plan.data.model_dump(mode="json"), "units": plan.units.model_dump(mode="json")}
+    if plan.monitoring is not None:  # values of the plan stand in the panel
+        parts_asked["monitoring"] = plan.monitoring.model_dump(mode="json")
+    asked = json.dumps(parts_asked, sort_keys=True)
     key = identifier_key(root, simulated=inputs.simulated)
     making = provenance.Making(
         inputs={file.path: (file.sha256, file.bytes, file.sealed) for file in inputs.files},
@@ -131,8 +134,9 @@ def prepare(
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".preparing-"))
     try:
-        for name, panel in panels.items():
-            panel.save(aside / f"{name}.npz")
+        (aside / FLOWS).mkdir()
+        for name, made in panels.items():
+            made.save((aside / FLOWS if isinstance(made, Flows) else aside) / f"{name}.npz")
         write_json(aside / "audit.json", audit)
         provenance.write(aside, making, audit["tables"], stamp)
         (aside / "stamp").write_text(stamp)

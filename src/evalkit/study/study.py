@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.appraisal.phases import PhaseComparison, compare_phases
 from evalkit.errors import DesignError, ParameterError, PlanError, nearest
+from evalkit.flows import Flows
 from evalkit.panel import Panel
 from evalkit.study.asked import check_asked
 from evalkit.study.effect import Effect, estimate_effect
@@ -38,6 +39,7 @@ class Study:
         self.inputs = inputs
         self.lang = lang
         self._panels: dict[str, Panel] = {}
+        self._flows: dict[str, Flows] = {}
         self._effects: dict[tuple[str, int], Effect] = {}
         self._planning: dict[tuple[str, int], Planning] = {}
         self._robustness: dict[tuple[str, int], Robustness] = {}
@@ -93,6 +95,20 @@ class Study:
                 )
             self._panels[name] = Panel.load(path)
         return self._panels[name]
+
+    def flows(self, name: str = "relocation") -> Flows:
+        """Prepared flows."""
+        if name not in self._flows:
+            path = self.folder / "flows" / f"{name}.npz"
+            if not path.is_file():
+                known = sorted(p.stem for p in (self.folder / "flows").glob("*.npz"))
+                raise PlanError(
+                    f"흐름 자료 {name!r} 이(가) 없음",
+                    where=(self.plan_path.name,),
+                    remedy=nearest(name, known) if known else "흐름을 만드는 자료(builder: firms)를 쓸 것",
+                )
+            self._flows[name] = Flows.load(path)
+        return self._flows[name]
 
     @cached_property
     def audit(self) -> Mapping[str, Any]:

@@ -15,9 +15,11 @@ from evalkit.ingest.repeats import refuse_repeats
 from evalkit.ingest.sources import (
     deflator,
     ecos,
+    employment_composition,
     employment_insurance,
     factory_registration,
     firm_financials,
+    indicators,
     kosis,
     membership,
     national_pension,
@@ -33,6 +35,7 @@ SPECS: dict[str, TableSpec] = {
     for spec in (
         *performance_survey.SPECS,
         employment_insurance.SPEC,
+        employment_composition.SPEC,
         national_pension.SPEC,
         factory_registration.SPEC,
         firm_financials.SPEC,
@@ -43,6 +46,7 @@ SPECS: dict[str, TableSpec] = {
         deflator.SPEC,
         kosis.SPEC,
         ecos.SPEC,
+        indicators.SPEC,
     )
 }
 """Every declared table by name."""
@@ -50,6 +54,7 @@ SPECS: dict[str, TableSpec] = {
 READERS: dict[str, Callable[..., list[Table]]] = {
     "performance_survey": performance_survey.read,
     "employment_insurance": employment_insurance.read,
+    "employment_composition": employment_composition.read,
     "national_pension": national_pension.read,
     "factory_registration": factory_registration.read,
     "firm_financials": firm_financials.read,
@@ -59,6 +64,7 @@ READERS: dict[str, Callable[..., list[Table]]] = {
     "deflator": deflator.read,
     "kosis": kosis.read,
     "ecos": ecos.read,
+    "indicators": indicators.read,
 }
 
 
