@@ -21,7 +21,7 @@ import yaml
 from evalkit.errors import FileError, ParameterError, PlanError, UsageError
 from evalkit.panel import Panel
 from evalkit.report import rendering
-from evalkit.report.pipeline import Outcome, render_plan
+from evalkit.report.pipeline import Outcome, Work, render_plan
 from evalkit.report.pool import Pool
 from evalkit.report.task import Options
 from evalkit.study.asked import check_asked
@@ -220,7 +220,7 @@ def test_nothing_changed_runs_nothing(project: Project, monkeypatch: pytest.Monk
     assert {p: p.stat().st_mtime_ns for p in project.out.rglob("*")} == before
 
 
-def _never(**_: Any) -> Any:
+def _never(*_: Any) -> Any:
     raise AssertionError("something was rendered")
 
 
@@ -264,9 +264,9 @@ def test_what_is_rendered_again_and_why(
 ) -> None:
     asked: list[tuple[str, str]] = []
 
-    def note(**given: Any) -> Any:
-        asked.extend((task.job.name, reason) for task, reason in given["todo"])
-        return given["before"]["jobs"]
+    def note(work: Work, _: Any) -> Any:
+        asked.extend(work.stale.items())
+        return work.before["jobs"]
 
     monkeypatch.setattr(rendering, "render_tasks", note)
     change(project)

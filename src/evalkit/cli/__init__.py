@@ -32,11 +32,12 @@ def cli(debug: bool) -> None:
 
 
 @cli.command()
-@click.argument("plan", type=FILE)
+@click.argument("plans", metavar="PLAN…", type=FILE, nargs=-1, required=True)
 @click.option(
     "--only", multiple=True, metavar="이름", help="이 보고서(또는 공책)만 만든다. 여러 번 적을 수 있다."
 )
 @click.option("--force", is_flag=True, help="바뀐 것이 없어도 다시 만든다.")
+@click.option("--present", is_flag=True, help="자료가 없는 계획은 말만 하고 건너뛴다 (계획이 여럿일 때).")
 @click.option("--lang", type=click.Choice(["ko", "en"]), help="보고서의 언어 (기본: 계획에 적힌 언어).")
 @click.option("--data", type=FOLDER, help="자료 폴더 (기본: 계획에 적힌 폴더).")
 @click.option("--out", type=FOLDER, help="보고서를 둘 폴더 (기본: reports).")
@@ -46,33 +47,54 @@ def cli(debug: bool) -> None:
 )
 @sentences
 def report(
-    plan: Path,
+    plans: tuple[Path, ...],
     only: tuple[str, ...],
     force: bool,
+    present: bool,
     lang: str | None,
     data: Path | None,
     out: Path | None,
     jobs: int | None,
     timeout: float,
 ) -> None:
-    """PLAN 의 보고서를 만든다. 바뀐 것이 없는 보고서는 다시 만들지 않는다."""
-    from evalkit.report.pipeline import render_plan
+    """PLAN 의 보고서를 만든다. 바뀐 것이 없는 보고서는 다시 만들지 않는다.
+
+    계획을 여럿 적으면(plans/*.yml) 모두 만들고, 전체 사업을 한눈에 보는 쪽과 차례를 더한다.
+    """
+    from evalkit.report.pipeline import Outcome, render_plan
     from evalkit.report.task import Options
 
-    outcome = render_plan(plan, Options(only, force, lang, data, out, jobs, timeout))
-    if outcome.made:
-        failed = len({name for name, _ in outcome.failed} & set(outcome.made))
+    options = Options(only, force, lang, data, out, jobs, timeout)
+    outcomes: list[tuple[str, Outcome]]
+    if len(plans) == 1:
+        outcomes = [("", render_plan(plans[0], options))]
+        index, exit_code = outcomes[0][1].folder / "index.html", outcomes[0][1].exit_code
+    else:
+        from evalkit.report.programmes import render_plans
+
+        together = render_plans(plans, options, present=present)
+        for path, sentence in together.absent:
+            click.echo(f"자료가 없어 건너뜀: {path.name}: {sentence}", err=True)
+        outcomes = [(f"{path.stem}/", outcome) for path, outcome in together.plans]
+        outcomes += [] if together.overview is None else [("", together.overview)]
+        index, exit_code = together.index, together.exit_code
+    made, kept = (sum(len(getattr(o, name)) for _, o in outcomes) for name in ("made", "kept"))
+    failures = [(prefix + name, words) for prefix, outcome in outcomes for name, words in outcome.failed]
+    if made:
+        fresh = {prefix + name for prefix, outcome in outcomes for name in outcome.made}
+        failed = len({name for name, _ in failures} & fresh)
         click.echo(
-            f"보고서 {len(outcome.made) - failed}건을 만듦"
-            + (f", {len(outcome.kept)}건은 그대로" if outcome.kept else "")
+            f"보고서 {made - failed}건을 만듦"
+            + (f", {kept}건은 그대로" if kept else "")
             + (f", {failed}건은 끝나지 않음" if failed else "")
         )
     else:
-        click.echo(f"바뀐 것이 없어 보고서 {len(outcome.kept)}건을 그대로 둠")
-    click.echo(str(outcome.folder / "index.html"))
-    for name, sentence in outcome.failed:
+        click.echo(f"바뀐 것이 없어 보고서 {kept}건을 그대로 둠")
+    if index.name:
+        click.echo(str(index))
+    for name, sentence in failures:
         click.echo(f"실패: {name}: {sentence}", err=True)
-    sys.exit(outcome.exit_code)
+    sys.exit(exit_code)
 
 
 @cli.command()

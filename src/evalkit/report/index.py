@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -58,3 +59,44 @@ def _groups(files: Iterable[str], frame: Any) -> list[dict[str, Any]]:
         if path.parent.name in titles:
             found.setdefault(path.parent.name, []).append({"href": file, "label": path.name})
     return [{"title": frame.say(titles[name]), "files": found[name]} for name in titles if name in found]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPlan:
+    """One plan on the first page of all plans: where its index lies and how its reports stand."""
+
+    href: str
+    title: str
+    question: str
+    headline: str
+    states: tuple[str, ...]
+    simulated: bool
+
+
+def render_programmes(context: Mapping[str, Any], plans: Sequence[ListedPlan], overview: str) -> str:
+    """The first page of all plans as HTML.
+
+    Parameters
+    ----------
+    context : of the command: lang, command, versions, code; no plan
+    overview : address of the page over all plans
+    """
+    frame = make_frame(context, title=make_frame(context, title="").say("index.programmes"))
+    rows = [
+        {
+            "href": plan.href,
+            "title": plan.title,
+            "question": plan.question,
+            "headline": plan.headline,
+            "simulated": plan.simulated,
+            "state": "ok" if set(plan.states) <= {"ok"} else "failed",
+            "states": [
+                {"text": frame.say(f"index.{state}"), "count": plan.states.count(state)}
+                for state in ("ok", "failed", "refused", "missing")
+                if state in plan.states
+            ],
+        }
+        for plan in plans
+    ]
+    values = template_values(frame, programme=frame.say("index.kind"), plans=rows, overview=overview)
+    return with_fonts(index_environment().get_template("programmes.html.j2").render(page=values))

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evalkit.errors import NotebookError, UsageError, nearest
 from evalkit.report import store
@@ -27,6 +27,9 @@ from evalkit.report.source import content_sha256, find_notebook, read_notebook
 from evalkit.report.task import Options, Task, index_key
 from evalkit.study.inputs import Inputs, fingerprint, project_root
 from evalkit.study.plan import Plan, load_plan
+
+if TYPE_CHECKING:
+    from evalkit.report.workshop import Workshop
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,55 @@ class Outcome:
     exit_code: int
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A plan read and checked, and which of its jobs must run: job name -> why."""
+
+    plan: Plan
+    plan_path: Path
+    root: Path
+    inputs: Inputs
+    frozen: Frozen | None
+    folder: Path
+    tasks: tuple[Task, ...]
+    chosen: tuple[Task, ...]
+    before: Mapping[str, Any]
+    stale: Mapping[str, str]
+    options: Options
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every chosen page and the index are what they would be made again."""
+        key = _index_key(self.tasks, self.before.get("jobs", {}))
+        return (
+            not self.stale
+            and self.before.get("index_key") == key
+            and store.is_intact(self.folder, self.before.get("index", {}))
+        )
+
+
 def render_plan(plan_path: Path, options: Options) -> Outcome:
     """Render what must be rendered.
 
     Raises
     ------
     EvalkitError : the plan, a parameter or an input is at fault; nothing was written
+    """
+    work = work_of(plan_path, options)
+    if work.is_done:
+        return outcome_of(work, work.before.get("jobs", {}))
+    from evalkit.report.workshop import Workshop
+
+    with Workshop(len(work.stale), options.jobs) as workshop:
+        return carry_out(work, workshop)
+
+
+def work_of(plan_path: Path, options: Options) -> Work:
+    """Read a plan, its inputs and the record of its last run; writes nothing.
+
+    Raises
+    ------
+    EvalkitError : the plan, a parameter or an input is at fault
     """
     plan = load_plan(plan_path)
     plan_path = plan_path.resolve()
@@ -71,30 +117,40 @@ def render_plan(plan_path: Path, options: Options) -> Outcome:
         for task in chosen
         if (why := _why(task, records.get(task.job.name), folder, options.force))
     }
-    kept = tuple(task.job.name for task in chosen if task.job.name not in stale)
-    index_key = _index_key(tasks, records)
-    if (
-        not stale
-        and before.get("index_key") == index_key
-        and store.is_intact(folder, before.get("index", {}))
-    ):
-        return Outcome(folder, (), kept, _failures(chosen, records), _exit(chosen, records))
+    options = replace(options, lang=lang)
+    return Work(
+        plan, plan_path, root, inputs, frozen, folder, tuple(tasks), tuple(chosen), before, stale, options
+    )
+
+
+def narrowed(work: Work, only: tuple[str, ...]) -> Work:
+    """The same work on some of its reports; empty = all.
+
+    Raises
+    ------
+    UsageError : a name that no report and no notebook of the plan has
+    """
+    chosen = tuple(_chosen(work.tasks, only))
+    names = {task.job.name for task in chosen}
+    stale = {name: why for name, why in work.stale.items() if name in names}
+    return replace(work, chosen=chosen, stale=stale, options=replace(work.options, only=only))
+
+
+def carry_out(work: Work, workshop: Workshop) -> Outcome:
+    """Do a plan's work with the processes and the progress of a workshop."""
+    if work.is_done:
+        return outcome_of(work, work.before.get("jobs", {}))
     from evalkit.report.rendering import render_tasks
 
-    todo = [(task, stale[task.job.name]) for task in chosen if task.job.name in stale]
-    records = render_tasks(
-        plan=plan,
-        plan_path=plan_path,
-        root=root,
-        frozen=frozen,
-        folder=folder,
-        tasks=tasks,
-        todo=todo,
-        before=before,
-        options=replace(options, lang=lang),
-    )
-    made = tuple(task.job.name for task, _ in todo)
-    return Outcome(folder, made, kept, _failures(chosen, records), _exit(chosen, records))
+    return outcome_of(work, render_tasks(work, workshop))
+
+
+def outcome_of(work: Work, records: Mapping[str, Any]) -> Outcome:
+    """What came of the chosen jobs."""
+    names = [task.job.name for task in work.chosen]
+    made = tuple(name for name in names if name in work.stale)
+    kept = tuple(name for name in names if name not in work.stale)
+    return Outcome(work.folder, made, kept, _failures(work.chosen, records), _exit(work.chosen, records))
 
 
 def report_folder(plan: Plan, root: Path, out: Path | None, lang: str) -> Path:

@@ -9,34 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.report import store
-from evalkit.report.environment import run_folder
 from evalkit.report.frame import plan_context
-from evalkit.report.frozen import Frozen
 from evalkit.report.index import render_index
-from evalkit.report.pool import Pool, cores
+from evalkit.report.pipeline import Work
+from evalkit.report.pool import Pool
 from evalkit.report.progress import Progress
 from evalkit.report.provenance import git_state
 from evalkit.report.task import Options, Task, index_key
+from evalkit.report.workshop import Workshop
 from evalkit.study.asked import check_asked
-from evalkit.study.plan import Plan
 from evalkit.study.prepare import prepare
 from evalkit.study.raw_sums import sha256_of
 
 _WORDS = {"ok": "완료", "failed": "실패", "refused": "공개 거부"}
 
 
-def render_tasks(
-    *,
-    plan: Plan,
-    plan_path: Path,
-    root: Path,
-    frozen: Frozen | None,
-    folder: Path,
-    tasks: Sequence[Task],
-    todo: Sequence[tuple[Task, str]],
-    before: Mapping[str, Any],
-    options: Options,
-) -> dict[str, Any]:
+def render_tasks(work: Work, workshop: Workshop) -> dict[str, Any]:
     """Prepare the data, render the jobs that must run, write index and record.
 
     Workers and the kernel host warm up while the data are prepared. A fault in the data ends everything before a file
@@ -47,41 +35,38 @@ def render_tasks(
     the record of every job of the plan that has one
     """
     started = time.monotonic()
+    options, plan, folder, before = work.options, work.plan, work.folder, work.before
     lang = options.lang or plan.lang
-    count = min(len(todo), options.jobs or cores())
-    records = {t.job.name: r for t in tasks if (r := before.get("jobs", {}).get(t.job.name))}
     earlier = before.get("jobs", {})
-    with run_folder() as place, Progress(len(todo)) as progress, Pool(count, place) as pool:
-        prepared = prepare(plan_path, plan, options.data, progress=progress.preparing)
-        check_asked(plan, prepared.folder, plan_path.name)
-        preparation = time.monotonic() - started
-        context = plan_context(
-            plan, plan_path, root, prepared.inputs, frozen, lang=lang, data=options.data is not None
-        )
-        with store.staging(folder) as staged:
-            specs = [_spec(task, context, staged, root, options) for task, _ in todo]
-            _run(
-                pool,
-                specs,
-                {t.job.name: (t, why) for t, why in todo},
-                staged,
-                folder,
-                earlier,
-                records,
-                progress,
-            )
-            gone = {f for name, r in earlier.items() if name not in records for f in r["files"]}
-            store.publish(staged, folder, (), gone)
+    records = {t.job.name: r for t in work.tasks if (r := earlier.get(t.job.name))}
+    why = {t.job.name: (t, work.stale[t.job.name]) for t in work.chosen if t.job.name in work.stale}
+    prepared = prepare(work.plan_path, plan, options.data, progress=workshop.progress.preparing)
+    check_asked(plan, prepared.folder, work.plan_path.name)
+    preparation = time.monotonic() - started
+    context = plan_context(
+        plan,
+        work.plan_path,
+        work.root,
+        prepared.inputs,
+        work.frozen,
+        lang=lang,
+        data=options.data is not None,
+    )
+    with store.staging(folder) as staged:
+        specs = [spec_of(task, context, staged, work.root, options) for task, _ in why.values()]
+        run_specs(workshop.pool, specs, why, staged, folder, earlier, records, workshop.progress)
+        gone = {f for name, r in earlier.items() if name not in records for f in r["files"]}
+        store.publish(staged, folder, (), gone)
     _conclude(
         folder,
         context,
-        tasks,
+        work.tasks,
         records,
         {
-            "code": {"sha256": context["code"], "lock": context["lock"], **git_state(root)},
+            "code": {"sha256": context["code"], "lock": context["lock"], **git_state(work.root)},
             "seconds": round(time.monotonic() - started, 3),
             "seconds_preparing": round(preparation, 3),
-            "workers": count,
+            "workers": workshop.count,
         },
     )
     return records
@@ -121,7 +106,7 @@ def _shown(record: Mapping[str, Any] | None, task: Task) -> Mapping[str, Any] | 
     return {**record, "state": "outdated"}
 
 
-def _spec(
+def spec_of(
     task: Task, context: Mapping[str, Any], staged: Path, root: Path, options: Options
 ) -> dict[str, Any]:
     """A job in plain values, for a worker."""
@@ -141,7 +126,7 @@ def _spec(
     }
 
 
-def _run(
+def run_specs(
     pool: Pool,
     specs: Sequence[Mapping[str, Any]],
     why: Mapping[str, tuple[Task, str]],

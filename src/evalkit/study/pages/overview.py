@@ -1,0 +1,249 @@
+"""전체 사업 한눈에 보기: every plan's results in one table, graded and worded by their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from evalkit.errors import EvalkitError, FileError
+from evalkit.present.messages import number, say
+from evalkit.present.tabulation import Column, Entry, Tabulation
+from evalkit.release import Release
+from evalkit.study.effect import Effect
+from evalkit.study.pages.effect import answer_sentence
+from evalkit.study.pages.showing import (
+    digits_of,
+    firms_behind,
+    group_label,
+    outcome_label,
+    phase_label,
+    reason_words,
+    result_label,
+    show,
+    trend_differed,
+    under_headings,
+    unit_of,
+)
+from evalkit.study.study import Study
+
+SEPARATOR = ";"
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The plans that could be opened, and those whose data are not at hand with the reason."""
+
+    studies: tuple[Study, ...]
+    absent: tuple[tuple[str, str], ...]
+    lang: str
+
+    @property
+    def release(self) -> Release:
+        """The strictest disclosure rule of the plans."""
+        least = max((study.plan.disclosure.min_firms for study in self.studies), default=3)
+        return Release(min_firms=least, lang=self.lang)
+
+    @property
+    def evaluated(self) -> tuple[Study, ...]:
+        """Plans with effects to estimate; the others are watched by their indicators."""
+        return tuple(study for study in self.studies if study.plan.outcomes)
+
+    @property
+    def watched(self) -> tuple[Study, ...]:
+        """Plans whose indicators are followed without a comparison group."""
+        return tuple(study for study in self.studies if study.plan.monitoring is not None)
+
+
+def open_plans(plans: str, *, lang: str = "", data: str = "") -> Overview:
+    """Open every plan.
+
+    Parameters
+    ----------
+    plans : paths from where the notebook stands, separated by semicolons
+    lang : "ko" or "en"
+    data : another data folder for all of them; empty = the plans' own
+    """
+    studies, absent = [], []
+    for path in (part.strip() for part in plans.split(SEPARATOR)):
+        if not path:
+            continue
+        try:
+            studies.append(Study.open(path, lang=lang, data=data))
+        except FileError as error:
+            absent.append((Path(path).name, reason_words(error)))
+    return Overview(tuple(studies), tuple(absent), lang or "ko")
+
+
+def opening(overview: Overview) -> None:
+    """How many programmes, how many results, and what of them can be read as an effect."""
+    lang = overview.lang
+    found = [(study, result) for study in overview.evaluated for result in study.effects().values()]
+    told = [(study, e) for study, e in found if isinstance(e, Effect) and not e.description]
+    away = [study for study, e in told if _direction(study, e) in ("more", "less")]
+    lines = [
+        say(
+            "overview.opening",
+            lang,
+            plans=number(len(overview.studies)),
+            evaluated=number(len(overview.evaluated)),
+            watched=number(len(overview.watched)),
+            results=number(len(found)),
+            effects=number(len(told)),
+            away=number(len(away)),
+        ),
+        say("overview.no_ranking", lang),
+    ]
+    simulated = [study.plan.title[lang] for study in overview.studies if study.simulated]
+    if simulated:
+        lines.append(say("overview.simulated", lang, titles=", ".join(simulated)))
+    lines += [say("overview.absent", lang, plan=name, reason=why) for name, why in overview.absent]
+    show(overview.release.text("\n\n".join(lines)))
+
+
+def grades(overview: Overview) -> None:
+    """Programmes × outcomes: grade and what the interval says."""
+    lang = overview.lang
+    outcomes: dict[str, str] = {}
+    for study in overview.evaluated:
+        for name in study.plan.outcomes:
+            outcomes.setdefault(outcome_label(study, name), name)
+    rows: list[tuple[object, ...]] = []
+    for study in overview.evaluated:
+        effects = study.effects()
+        for phase in study.plan.phases:
+            cells: dict[str, str] = {}
+            for name in study.plan.outcomes:
+                if (name, phase) in effects:
+                    cells[outcome_label(study, name)] = _cell(study, effects[name, phase])
+            several = len(study.plan.phases) > 1
+            head = study.plan.title[lang]
+            rows.append(
+                (head, phase_label(study, phase) if several else say("overview.whole", lang), *tuple(cells.get(label, "–") for label in outcomes))
+            )
+    if not rows:
+        return
+    table = Tabulation(
+        name="programmes_grades",
+        title=say("overview.table.grades", lang),
+        columns=(
+            Column("programme", say("overview.programme", lang)),
+            Column("phase", say("overview.phase", lang)),
+            *(Column(f"outcome{k}", label) for k, label in enumerate(outcomes)),
+        ),
+        rows=tuple(rows),
+        notes=(say("overview.note.grades", lang), say("study.note.grade", lang)),
+        lang=lang,
+    )
+    show(overview.release.table(table))
+
+
+def results(overview: Overview) -> None:
+    """Every result with its estimate, interval, grade and comparison; one heading a plan."""
+    lang = overview.lang
+    rows: list[tuple[object, ...]] = []
+    firms: list[int | None] = []
+    for study in overview.evaluated:
+        for (name, phase), found in study.effects().items():
+            rows.append((study.plan.title[lang], *_result(study, name, phase, found)))
+            firms.append(firms_behind(study, name, found.n_treated) if isinstance(found, Effect) else None)
+    if not rows:
+        return
+    shown, roles = under_headings(rows)
+    left = iter(firms)
+    table = Tabulation(
+        name="programmes_results",
+        title=say("overview.table.results", lang),
+        columns=(
+            Column("outcome", say("study.outcome", lang)),
+            Column("estimate", say("study.net", lang), "number"),
+            Column("interval", say("overview.interval", lang), "interval"),
+            Column("grade", say("study.grade", lang)),
+            Column("treated", say("study.summary.treated", lang), "integer"),
+            Column("against", say("overview.against", lang)),
+        ),
+        rows=shown,
+        roles=roles,
+        notes=(say("overview.note.results", lang),),
+        counts=tuple(None if role == "heading" else next(left) for role in roles),
+        lang=lang,
+    )
+    show(overview.release.table(table))
+
+
+def sentences(overview: Overview) -> None:
+    """One sentence a result, worded by its interval."""
+    lines: list[str] = []
+    for study in overview.evaluated:
+        lines.append(f"\n**{study.plan.title[overview.lang]}**\n")
+        for (_name, phase), found in study.effects().items():
+            body = reason_words(found) if isinstance(found, EvalkitError) else answer_sentence(study, found)
+            if len(study.plan.phases) > 1:
+                lines.append(f"- {phase_label(study, phase)}: {body}")
+            else:
+                lines.append(f"- {body}")
+    if lines:
+        show(overview.release.text("\n".join(lines).strip()))
+
+
+def limits(overview: Overview) -> None:
+    """What no row of these tables can say, plan by plan."""
+    lines = [
+        f"- **{study.plan.title[overview.lang]}**: {study.text('not_identified')}"
+        for study in overview.studies
+        if study.text("not_identified")
+    ]
+    if lines:
+        show(overview.release.text("\n".join(lines)))
+
+
+def _direction(study: Study, effect: Effect) -> str:
+    """What may be said: more, less, gap (trends differed before), unclear, or none (no interval)."""
+    row = effect.row(study.plan.inference.level)
+    if not np.isfinite(row["conf_low"]):
+        return "none"
+    if row["conf_low"] <= 0 <= row["conf_high"]:
+        return "unclear"
+    if trend_differed(effect) is not None:
+        return "gap"
+    return "more" if row["conf_low"] > 0 else "less"
+
+
+def _cell(study: Study, found: Effect | EvalkitError) -> str:
+    """Grade and direction in a few words."""
+    lang = study.lang
+    if isinstance(found, EvalkitError):
+        return say("overview.cell.refused", lang)
+    if found.description:
+        return say("overview.cell.description", lang)
+    words = say(f"overview.cell.{_direction(study, found)}", lang)
+    return say("overview.cell.graded", lang, grade=found.grade.points, words=words)
+
+
+def _result(study: Study, name: str, phase: int, found: Effect | EvalkitError) -> tuple[object, ...]:
+    label = result_label(study, name, phase)
+    if isinstance(found, EvalkitError):
+        return (label, None, None, None, None, reason_words(found))
+    row = found.row(study.plan.inference.level)
+    digits = digits_of(row)
+    return (
+        label,
+        Entry(row["estimate"], "number", digits, unit_of(study, name)),
+        Entry((row["conf_low"], row["conf_high"]), "interval", digits),
+        "–" if found.description else str(found.grade.points),
+        found.n_treated,
+        group_label(study, found, "comparison"),
+    )
+
+
+__all__: Sequence[str] = (
+    "Overview",
+    "grades",
+    "limits",
+    "open_plans",
+    "opening",
+    "results",
+    "sentences",
+)
