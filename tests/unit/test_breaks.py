@@ -57,6 +57,9 @@ def panel(breaks: list[dict[str, Any]] | None = None, **changes: Any) -> Panel:
         "dose": np.where(np.isfinite(ADOPTION), 1.0 + (PLACE % 7) / 3, 0.0),
         "weight": 1.0 + PLACE % 2,
         "base": RNG_X[:, 0],
+        "list": np.where((PLACE // 6) == PLACE % 6, 2019.0, np.inf),
+        "sido": np.array([f"p{i // 6}" for i in PLACE]),
+        "sector": np.array([f"k{i % 6}" for i in PLACE]),
         "latitude": np.where(PLACE % 2 == 0, 36.0, 36.5 + PLACE / 100),
         "longitude": np.full(N, 127.5),
     }
@@ -135,6 +138,7 @@ CALLS: dict[str, tuple[Design, dict[str, Any]]] = {
     "synthetic_control_effects": (FEW, {"replications": 60}),
     "augmented_synthetic_control_effects": (FEW, {"replications": 60}),
     "synthetic_did_effects": (FEW, {"replications": 60, "inference": "placebo"}),
+    "target_industry_effects": (Design("y", adoption="list"), {}),
     "tier_effects": (Y, {"tier": "tier", "level": "overall"}),
     "tier_contrasts": (Y, {"tier": "tier"}),
     "triple_difference_effects": (Y, {"eligible": "eligible"}),
