@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from evalkit import programmes
 from evalkit.ingest import regions
+from evalkit.simulate.composition import Composition, draw_composition
 from evalkit.simulate.geography import Geography, draw_geography
 from evalkit.simulate.parameters import (
     FIRST_YEAR,
@@ -107,6 +108,11 @@ class World:
     def truth(self) -> Truth:
         """Exact effects: the difference of the potential outcomes, firm by firm."""
         return measure(self)
+
+    @cached_property
+    def composition(self) -> Composition:
+        """Hires, separations, regular and young staff."""
+        return draw_composition(self)
 
     def distance_km(self, phase: int) -> Floats:
         """Distance from each firm's first municipality to the nearest zone of a phase  # (N,)"""
@@ -292,7 +298,7 @@ def _sales_latent(
     return firms.productivity[:, None] * persons, ~idle
 
 
-def _path(shape: tuple[float, ...], growth: float, event: Floats) -> Floats:
+def path_of(shape: tuple[float, ...], growth: float, event: Floats) -> Floats:
     """Strength at each event time; 0 before  # like event"""
     ready = np.where(np.isfinite(event) & (event >= 0), event, -1).astype(np.int64)
     steps = np.array(shape)
@@ -302,8 +308,8 @@ def _path(shape: tuple[float, ...], growth: float, event: Floats) -> Floats:
 
 def _strength(effect: PhaseEffect, event: Floats, tier: Ints) -> tuple[Floats, Floats]:
     level = np.array([0.0, *effect.tier_factor])[tier][:, None]
-    jobs = effect.jobs * _path(effect.path, effect.growth, event) * level
-    return jobs, effect.sales * _path(effect.sales_path, effect.growth, event) * level
+    jobs = effect.jobs * path_of(effect.path, effect.growth, event) * level
+    return jobs, effect.sales * path_of(effect.sales_path, effect.growth, event) * level
 
 
 def _gains(p: Parameters, firms: Firms, support: Support) -> tuple[Floats, Floats]:

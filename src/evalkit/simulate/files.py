@@ -36,7 +36,7 @@ def write(world: World, raw_folder: str | Path, truth_folder: str | Path) -> Fil
 
     Parameters
     ----------
-    raw_folder : receives 성과조사/, 고용보험/, 국민연금/, 재무/, 지정고시/, 물가/ and a notice
+    raw_folder : receives 성과조사/, 고용보험/, 고용보험DB/, 국민연금/, 재무/, 지정고시/, 물가/ and a notice
     truth_folder : receives truth.json and effects.csv; it must not lie within `raw_folder`
 
     Raises
@@ -63,6 +63,7 @@ def _raw_files(world: World) -> list[tuple[str, str, bytes]]:
     years = [int(year) for year in YEARS]
     files += [("고용보험", *registers.insurance_file(world, who, year)) for year in years]
     files += [("국민연금", *registers.pension_file(world, who, year)) for year in years if year >= 2015]
+    files.append(("고용보험DB", *registers.composition_file(world, who)))
     files.append(("재무", *registers.accounts_file(world, who)))
     files += [("지정고시", *file) for file in registers.zone_files(world)]
     files.append(("물가", *registers.price_file(world)))

@@ -144,6 +144,12 @@ class Parameters:
     )
     repeat_effect: float = 0.4  # of phase-3 strength, for firms supported before
     response_sd: float = 0.3  # sd of the firm's own response (mean 1)
+    # composition of the staff
+    turnover: float = 0.30  # of the staff a year before: leave within the year, whatever the firm does
+    turnover_sd: float = 0.2  # sd of its logarithm, by firm and year
+    youth_trend: float = -0.004  # share of young staff, a year
+    regular_gain: tuple[float, float, float] = (0.015, 0.010, 0.020)  # share, at full strength, by phase
+    youth_gain: tuple[float, float, float] = (0.010, 0.005, 0.025)
     # reported figures (phase 1: 649 jobs, of which 566 regular and 454 young, and 144,600 million KRW, see facts.yml)
     overstated_share: float = 0.15  # of reporting firms
     cpi_growth_simulated: float = 0.02  # a year after 2024

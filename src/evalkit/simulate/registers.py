@@ -150,6 +150,33 @@ def accounts_file(world: World, who: Identity) -> tuple[str, bytes]:
     return f"기업재무_{YEARS[0]}-{YEARS[-1]}.csv", content
 
 
+def composition_file(world: World, who: Identity) -> tuple[str, bytes]:
+    """고용보험DB 맞춤형 추출: a row per firm and year, the year of closing included; a title above, a total and notes below."""
+    counts = world.composition.treated
+    before = np.column_stack([np.zeros(len(world.jobs)), np.nan_to_num(world.jobs[:, :-1])])
+    at, firm = np.nonzero((world.alive | (before > 0)).T)
+    names = ("regular", "youth", "hires", "separations")
+    values = [counts[name][firm, at].astype(np.int64) for name in names]
+    numbers = [
+        _hyphened(n) if row % 3 else n
+        for row, n in zip(firm.tolist(), who.business_number[firm].tolist(), strict=True)
+    ]
+    cells = [["-" if v == 0 else f"{v:,}" for v in column.tolist()] for column in values]
+    header = ("연번", "기준연도", "사업자등록번호", "정규직", "청년(만 15~34세)", "취득자수", "상실자수")
+    rows: list[Sequence[Any]] = [
+        ("고용보험DB 맞춤형 추출 (모의 자료)", *[""] * 6),
+        ("", "", "", "", "", "", "(단위: 명)"),
+        header,
+        *zip(range(1, len(firm) + 1), (at + FIRST_YEAR).tolist(), numbers, *cells, strict=True),
+        ("", "합계", "", *(f"{column.sum():,}" for column in values)),
+        (
+            "※ 정규직·청년은 연말 기준, 취득자·상실자는 그해 합계임. 폐업한 해의 상실자에는 남은 근로자 모두가 들어감",
+            *[""] * 6,
+        ),
+    ]
+    return f"고용보험DB_맞춤형추출_{YEARS[0]}-{YEARS[-1]}.csv", _text(rows[0], rows[1:], "cp949")
+
+
 def zone_files(world: World) -> list[tuple[str, bytes]]:
     """지정고시 of each phase (codes of its day), and distances of the municipalities of 2018."""
     g = world.geography

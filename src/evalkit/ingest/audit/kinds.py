@@ -20,7 +20,7 @@ _GROWTH = re.compile(
 )
 _INDEX = re.compile(r"지수|디플레이터|deflator|index|(?:^|_)(?:cpi|ppi|idx)(?:_|\d|$)|(?:19|20)\d{2}=100")
 _SHARE = re.compile(
-    r"비율|비중|구성비|고용률|실업률|참가율|취업률|share|ratio|percent|pct|(?:^|_)rate(?:_|$)|율$|률$|%"
+    r"비율|비중|구성비|고용률|실업률|참가율|취업률|share|(?<![a-z])ratio|percent|pct|(?:^|_)rate(?:_|$)|율$|률$|%"
 )
 _SIGNED = re.compile(r"이익|손익|수지|손실|순이동|순증|profit|balance|income|net(?:_|$)|margin")
 _MONEY = re.compile(
