@@ -19,6 +19,8 @@ from evalkit.study.plan import Outcome, Phase, Plan, load_plan
 from evalkit.study.prepare import prepare
 
 if TYPE_CHECKING:
+    from evalkit.study.monitoring import Watched
+    from evalkit.study.opinions import Opinion
     from evalkit.study.planning import Planning
     from evalkit.study.robustness import Robustness
 
@@ -43,6 +45,7 @@ class Study:
         self._effects: dict[tuple[str, int], Effect] = {}
         self._planning: dict[tuple[str, int], Planning] = {}
         self._robustness: dict[tuple[str, int], Robustness] = {}
+        self._opinions: dict[str, Opinion] = {}
 
     @classmethod
     def open(cls, plan: str | Path, *, lang: str = "", data: str | Path | None = None) -> Study:
@@ -116,6 +119,13 @@ class Study:
         loaded: Mapping[str, Any] = json.loads((self.folder / "audit.json").read_text(encoding="utf-8"))
         return loaded
 
+    @cached_property
+    def watched(self) -> tuple[Watched, ...]:
+        """The indicators of a plan that is monitored, each with its path and its observations."""
+        from evalkit.study.monitoring import watch
+
+        return watch(self.plan, self.panel(), self.audit)
+
     @property
     def simulated(self) -> bool:
         """True while the simulated world stands in for the evaluator's files."""
@@ -152,6 +162,18 @@ class Study:
             panel, effect = self._panel_of(outcome, phase), self.effect(outcome, phase)
             self._robustness[outcome, phase] = robustness_of(self.plan, panel, effect)
         return self._robustness[outcome, phase]
+
+    def opinion(self, name: str) -> Opinion:
+        """A second design of the plan: its answer, or why there is none and what data would be needed."""
+        if name not in self._opinions:
+            from evalkit.study.opinions import opinion_of
+
+            self._opinions[name] = opinion_of(self, name)
+        return self._opinions[name]
+
+    def opinions(self) -> dict[str, Opinion]:
+        """Every second design of the plan, in its order."""
+        return {name: self.opinion(name) for name in self.plan.opinions}
 
     def _panel_of(self, outcome: str, phase: int) -> Panel:
         """The panel of an outcome that the plan evaluates in a phase."""
