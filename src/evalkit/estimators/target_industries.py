@@ -142,35 +142,45 @@ def target_industry_effects(
             where=(f"결과 {design.outcome}",),
             remedy=found.failed[0]["reason"] if found.failed else "기간과 대상 산업의 목록을 확인할 것",
         )
-    influence = np.column_stack(found.influence)
-    terms = pd.MultiIndex.from_tuples(found.terms, names=["cohort", "period"])
+    about = {"province": province, "industry": industry, "scale": scale, "notes": notes}
     used = np.isin(cells.start, [g for g, _ in cohorts])
+    return _estimate(panel, {**design.to_dict(), "cluster": by}, found, labels, about, used)
+
+
+def _estimate(
+    panel: Panel,
+    design: dict[str, Any],
+    found: _Found,
+    labels: NDArray[Any],
+    about: dict[str, Any],
+    used: Masks,
+) -> Estimate:
+    """The Estimate of everything that was found; `used` marks cells of cohorts with a base year."""
+    cells, influence, values = found.cells, np.column_stack(found.influence), np.array(found.values)
+    terms = pd.MultiIndex.from_tuples(found.terms, names=["cohort", "period"])
     return Estimate(
         terms=terms,
-        values=np.array(found.values),
-        covariance=_covariance(influence, np.array(found.values), cluster, len(labels)),
+        values=values,
+        covariance=_covariance(influence, values, found.cluster, len(labels)),
         influence=influence,
-        cluster=cluster,
+        cluster=found.cluster,
         cluster_labels=labels,
-        replicates=np.column_stack(found.replicates) if want else None,
+        replicates=np.column_stack(found.replicates) if found.clusters else None,
         dof=np.full(len(terms), np.inf),
         n_treated=np.array(found.n_treated),
         n_comparison=np.array(found.n_comparison),
-        method=f"target_industries/{scale}",
+        method=f"target_industries/{about['scale']}",
         inference="IF",
         units=panel.units,
-        design={**design.to_dict(), "cluster": by},
+        design=design,
         detail={
-            "province": province,
-            "industry": industry,
-            "scale": scale,
+            **about,
             "periods": cells.periods,
             "cohort": np.where(used, cells.start, np.nan),
             "weight": np.where(used, cells.weight, 0.0),
             "comparison_weight": found.leverage,
             "failed": found.failed,
             "dropped": {},
-            "notes": notes,
         },
     )
 
