@@ -68,10 +68,10 @@ def test_an_unknown_key_deep_inside_an_outcome(tmp_path: Path, raw: dict) -> Non
         (("design", "missing"), "drop", "missing: pairs 로 적을 것"),
         (("phases", 1, "cohorts"), [2020, 2018], "순서"),
         (("phases", 1, "periods"), [2018, 2022], "지원 전 기간"),
-        (("outcomes", "jobs", "phases"), [2], "없는 단계 2"),
+        (("outcomes", "jobs", "phases"), [4], "없는 단계 4"),
         (
             ("outcomes", "jobs", "claimed"),
-            {2: {"value": 1, "label": {"ko": "말", "en": "w"}, "source": "s"}},
+            {4: {"value": 1, "label": {"ko": "말", "en": "w"}, "source": "s"}},
             "claimed",
         ),
         (("outcomes", "jobs", "scale"), "log", "total_unit 을 지울 것"),
