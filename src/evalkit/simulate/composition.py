@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from evalkit.simulate.effects import path_of
 from evalkit.simulate.parameters import FIRST_YEAR, SECTORS, YEARS, Parameters
 
 if TYPE_CHECKING:
@@ -78,8 +79,6 @@ def draw_composition(world: World) -> Composition:
 
 def _share_gains(world: World, p: Parameters) -> dict[str, Floats]:
     """Points by which support raises the regular and the young share, along the path of its phase  # (N, T)"""
-    from evalkit.simulate.economy import path_of
-
     gains = {name: np.zeros(world.jobs.shape) for name in ("regular", "youth")}
     for number, effect in enumerate(p.effects, start=1):
         rows = world.support.phase == number

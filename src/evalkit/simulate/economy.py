@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from evalkit import programmes
 from evalkit.ingest import regions
 from evalkit.simulate.composition import Composition, draw_composition
+from evalkit.simulate.effects import ZONE_START as ZONE_START
+from evalkit.simulate.effects import direct_gains, displacement
 from evalkit.simulate.geography import Geography, draw_geography
 from evalkit.simulate.parameters import (
     FIRST_YEAR,
@@ -20,7 +22,6 @@ from evalkit.simulate.parameters import (
     TARGET_DIVISIONS,
     YEARS,
     Parameters,
-    PhaseEffect,
 )
 from evalkit.simulate.truth import Truth, measure
 
@@ -29,8 +30,6 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 _CAPITAL = len(regions.CAPITAL)
-ZONE_START = {1: 2019, 3: 2023}
-"""First full year in which the zones of a phase are at work (those of phase 2 are those of phase 1)."""
 _TIERS = np.array([0] * _CAPITAL + [programmes.provinces()[short].tier for short in regions.PROVINCES])
 
 
@@ -128,8 +127,8 @@ def draw_world(seed: int, p: Parameters) -> World:
     exits = _survival(streams[3], p, firms, support)
     alive_untreated, alive = exits.untreated, exits.treated
     common = _common_shocks(streams[4], p, firms)
-    jobs_gain, sales_gain = _gains(p, firms, support)
-    lost = _displacement(p, firms, support, geography)
+    jobs_gain, sales_gain = direct_gains(p, firms, support)
+    lost = displacement(p, firms, support, geography)
     here = firms.entry[:, None] <= YEARS
     jobs0_latent = _jobs_latent(streams[5], p, firms, common)
     rounding = streams[5].random(jobs0_latent.shape)
@@ -296,50 +295,6 @@ def _sales_latent(
     persons = persons + p.sales_shock_factor * _own_shock_sd(p, firms) * own
     idle = (firms.size < 12)[:, None] & (rng.random(own.shape) < p.zero_sales_probability)
     return firms.productivity[:, None] * persons, ~idle
-
-
-def path_of(shape: tuple[float, ...], growth: float, event: Floats) -> Floats:
-    """Strength at each event time; 0 before  # like event"""
-    ready = np.where(np.isfinite(event) & (event >= 0), event, -1).astype(np.int64)
-    steps = np.array(shape)
-    late = np.maximum(ready - (len(steps) - 1), 0)
-    return np.where(ready < 0, 0.0, steps[np.clip(ready, 0, len(steps) - 1)] * (1 + growth * late))
-
-
-def _strength(effect: PhaseEffect, event: Floats, tier: Ints) -> tuple[Floats, Floats]:
-    level = np.array([0.0, *effect.tier_factor])[tier][:, None]
-    jobs = effect.jobs * path_of(effect.path, effect.growth, event) * level
-    return jobs, effect.sales * path_of(effect.sales_path, effect.growth, event) * level
-
-
-def _gains(p: Parameters, firms: Firms, support: Support) -> tuple[Floats, Floats]:
-    """Direct effect on a firm that survives: persons, million KRW of 2020  # (N, T) each"""
-    jobs = np.zeros((len(firms.size), len(YEARS)))
-    sales = np.zeros_like(jobs)
-    for number, effect in enumerate(p.effects, start=1):
-        rows = support.phase == number
-        event = YEARS - support.cohort[rows, None]
-        jobs[rows], sales[rows] = _strength(effect, event, firms.tier[rows])
-    rows = support.repeat_phase3 > 0
-    event = (YEARS - support.repeat_phase3[rows, None]).astype(np.float64)
-    more = _strength(p.effects[2], event, firms.tier[rows])
-    jobs[rows] += p.repeat_effect * more[0]
-    sales[rows] += p.repeat_effect * more[1]
-    return jobs * firms.response[:, None], sales * firms.response[:, None]
-
-
-def _displacement(p: Parameters, firms: Firms, support: Support, geography: Geography) -> Floats:
-    """Exposure of never-supported firms to a zone: 1 inside, linear to 0 at ring_km + 5; none beyond ring_km.
-
-    It builds up over two years and stays: zones of phase 1 from 2019, those added in phase 3 from 2023.  # (N, T)
-    """
-    exposed = np.zeros((len(firms.size), len(YEARS)))
-    for phase, start in ZONE_START.items():
-        km = geography.distance_km[phase][firms.home]
-        near = np.where(km <= p.ring_km, 1 - km / (p.ring_km + 5), 0.0)
-        exposed = np.maximum(exposed, near[:, None] * np.clip((YEARS - start + 1) / 2, 0, 1))
-    apart = (support.phase == 0) & (firms.province >= _CAPITAL)
-    return np.where(apart[:, None], exposed, 0.0)
 
 
 def _headcount(latent: Floats, rounding: Floats, alive: Bools, here: Bools) -> Floats:
