@@ -11,9 +11,9 @@ group and is not estimated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -51,13 +51,16 @@ class PhaseComparison:
     reasons: tuple[str, ...] = ()
 
 
-def stack(estimates: Mapping[int, Estimate], *, level: str = "phase") -> Estimate:
+Verdict = Literal["differ", "same", "both", "silent"]
+
+
+def stack(estimates: Mapping[Any, Estimate], *, level: str = "phase") -> Estimate:
     """One Estimate from several over the union of units and clusters, with their cross-covariances.
 
-    Terms keep their levels behind a new first level. The covariance is that of the influence functions by cluster
+    Terms keep their levels behind a new first level; the keys of the mapping (phases, names) are its labels. The covariance is that of the influence functions by cluster
     (CV0); dof is +inf: choose another with `evalkit.inference`.
     """
-    parts = list(estimates.items())
+    parts: list[tuple[Hashable, Estimate]] = list(estimates.items())
     names = list(parts[0][1].terms.names)
     units = pd.Index(np.unique(np.concatenate([np.asarray(est.units).astype(str) for _, est in parts])))
     labels = pd.Index(
@@ -111,7 +114,7 @@ def stack(estimates: Mapping[int, Estimate], *, level: str = "phase") -> Estimat
         inference="IF",
         units=units.to_numpy(),
         design=parts[0][1].design,
-        detail={"stacked": [int(phase) for phase, _ in parts]},
+        detail={"stacked": [key for key, _ in parts]},
     )
 
 
@@ -197,6 +200,27 @@ def equivalence(estimate: Estimate, margin: float) -> np.ndarray:
         return np.asarray(np.where(finite, stdtr(safe, -t), ndtr(-t)))
 
     return np.asarray(np.maximum(upper(low), upper(high)))
+
+
+def judge(difference: Estimate, margin: float | None, level: float) -> Verdict:
+    """What the test of a difference and the test of equivalence say together of one term.
+
+    Parameters
+    ----------
+    difference : one term with a covariance
+    margin : differences smaller than this were said beforehand not to matter, in the unit of the term; None = not said
+    level : of both tests, such as 0.95
+
+    Returns
+    -------
+    "differ" (zero is rejected), "same" (everything outside the margin is rejected), "both" (a difference that is there and
+    too small to matter), "silent" (neither: the data cannot tell)
+    """
+    differs = bool(difference.table(level)["p_value"].iloc[0] < 1 - level)
+    same = margin is not None and bool(equivalence(difference, margin)[0] < 1 - level)
+    if differs:
+        return "both" if same else "differ"
+    return "same" if same else "silent"
 
 
 def _times(estimate: Estimate) -> np.ndarray:
