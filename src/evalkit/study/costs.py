@@ -71,7 +71,7 @@ def real_costs(plan: Plan, phase: int) -> tuple[RealCost, ...]:
     PlanError : a fact that does not exist, or differs from the amount beside it
     DataError : no price level of a year
     """
-    value = _value(plan)
+    value = value_plan(plan)
     cost = value.costs.get(phase)
     if cost is None or cost.missing is not None or not cost.items:
         known = "" if cost is None or cost.missing is None else f": {cost.missing.ko.rstrip('.')}"
@@ -100,13 +100,19 @@ def real_cost(plan: Plan, phase: int) -> RealCost:
 
 def partial_costs(plan: Plan, phase: int) -> tuple[CostLine, ...]:
     """What is known of a phase whose total is not: lines that may be quoted but not divided by."""
-    cost = _value(plan).costs.get(phase)
+    cost = value_plan(plan).costs.get(phase)
     if cost is None or cost.missing is None:
         return ()
     return tuple(_line(plan, phase, item) for item in cost.items)
 
 
-def _value(plan: Plan) -> ValuePlan:
+def value_plan(plan: Plan) -> ValuePlan:
+    """The value section of a plan.
+
+    Raises
+    ------
+    RefusalError : the plan has none
+    """
     if plan.value is None:
         raise RefusalError(
             "계획에 비용과 가정이 없어 순효과의 값을 따지지 않음",

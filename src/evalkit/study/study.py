@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from evalkit.study.opinions import Opinion
     from evalkit.study.planning import Planning
     from evalkit.study.robustness import Robustness
+    from evalkit.study.valuing import Value
 
 
 class Study:
@@ -45,6 +46,7 @@ class Study:
         self._effects: dict[tuple[str, int], Effect] = {}
         self._planning: dict[tuple[str, int], Planning] = {}
         self._robustness: dict[tuple[str, int], Robustness] = {}
+        self._values: dict[int, Value] = {}
         self._opinions: dict[str, Opinion] = {}
 
     @classmethod
@@ -174,6 +176,15 @@ class Study:
     def opinions(self) -> dict[str, Opinion]:
         """Every second design of the plan, in its order."""
         return {name: self.opinion(name) for name in self.plan.opinions}
+
+    def value(self, phase: int) -> Value:
+        """What a phase is worth: gross to net, cost, public funds."""
+        if phase not in self._values:
+            from evalkit.study.valuing import value_of
+
+            self.phase(phase)
+            self._values[phase] = value_of(self, phase)
+        return self._values[phase]
 
     def _panel_of(self, outcome: str, phase: int) -> Panel:
         """The panel of an outcome that the plan evaluates in a phase."""
