@@ -94,7 +94,7 @@ def shares_out(total: int, weights: NDArray[np.float64]) -> Ints:
 def report_phase(world: World, phase: int) -> Reported:
     """What the programme reports for one phase; the same world gives the same report."""
     rng = np.random.default_rng(np.random.SeedSequence([world.seed, 11, phase]))
-    joined = _joined(world, phase)
+    joined = year_joined(world, phase)
     projects = _projects(world, phase, joined, rng)
     firms = np.flatnonzero(joined > 0)
     first, last = PHASE_YEARS[phase]
@@ -104,7 +104,7 @@ def report_phase(world: World, phase: int) -> Reported:
     return Reported(phase, projects, firms, years, sales, staff, results, _attractions(world, phase, rng))
 
 
-def _joined(world: World, phase: int) -> Ints:
+def year_joined(world: World, phase: int) -> Ints:
     """Year in which each firm joins in this phase, 0 = does not  # (N,)"""
     s = world.support
     year = np.where(s.phase == phase, np.where(np.isfinite(s.cohort), s.cohort, 0), 0).astype(np.int64)

@@ -191,9 +191,9 @@ def _projects_sheet(
     names = {year: municipality_names(world, f"{year}-12-31") for year in range(*_span(reported.phase))}
     for project in reported.projects:
         national, local, cash, kind = project.money
-        split = _split(len(project.firms))
+        parts = partner_shares(len(project.firms))
         for place, firm in enumerate(project.firms):
-            money = [int(_portion(amount, split, place)) for amount in (national, local, cash + kind)]
+            money = [int(portion(amount, parts, place)) for amount in (national, local, cash + kind)]
             at = world.municipality[firm, project.year - int(world.years[0])]
             address = f"{names[project.year][at]} {who.road[firm]} {who.house[firm]}"
             rows.append((project.province, [
@@ -214,15 +214,16 @@ def _span(phase: int) -> tuple[int, int]:
     return PHASE_YEARS[phase][0], PHASE_YEARS[phase][1] + 1
 
 
-def _split(count: int) -> np.ndarray[Any, Any]:
+def partner_shares(count: int) -> np.ndarray[Any, Any]:
+    """Share of each partner in a project's money, the leading one first  # (count,)"""
     weight = np.ones(count)
     weight[0] = 1.5 * max(1, count - 1)
     return np.asarray(weight / weight.sum())
 
 
-def _portion(amount: int, split: np.ndarray[Any, Any], place: int) -> int:
+def portion(amount: int, shares: np.ndarray[Any, Any], place: int) -> int:
     """Parts that add up: the last partner takes what is left."""
-    edges = np.floor(amount * np.concatenate([[0.0], np.cumsum(split)]) + 1e-9)
+    edges = np.floor(amount * np.concatenate([[0.0], np.cumsum(shares)]) + 1e-9)
     edges[-1] = amount
     return int(edges[place + 1] - edges[place])
 
