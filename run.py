@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """evalkit 실행기: 가상환경(.venv)을 만들고 일을 시킨다. Python 3.11 이상의 표준 라이브러리만 쓴다.
 
-    python3 run.py report [계획.yml] [선택지…]   보고서를 만든다 (기본 계획: plans/nic_phase1_vs_phase3.yml)
+    python3 run.py report [계획.yml…] [선택지…]   보고서를 만든다 (기본: plans/ 의 계획 가운데 자료가 있는 것 모두)
     python3 run.py test [pytest 인자…]           전체 시험: ruff, mypy, import-linter, pytest, coverage
     python3 run.py check [이름…]                 시험 가운데 정적 검사만: ruff, mypy, import-linter, 공책
     python3 run.py lab [JupyterLab 인자…]        JupyterLab 을 notebooks/ 에서 연다 (커널 이름: evalkit)
@@ -44,7 +44,6 @@ if sys.version_info < OLDEST:
     sys.exit(old_python_sentence(sys.version_info[:2]))
 
 ROOT = Path(__file__).resolve().parent
-DEFAULT_PLAN = "plans/nic_phase1_vs_phase3.yml"
 RUNTIME, DEV, BENCH = "requirements.lock", "requirements-dev.lock", "requirements-bench.lock"
 SPARK = "requirements-spark.lock"  # alone: PySpark comes as source only, and only tests beside a Java want it
 EXTRAS = {RUNTIME: ("launch",), DEV: ("launch", "dev"), BENCH: ("launch", "bench"), SPARK: ()}
@@ -457,9 +456,11 @@ def prepare_spark(root: Path, environ: Mapping[str, str]) -> bool:
 
 
 def report_arguments(arguments: Sequence[str]) -> list[str]:
-    """The default plan unless the user names one."""
-    named = any(a.lower().endswith((".yml", ".yaml")) and not a.startswith("-") for a in arguments)
-    return ["report", *([] if named else [DEFAULT_PLAN]), *arguments]
+    """Every plan whose data are at hand, unless the user names one."""
+    if any(a.lower().endswith((".yml", ".yaml")) and not a.startswith("-") for a in arguments):
+        return ["report", *arguments]
+    plans = [f"plans/{path.name}" for path in sorted((ROOT / "plans").glob("*.yml"))]
+    return ["report", "--present", *plans, *arguments]
 
 
 def word_report(arguments: Sequence[str]) -> int:

@@ -5,10 +5,25 @@ Names are imported when they are first used, so that ``evalkit --help`` stays qu
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# what shows itself in a notebook: the keys of `evalkit.interactive.SHOWN`
+_SHOWN = (
+    ("evalkit.estimate", "Estimate"),
+    ("evalkit.interval_set", "IntervalSet"),
+    ("evalkit.design", "Design"),
+    ("evalkit.study.sample", "AnalysisSample"),
+    ("evalkit.panel", "Panel"),
+    ("evalkit.checks.check", "Check"),
+    ("evalkit.study.effect", "Effect"),
+    ("evalkit.study.study", "Study"),
+    ("evalkit.present.canvas", "Drawing"),
+    ("evalkit.present.tabulation", "Tabulation"),
+)
 
 _HOMES = {
     "Panel": "evalkit.panel",
@@ -246,6 +261,23 @@ if TYPE_CHECKING:
     from evalkit.sample import Sample as Sample
     from evalkit.study import Study as Study
     from evalkit.zones import Zones as Zones
+
+
+def _show_in_notebooks() -> None:
+    """In a notebook the objects of the kit show themselves; IPython is told by name, so that nothing is imported."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if shell is None:
+        return
+
+    def html(thing: Any) -> Any:
+        return import_module("evalkit.interactive").html(thing)
+
+    formatter = shell.display_formatter.formatters["text/html"]
+    for module, name in _SHOWN:
+        formatter.for_type_by_name(module, name, html)
+
+
+_show_in_notebooks()
 
 
 def __getattr__(name: str) -> Any:

@@ -372,19 +372,22 @@ def test_programs_of_the_environment_come_first_on_the_path(root: Path) -> None:
     assert second == "somewhere"
 
 
+PLANS = [f"plans/{path.name}" for path in sorted((launcher.ROOT / "plans").glob("*.yml"))]
+
+
 # -- words ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ([], ["report", "plans/nic_phase1_vs_phase3.yml"]),
-        (["--lang", "en"], ["report", "plans/nic_phase1_vs_phase3.yml", "--lang", "en"]),
+        ([], ["report", "--present", *PLANS]),
+        (["--lang", "en"], ["report", "--present", *PLANS, "--lang", "en"]),
         (["plans/other.yml"], ["report", "plans/other.yml"]),
         (["--force", "OTHER.YAML"], ["report", "--force", "OTHER.YAML"]),
     ],
 )
-def test_report_has_a_default_plan(given: list[str], expected: list[str]) -> None:
+def test_report_takes_every_plan_unless_one_is_named(given: list[str], expected: list[str]) -> None:
     assert launcher.report_arguments(given) == expected
 
 

@@ -5,21 +5,26 @@ from evalkit.present.figures.comparison import phase_comparison
 from evalkit.present.figures.event_time import event_study
 from evalkit.present.figures.flow_chart import flow
 from evalkit.present.figures.forest_plot import forest
+from evalkit.present.figures.indicator_path import PathPanel, indicator_paths
 from evalkit.present.figures.left_out import left_out
 from evalkit.present.figures.love_plot import love_plot
 from evalkit.present.figures.mean_paths import paths
+from evalkit.present.figures.opinions import second_opinions
 from evalkit.present.figures.overlap import overlap
 from evalkit.present.figures.placebo import placebo_distribution
 from evalkit.present.figures.power_curve import power_curve
 from evalkit.present.figures.sensitivity import sensitivity
 from evalkit.present.figures.specification_curve import specification_curve
 from evalkit.present.figures.summary import interval_summary
+from evalkit.present.figures.treated_when import treated_when
 
 __all__ = [
+    "PathPanel",
     "anticipation",
     "event_study",
     "flow",
     "forest",
+    "indicator_paths",
     "interval_summary",
     "left_out",
     "love_plot",
@@ -28,6 +33,8 @@ __all__ = [
     "phase_comparison",
     "placebo_distribution",
     "power_curve",
+    "second_opinions",
     "sensitivity",
     "specification_curve",
+    "treated_when",
 ]
