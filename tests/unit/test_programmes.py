@@ -12,8 +12,6 @@ from evalkit import programmes
 from evalkit.errors import RefusalError, UsageError
 from evalkit.programmes import Fact, fact, programme
 
-SPELT_OUT = {"LDC_PLAN.goals.DX 고도화 제조기업.target"}  # the quotation says 5천개
-
 
 def published() -> list[Fact]:
     return [entry for entry in programmes.facts().values() if entry.label == "published"]
@@ -27,7 +25,7 @@ def n(name: str) -> float:
 def test_a_figure_stands_in_its_own_quotation(entry: Fact) -> None:
     assert entry.quote
     assert entry.source in programmes.sources()
-    if isinstance(entry.value, int | float) and entry.id not in SPELT_OUT:
+    if isinstance(entry.value, int | float) and entry.in_quote:
         digits = f"{entry.value:g}"
         assert re.search(rf"(?<![\d.]){re.escape(digits)}(?!\d)", entry.quote.replace(",", "")), entry
 
@@ -63,7 +61,7 @@ def test_arithmetic_of_the_other_programmes_holds() -> None:
         == 632
     )
     assert n("DHUB.cohorts.2024.applicants") / 2 == n("DHUB.cohorts.2024.applicants.ratio")
-    shares = [e.number for k, e in programmes.facts().items() if "ICT R&D 지역 비중" in k]
+    shares = [e.number for k, e in programmes.facts().items() if "ICT R&D 지역 비중" in k and e.unit == "%"]
     assert len(shares) == 4
     assert sum(shares) == pytest.approx(100.0)
     regional = [e.number for k, e in programmes.facts().items() if "by_region_total_cost" in k]
