@@ -205,6 +205,8 @@ def _statistic(
             if not len(at):
                 continue
             treated = kinds[:, phase][:, None] == columns.cohort[at]  # (J, m')
+            if phase:  # the later phase is asked of units first supported in it
+                treated &= np.isinf(kinds[:, :1])
             gain, n1 = ((part[:, :, at] * treated).sum(axis=1) for part in (sums, counts))
             with np.errstate(invalid="ignore", divide="ignore"):
                 held = sums[:, never][:, :, at].sum(axis=1) / counts[:, never][:, :, at].sum(axis=1)

@@ -19,6 +19,8 @@ from evalkit.study.plan import Outcome, Phase, Plan, load_plan
 from evalkit.study.prepare import prepare
 
 if TYPE_CHECKING:
+    from evalkit.study.comparing import Comparing
+    from evalkit.study.comparing_borders import Borders
     from evalkit.study.monitoring import Watched
     from evalkit.study.opinions import Opinion
     from evalkit.study.planning import Planning
@@ -45,6 +47,8 @@ class Study:
         self._flows: dict[str, Flows] = {}
         self._effects: dict[tuple[str, int], Effect] = {}
         self._planning: dict[tuple[str, int], Planning] = {}
+        self._comparing: dict[str, Comparing] = {}
+        self._borders: dict[str, Borders] = {}
         self._robustness: dict[tuple[str, int], Robustness] = {}
         self._values: dict[int, Value] = {}
         self._opinions: dict[str, Opinion] = {}
@@ -208,6 +212,27 @@ class Study:
                 except DesignError as error:
                     results[outcome, phase] = error
         return results
+
+    def comparing(self, outcome: str) -> Comparing:
+        """Two phases set side by side on an outcome: paths, composition, transport, other years and controls."""
+        if outcome not in self._comparing:
+            from evalkit.study.comparing import Comparing
+            from evalkit.study.comparing_samples import compared_phases
+
+            phases = compared_phases(self.plan)
+            effects = {phase: self.effect(outcome, phase) for phase in phases}
+            panel = self.panel(self.outcome(outcome).panel)
+            self._comparing[outcome] = Comparing(self.plan, panel, outcome, effects)
+        return self._comparing[outcome]
+
+    def borders(self, outcome: str) -> Borders:
+        """Municipalities whose zones stayed, were added and were dropped between the phases, on an outcome of theirs."""
+        if outcome not in self._borders:
+            from evalkit.study.comparing_borders import border_effects
+
+            panel = self.panel(self.outcome(outcome).panel)
+            self._borders[outcome] = border_effects(self.plan, panel, outcome)
+        return self._borders[outcome]
 
     def compare(self, outcome: str, phases: tuple[int, int] = (1, 3)) -> PhaseComparison:
         """The effects of two phases on an outcome at equal event time."""
