@@ -17,6 +17,8 @@ from evalkit.present.figures.sensitivity import sensitivity
 from evalkit.present.figures.specification_curve import specification_curve
 from evalkit.present.figures.summary import interval_summary
 from evalkit.present.figures.treated_when import treated_when
+from evalkit.present.figures.variance_shares import variance_shares
+from evalkit.present.figures.waterfall import waterfall
 
 __all__ = [
     "PathPanel",
@@ -37,4 +39,6 @@ __all__ = [
     "sensitivity",
     "specification_curve",
     "treated_when",
+    "variance_shares",
+    "waterfall",
 ]
