@@ -164,7 +164,14 @@ def _firm_panel(
             "ring": zones.near(region, float(options["ring_km"])),
             **{f"km_phase{phase}": zones.km(phase, region) for phase in (1, 3)},
         },
-        notes={**built.panel.notes, "row": "기업", "price_base_year": int(options["price_base_year"])},
+        notes={
+            **built.panel.notes,
+            "row": "기업",
+            "price_base_year": int(options["price_base_year"]),
+            "price_levels": {
+                str(int(y)): float(p) for y, p in zip(years, deflator, strict=True) if np.isfinite(p)
+            },
+        },
     )
     facts = {**linking, "financials": filed}
     if COMPOSITION in built.rows:

@@ -2,6 +2,8 @@
 
 from evalkit.present.figures.anticipation import anticipation
 from evalkit.present.figures.comparison import phase_comparison
+from evalkit.present.figures.comparison_borders import border_classes
+from evalkit.present.figures.event_lines import event_lines
 from evalkit.present.figures.event_time import event_study
 from evalkit.present.figures.flow_chart import flow
 from evalkit.present.figures.forest_plot import forest
@@ -13,6 +15,7 @@ from evalkit.present.figures.opinions import second_opinions
 from evalkit.present.figures.overlap import overlap
 from evalkit.present.figures.placebo import placebo_distribution
 from evalkit.present.figures.power_curve import power_curve
+from evalkit.present.figures.ring_profile import ring_profile
 from evalkit.present.figures.sensitivity import sensitivity
 from evalkit.present.figures.specification_curve import specification_curve
 from evalkit.present.figures.summary import interval_summary
@@ -23,6 +26,8 @@ from evalkit.present.figures.waterfall import waterfall
 __all__ = [
     "PathPanel",
     "anticipation",
+    "border_classes",
+    "event_lines",
     "event_study",
     "flow",
     "forest",
@@ -35,6 +40,7 @@ __all__ = [
     "phase_comparison",
     "placebo_distribution",
     "power_curve",
+    "ring_profile",
     "second_opinions",
     "sensitivity",
     "specification_curve",
