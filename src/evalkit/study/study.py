@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from evalkit.study.comparing_borders import Borders
     from evalkit.study.monitoring import Watched
     from evalkit.study.opinions import Opinion
+    from evalkit.study.outcomes.jobs import JobsOutcome
+    from evalkit.study.outcomes.panel_methods import PanelMethods
+    from evalkit.study.outcomes.rings import Spillovers
+    from evalkit.study.outcomes.sales import SalesOutcome
     from evalkit.study.planning import Planning
     from evalkit.study.robustness import Robustness
     from evalkit.study.valuing import Value
@@ -52,6 +56,10 @@ class Study:
         self._robustness: dict[tuple[str, int], Robustness] = {}
         self._values: dict[int, Value] = {}
         self._opinions: dict[str, Opinion] = {}
+        self._jobs: dict[tuple[str, int], JobsOutcome] = {}
+        self._sales: dict[tuple[str, int], SalesOutcome] = {}
+        self._spillovers: dict[tuple[str, int], Spillovers] = {}
+        self._methods: dict[tuple[str, int], PanelMethods] = {}
 
     @classmethod
     def open(cls, plan: str | Path, *, lang: str = "", data: str | Path | None = None) -> Study:
@@ -189,6 +197,39 @@ class Study:
             self.phase(phase)
             self._values[phase] = value_of(self, phase)
         return self._values[phase]
+
+    def jobs(self, outcome: str, phase: int) -> JobsOutcome:
+        """An effect on jobs in full: flows, regular and young staff, survivors, job-years."""
+        if (outcome, phase) not in self._jobs:
+            from evalkit.study.outcomes.jobs import jobs_outcome
+
+            self._jobs[outcome, phase] = jobs_outcome(self.plan, self.effect(outcome, phase))
+        return self._jobs[outcome, phase]
+
+    def sales(self, outcome: str, phase: int) -> SalesOutcome:
+        """An effect on sales in full: per cent, margins, heavy tails, units of measure."""
+        if (outcome, phase) not in self._sales:
+            from evalkit.study.outcomes.sales import sales_outcome
+
+            self._sales[outcome, phase] = sales_outcome(self.plan, self.effect(outcome, phase))
+        return self._sales[outcome, phase]
+
+    def spillovers(self, outcome: str, phase: int) -> Spillovers:
+        """Direct, ring and net effects of a phase with their joint errors."""
+        if (outcome, phase) not in self._spillovers:
+            from evalkit.study.outcomes.rings import spillovers
+
+            panel, effect = self._panel_of(outcome, phase), self.effect(outcome, phase)
+            self._spillovers[outcome, phase] = spillovers(self.plan, panel, effect)
+        return self._spillovers[outcome, phase]
+
+    def methods(self, outcome: str, phase: int) -> PanelMethods:
+        """Classic and recent panel methods on the sample of an effect."""
+        if (outcome, phase) not in self._methods:
+            from evalkit.study.outcomes.panel_methods import panel_methods
+
+            self._methods[outcome, phase] = panel_methods(self.plan, self.effect(outcome, phase))
+        return self._methods[outcome, phase]
 
     def _panel_of(self, outcome: str, phase: int) -> Panel:
         """The panel of an outcome that the plan evaluates in a phase."""

@@ -172,10 +172,10 @@ def _around(plan: Plan, panel: Panel, effect: Effect) -> _Around:
     if "capital_region" in panel.fixed:
         never &= panel.constant("capital_region").astype(str) != "1"
     exposure: Bools = np.stack([np.nan_to_num(panel.values(name)) > 0 for name, _, _ in BANDS])  # (J, N, T)
-    near = exposure.any(axis=0)
-    since = np.where(near.any(axis=1), panel.periods[near.argmax(axis=1)].astype(np.float64), np.inf)
+    near: Bools = np.any(exposure, axis=0)
+    since = np.where(np.any(near, axis=1), panel.periods[near.argmax(axis=1)].astype(np.float64), np.inf)
     at = near.argmax(axis=1)
-    band = np.where(near.any(axis=1), exposure[:, np.arange(len(at)), at].argmax(axis=0), -1)
+    band = np.where(np.any(near, axis=1), exposure[:, np.arange(len(at)), at].argmax(axis=0), -1)
     inside = never & (since >= lo) & (since <= hi)
     window = plan.phases[effect.phase].periods
     far = never & (panel.constant("ring").astype(str) != "1")
