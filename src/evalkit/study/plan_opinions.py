@@ -44,7 +44,9 @@ class IndustriesOptions(Options):
     panel: Slug = "industries"
     variable: str | None = None
     target: str = "target"
+    province: str = "sido"
     industry: str = "sector"
+    scale: Literal["level", "growth", "log"] = "level"
 
 
 class TripleOptions(Options):
@@ -60,7 +62,7 @@ class ApplicantsOptions(Options):
     """Those that applied and were not chosen as comparison."""
 
     applicant: str = "applicant"
-    panel: Slug | None = None
+    covariates: Literal["planned", "none"] = "planned"
 
 
 class TiersOptions(Options):
@@ -85,7 +87,6 @@ class DoseOptions(Options):
 class SyntheticOptions(Options):
     """Treated places against a mix of far places."""
 
-    panel: Slug | None = None
     variable: str | None = None
     replications: Annotated[int, Field(ge=50, le=2000)] = 200
 
@@ -96,6 +97,7 @@ class GravityOptions(Options):
     flows: Slug = "relocation"
     adoption: str = "zone_adoption"
     diversion: tuple[str, ...] = ("ring_adoption",)
+    pair: bool = True
     trends: bool = False
 
 

@@ -1,0 +1,257 @@
+"""다른 설계: every second design of an outcome beside the leading one. The tables stand in `opinions_tables`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from evalkit.errors import EvalkitError
+from evalkit.present import figures
+from evalkit.present.messages import number, p_value, quantity, say
+from evalkit.study.effect import Effect
+from evalkit.study.opinions import Opinion, OpinionRow
+from evalkit.study.pages.opinions_tables import (
+    designs,
+    opinion_label,
+    refused,
+    row_firms,
+    table,
+    term_words,
+    unit_words,
+)
+from evalkit.study.pages.showing import (
+    digits_of,
+    of_firms,
+    outcome_label,
+    phase_label,
+    release_of,
+    result_label,
+    show,
+    unit_of,
+    written,
+)
+from evalkit.study.study import Study
+
+__all__ = [
+    "answer",
+    "caveats",
+    "designs",
+    "figures_all",
+    "opening",
+    "path_figures",
+    "refused",
+    "tables",
+    "verdict",
+]
+
+
+def opening(study: Study, outcome: str) -> None:
+    """Which outcome, and what a second design is for."""
+    text = say("study.opinions.opening", study.lang, outcome=outcome_label(study, outcome))
+    show(release_of(study).text(text))
+
+
+def by_phase(study: Study, outcome: str) -> dict[int, list[Opinion]]:
+    """The opinions on an outcome, by phase, in the order of the plan."""
+    found: dict[int, list[Opinion]] = {}
+    for opinion in study.opinions().values():
+        if opinion.outcome == outcome and opinion.phase is not None:
+            found.setdefault(opinion.phase, []).append(opinion)
+    return dict(sorted(found.items()))
+
+
+def leading(study: Study, outcome: str, phase: int) -> Effect | None:
+    """The leading design's answer; None where it has none."""
+    try:
+        return study.effect(outcome, phase)
+    except EvalkitError:
+        return None
+
+
+def leading_row(study: Study, effect: Effect | None) -> Mapping[str, float] | None:
+    """Estimate and interval of the leading design; None without an answer."""
+    return None if effect is None or effect.description else effect.row(study.plan.inference.level)
+
+
+def verdict(standings: Mapping[str, str]) -> str:
+    """What all second designs of one phase say together.
+
+    Parameters
+    ----------
+    standings : name of the opinion -> `Opinion.standing`
+
+    Returns
+    -------
+    "differ" where one contradicts; "only_second" where the lead is silent and another is not; else "agree", "silent",
+    "both_silent", or "no_answer"
+    """
+    said = set(standings.values())
+    for code, result in (
+        ("differs", "differ"),
+        ("only_second", "only_second"),
+        ("agrees", "agree"),
+        ("silent", "silent"),
+        ("both_silent", "both_silent"),
+    ):
+        if code in said:
+            return result
+    return "no_answer"
+
+
+def answer(study: Study, outcome: str) -> None:
+    """First whether the others agree with the leading design, phase by phase."""
+    groups = by_phase(study, outcome)
+    if not groups:
+        show(release_of(study).text(say("study.opinions.none", study.lang)))
+        return
+    lines = [f"- {line}" for phase, found in groups.items() for line in _lines(study, outcome, phase, found)]
+    show(release_of(study).text("\n".join(lines)))
+
+
+def _lines(study: Study, outcome: str, phase: int, found: list[Opinion]) -> list[str]:
+    lang = study.lang
+    effect = leading(study, outcome, phase)
+    lead = leading_row(study, effect)
+    standings = {opinion.name: opinion.standing(lead) for opinion in found}
+
+    def named(code: str) -> str:
+        return ", ".join(opinion_label(study, o) for o in found if standings[o.name] == code)
+
+    words = {
+        "phase": phase_label(study, phase),
+        "lead": "" if effect is None else written(study, effect),
+        "agree": named("agrees"),
+        "differ": named("differs"),
+        "only_second": named("only_second"),
+    }
+    lines = [say(f"study.opinions.verdict.{verdict(standings)}", lang, **words)]
+    if named("other_question"):
+        lines.append(say("study.opinions.differ_in_question", lang, names=named("other_question")))
+    without = sum(not opinion.answered for opinion in found)
+    if without:
+        lines.append(say("study.opinions.refused_count", lang, count=number(without)))
+    return lines
+
+
+def tables(study: Study, outcome: str) -> None:
+    """Numbers of every design and what each compares, phase by phase."""
+    for phase, found in by_phase(study, outcome).items():
+        effect = leading(study, outcome, phase)
+        table(study, outcome, phase, effect, found, leading_row(study, effect))
+
+
+def figures_all(study: Study, outcome: str) -> None:
+    """The leading design and the others on one scale where they share a unit."""
+    lang, level = study.lang, study.plan.inference.level
+    for phase, found in by_phase(study, outcome).items():
+        effect = leading(study, outcome, phase)
+        lead = leading_row(study, effect)
+        rows: list[dict[str, object]] = []
+        if lead is not None and effect is not None:
+            rows.append(
+                {
+                    **{c: float(lead[c]) for c in ("estimate", "conf_low", "conf_high")},
+                    "label": say("study.opinion.leading", lang),
+                    "unit": unit_of(study, outcome),
+                    "lead": True,
+                    "n": effect.n_treated if of_firms(study, outcome) else None,
+                }
+            )
+        rows += [_drawn(study, o, o.first) for o in found if o.answered and not _thin(study, o)]
+        if not rows:
+            continue
+        code = verdict({o.name: o.standing(lead) for o in found})
+        drawing = figures.second_opinions(
+            rows,
+            outcome=result_label(study, outcome, phase),
+            title=say(f"study.opinion.title.{code}", lang, outcome=result_label(study, outcome, phase)),
+            level=level,
+            name=f"opinions_{outcome}_{phase}",
+            lang=lang,
+        )
+        show(release_of(study).figure(drawing))
+
+
+def _thin(study: Study, opinion: Opinion) -> bool:
+    """Whether too few firms are behind an answer for it to be drawn; the table marks such a cell."""
+    n = row_firms(study, opinion, opinion.first)
+    return n is not None and 0 < n < study.plan.disclosure.min_firms
+
+
+def _drawn(study: Study, opinion: Opinion, row: OpinionRow) -> dict[str, object]:
+    label = opinion_label(study, opinion)
+    return {
+        "label": label
+        if row.term in ("effect", "direct")
+        else f"{label}: {term_words(study, opinion, row)}"
+        if opinion.kind not in ("tiers", "gravity")
+        else label,
+        "unit": unit_words(study, opinion, row),
+        "estimate": row.estimate,
+        "conf_low": row.low,
+        "conf_high": row.high,
+        "lead": False,
+        "n": row_firms(study, opinion, row),
+    }
+
+
+def path_figures(study: Study, outcome: str) -> None:
+    """What a design draws beside its number: the path of a synthetic comparison."""
+    lang = study.lang
+    for phase, found in by_phase(study, outcome).items():
+        for opinion in found:
+            if opinion.figure is None:
+                continue
+            drawing = figures.event_study(
+                opinion.figure,
+                title=say("study.opinion.title.path", lang, outcome=result_label(study, outcome, phase)),
+                ylabel=f"{outcome_label(study, outcome)} ({unit_of(study, outcome)})",
+                unit=unit_of(study, outcome),
+                level=study.plan.inference.level,
+                name=f"opinion_path_{opinion.name}",
+                firms=False,
+                lang=lang,
+            )
+            show(release_of(study).figure(drawing))
+
+
+def caveats(study: Study, outcome: str) -> None:
+    """Placebos and fits of the designs, a sentence each."""
+    lines = [
+        line
+        for found in by_phase(study, outcome).values()
+        for opinion in found
+        for line in caveat_lines(study, opinion)
+    ]
+    if lines:
+        show(release_of(study).text("\n".join(f"- {line}" for line in lines)))
+
+
+def caveat_lines(study: Study, opinion: Opinion) -> list[str]:
+    """Sentences on the checks of one opinion."""
+    lang, lines = study.lang, []
+    unit = unit_of(study, opinion.outcome or "")
+    for check in opinion.checks:
+        if check.name == "tier_placebo":
+            phase = check.detail["phase"]
+            if check.statistic is None:
+                lines.append(say("study.opinion.placebo_unknown", lang, phase=phase))
+                continue
+            key = "study.opinion.placebo_" + ("differed" if check.verdict == "fail" else "passed")
+            digits = digits_of(
+                {"estimate": check.statistic, "conf_low": float("nan"), "conf_high": float("nan")}
+            )
+            estimate = quantity(check.statistic, unit, min(digits, 2), lang, plus=True)
+            lines.append(say(key, lang, phase=phase, estimate=estimate, p=p_value(check.p_value)))
+        elif check.name == "placebo" and opinion.kind == "synthetic":
+            lines.append(
+                say(
+                    "study.opinion.pre_fit",
+                    lang,
+                    fit=quantity(float(opinion.facts["pre_fit"]), unit, 3, lang),
+                    draws=number(check.detail["draws"]),
+                    p=p_value(check.p_value),
+                )
+            )
+    if opinion.facts.get("rare"):
+        lines.append(say("study.opinion.rare", lang, table=opinion.facts["table"]))
+    return lines
