@@ -132,13 +132,16 @@ def fingerprint(plan_path: str | Path, plan: Plan, data: str | Path | None = Non
 
     Raises
     ------
-    FileError : the data folder named by hand is missing; a required source has no file while others have
+    FileError : the data folder named by hand is missing; a required source has no file while others have; nothing is
+        found at all, unless the plan watches indicators, whose published values need no file
     """
     plan_path = Path(plan_path)
     folder = _data_folder(plan_path, plan, Path(data) if data else None)
     found = _found(folder, plan)
     simulation = plan.data.simulate
     if not any(found.values()):
+        if plan.units.builder == "indicators" and not data and not _required(plan):
+            return Inputs(hashlib.sha256(b"published values alone").hexdigest(), (), False, folder)
         if simulation is None or data:
             first = next(iter(plan.data.sources.values()))
             raise FileError(
@@ -166,6 +169,10 @@ def fingerprint(plan_path: str | Path, plan: Plan, data: str | Path | None = Non
     files += _mappings(plan_path, plan, found)
     lines = "\n".join(f"{file.sha256} {file.path}" for file in files)
     return Inputs(hashlib.sha256(lines.encode()).hexdigest(), files, False, folder)
+
+
+def _required(plan: Plan) -> bool:
+    return any(source.required for source in plan.data.sources.values())
 
 
 def _hashed(folder: Path, paths: list[Path]) -> tuple[InputFile, ...]:
