@@ -173,7 +173,7 @@ class BudgetLine(Part):
     phase: int | None = None
     fund: Literal["national", "local", "private", "total", "unstated"]
     track: Literal["all", "rd", "non_rd"] = "all"
-    basis: Literal["planned", "spent"]
+    basis: Literal["planned", "spent", "unstated"]
     years: Years
     scope: Words | None = None
     fact: Name

@@ -19,6 +19,7 @@ from evalkit.study.plan import Outcome, Phase, Plan, load_plan
 from evalkit.study.prepare import prepare
 
 if TYPE_CHECKING:
+    from evalkit.programmes import Programme
     from evalkit.study.comparing import Comparing
     from evalkit.study.comparing_borders import Borders
     from evalkit.study.monitoring import Watched
@@ -139,6 +140,13 @@ class Study:
         from evalkit.study.monitoring import watch
 
         return watch(self.plan, self.panel(), self.audit)
+
+    @cached_property
+    def programme(self) -> Programme:
+        """The programme of the plan, built in or from the plan's own fact file, and what was published about it."""
+        from evalkit.study.programme_of import programme_of
+
+        return programme_of(self.plan, self.plan_path)
 
     @property
     def simulated(self) -> bool:
