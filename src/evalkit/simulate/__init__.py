@@ -25,7 +25,18 @@ Data-generating process, firm i of sector k in province p, year t = 2013 … 202
   0.6 % a year is drawn into zones (more in proportion when zones are added in 2023), and nowhere else
 - filing     12 % of median-size firms never file accounts (more of the small), 2 % of the years are missed
 
+- staff      B_it = 0.30 · ε_it · L_i,t−1 persons leave whatever the firm does (ε of mean 1);  hires = max(0, ΔL_it + B_it),
+  separations = hires − ΔL_it; a firm that closes hires nobody and everybody leaves. Regular staff = (r_k + own + δ_φ · path) · L,
+  young staff alike with a share that falls by 0.4 points a year; δ_φ = 1.5, 1.0, 2.0 points (regular), 1.0, 0.5, 2.5 (young)
+- money      the stated national budgets of phases 1 and 2 in equal parts a province, 150 or 210 억원 a province by tier in
+  phase 3; within a province by project, within a project by partner
+
 Headcounts are rounded up or down at random, so that rounding keeps the mean.
+
+What is known exactly: `truth` (by phase, cohort and time since the start), `truth_firms` (tiers, paths, staff, percent,
+extensive margin, composition against effect) and `truth_places` (rings, direct, local and national nets, moves, borders, cost).
+A firm that a zone draws is a gain to the zone and a loss to the capital region: it counts in the local net, not in the
+national one; nothing is diverted from other municipalities. Zones that lost their designation in 2023 go on at work.
 
 What identifies the effects: growth, shocks and exit depend on size, sector, province and year only, and so does support
 (with target industry and distance, which move nothing else). So E[Y_t(0) − Y_{g−1}(0) | log jobs_{g−1}, log sales_{g−1},

@@ -166,6 +166,11 @@ def _budgets(phase: int) -> tuple[list[tuple[int, int]], Ints]:
     return [(round(t * 0.8), int(t) - round(t * 0.8)) for t in total.tolist()], (total * 2) // 5
 
 
+def national_budget(phase: int) -> int:
+    """National money of a phase over all provinces, 천원."""
+    return sum(research + other for research, other in _budgets(phase)[0])
+
+
 def _province_projects(
     phase: int,
     province: int,
