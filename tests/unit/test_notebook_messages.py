@@ -390,6 +390,14 @@ FAMILIES |= {
     "study.title.in_time_*": {"none", "found", "silent"},
     "study.title.trend_*": {"holds", "falls"},
 }
+FAMILIES |= {
+    "overview.cell.*": {"more", "less", "gap", "unclear", "none"},
+    "interactive.comparison.*": {"never", "not_yet"},
+    "interactive.treated_when.*": {"never", "not_yet"},
+    "interactive.base.*": {"universal", "varying"},
+    "interactive.link.*": {"levels", "ratios"},
+    "interactive.state.*": {"before", "base", "anticipated", "treated"},
+}
 # their holes are filled from literals of the same module, which `test_present_tabulation` renders
 ELSEWHERE = {"table.*", "table.repair_*", "study.*.*", "notebook.*.*"}
 # two holes: `test_every_pair_of_codes_has_words`

@@ -14,6 +14,7 @@ from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.release import Release
 from evalkit.study.effect import Effect
 from evalkit.study.pages.effect import answer_sentence
+from evalkit.study.pages.monitoring_words import label, published, standing
 from evalkit.study.pages.showing import (
     digits_of,
     firms_behind,
@@ -121,7 +122,11 @@ def grades(overview: Overview) -> None:
             several = len(study.plan.phases) > 1
             head = study.plan.title[lang]
             rows.append(
-                (head, phase_label(study, phase) if several else say("overview.whole", lang), *tuple(cells.get(label, "–") for label in outcomes))
+                (
+                    head,
+                    phase_label(study, phase) if several else say("overview.whole", lang),
+                    *tuple(cells.get(label, "–") for label in outcomes),
+                )
             )
     if not rows:
         return
@@ -188,6 +193,45 @@ def sentences(overview: Overview) -> None:
         show(overview.release.text("\n".join(lines).strip()))
 
 
+def indicators(overview: Overview) -> None:
+    """Indicators of programmes that are watched only: latest value beside target; never an effect."""
+    lang = overview.lang
+    rows = [
+        (
+            study.plan.title[lang],
+            label(study, one),
+            None if one.tracking.start is None else published(one.tracking.start[1]),
+            None if one.tracking.latest is None else published(one.tracking.latest[1]),
+            None if one.tracking.target is None else published(one.tracking.target[1]),
+            None if one.tracking.target is None else one.tracking.target[0],
+            standing(one, lang),
+        )
+        for study in overview.watched
+        for one in study.watched
+    ]
+    if not rows:
+        show(overview.release.text(say("overview.nothing_watched", lang)))
+        return
+    shown, roles = under_headings(rows)
+    table = Tabulation(
+        name="programmes_indicators",
+        title=say("overview.table.indicators", lang),
+        columns=(
+            Column("indicator", say("study.monitoring.indicator", lang)),
+            Column("baseline", say("study.monitoring.baseline", lang), "number"),
+            Column("latest", say("study.monitoring.latest", lang), "number"),
+            Column("target", say("study.monitoring.target", lang), "number"),
+            Column("year", say("overview.target_year", lang), "year"),
+            Column("standing", say("study.monitoring.standing", lang)),
+        ),
+        rows=shown,
+        roles=roles,
+        notes=(say("study.monitoring.not_evaluation", lang),),
+        lang=lang,
+    )
+    show(overview.release.table(table))
+
+
 def limits(overview: Overview) -> None:
     """What no row of these tables can say, plan by plan."""
     lines = [
@@ -241,6 +285,7 @@ def _result(study: Study, name: str, phase: int, found: Effect | EvalkitError) -
 __all__: Sequence[str] = (
     "Overview",
     "grades",
+    "indicators",
     "limits",
     "open_plans",
     "opening",
