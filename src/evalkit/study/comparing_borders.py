@@ -58,12 +58,13 @@ class Borders:
     Attributes
     ----------
     counts : municipalities by class, those that no rule keeps out of the sample
-    switch : first year of the later phase's zones
+    start, switch : first years of the zones of the earlier phase, and of those added in the later one
     effects : class -> effect, or the reason why there is none
     means : mean outcome by class and year: (periods, class -> values)
     """
 
     counts: Mapping[str, int]
+    start: int
     switch: int
     effects: Mapping[str, BorderEffect | EvalkitError]
     periods: NDArray[np.int64]
@@ -105,7 +106,7 @@ def border_effects(plan: Plan, panel: Panel, outcome: str) -> Borders:
         for name in CLASSES
         if counts[name]
     }
-    return Borders(counts, switch, effects, panel.periods, means)
+    return Borders(counts, start, switch, effects, panel.periods, means)
 
 
 def _inside(plan: Plan, panel: Panel, name: str) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from evalkit.appraisal.phases import PhaseComparison, equivalence
+from evalkit.appraisal.phases import PhaseComparison, equivalence, judge
 from evalkit.errors import EvalkitError
 from evalkit.present import figures
 from evalkit.present.canvas import Drawing
@@ -31,9 +31,9 @@ from evalkit.study.study import Study
 
 
 def phases_of(study: Study) -> tuple[int, int]:
-    """The first and the last phase of the plan."""
+    """The two phases that the plan compares: the first and the last where it names none."""
     numbers = sorted(study.plan.phases)
-    return numbers[0], numbers[-1]
+    return study.plan.comparison.phases or (numbers[0], numbers[-1])
 
 
 def comparisons(study: Study) -> dict[str, PhaseComparison | EvalkitError]:
@@ -64,8 +64,13 @@ def opening(study: Study) -> None:
 
 def not_identified(study: Study) -> None:
     """What no design can say with these data, printed before any number."""
+    first, last = (phase_label(study, phase) for phase in phases_of(study))
     lines = [study.text(key) for key in ("not_identified", "twice_supported") if study.text(key)]
-    lines.append(say("study.comparison.mixture", study.lang))
+    lines += [
+        say("study.comparison.not_own_last", study.lang, first=first, last=last),
+        say("study.comparison.not_separated", study.lang, first=first, last=last),
+        say("study.comparison.mixture", study.lang),
+    ]
     show(release_of(study).text("\n".join(f"- {line}" for line in lines)))
 
 
@@ -154,9 +159,22 @@ def sentences(study: Study) -> list[str]:
                 interval=interval(row["conf_low"], row["conf_high"], digits),
                 level=level_of(study),
             )
+            + _equivalence_words(study, name, found)
             + trend_caution(study, name)
         )
     return lines
+
+
+def _equivalence_words(study: Study, name: str, found: PhaseComparison) -> str:
+    """What the test of equivalence adds to the sentence on the difference; empty where the plan has no margin."""
+    margin = study.plan.outcomes[name].equivalence_margin
+    if margin is None:
+        return ""
+    verdict = judge(found.averages.select([2]), margin, study.plan.inference.level)
+    if verdict == "differ":
+        return ""
+    written = spoken(margin, unit_of(study, name), digits_for(margin), study.lang)
+    return f" {say(f'study.comparison.verdict_{verdict}', study.lang, margin=written)}"
 
 
 def trend_caution(study: Study, name: str) -> str:
@@ -247,9 +265,7 @@ def tests(study: Study) -> None:
         tost = None if margin is None else float(equivalence(found.averages.select([2]), margin)[0])
         joint = found.joint_p_value
         row = found.averages.table(study.plan.inference.level).iloc[2]
-        differs = row["p_value"] < 1 - study.plan.inference.level
-        same = tost is not None and tost < 1 - study.plan.inference.level
-        verdict = "both" if differs and same else "differ" if differs else "same" if same else "silent"
+        verdict = judge(found.averages.select([2]), margin, study.plan.inference.level)
         rows.append(
             (
                 f"{outcome_label(study, name)} ({unit_of(study, name)})",
