@@ -396,6 +396,17 @@ FAMILIES |= {
     "interactive.treated_when.*": {"never", "not_yet"},
     "interactive.base.*": {"universal", "varying"},
     "interactive.link.*": {"levels", "ratios"},
+    "interactive.term.*": {
+        "cohort",
+        "period",
+        "event_time",
+        "term",
+        "quantity",
+        "estimand",
+        "phase",
+        "tier",
+        "overall",
+    },
     "interactive.state.*": {"before", "base", "anticipated", "treated"},
 }
 # their holes are filled from literals of the same module, which `test_present_tabulation` renders
