@@ -51,6 +51,7 @@ from evalkit.study.firms_sources import (
 from evalkit.study.firms_support import support_variables
 from evalkit.study.places import capital_mask, provinces_of
 from evalkit.study.programme_files import support
+from evalkit.study.relocation_facts import relocation_facts
 
 RING_KM = 20.0
 OPTIONS: dict[str, Any] = {
@@ -100,6 +101,7 @@ def build_firms(
             for y, n in zip(moved.periods, regions.varying["moved_in"].sum(axis=0), strict=True)
         },
         "panel_flow": {"units": built.flow.records(), "regions": found.chart.records()},
+        "relocation": relocation_facts(tables["performance_survey"], built.rows[INSURED], found),
         "histories": history.facts(),
         "support_by_year": {
             str(int(y)): int((adoption == y).sum()) for y in np.unique(adoption[np.isfinite(adoption)])
