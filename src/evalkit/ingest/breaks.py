@@ -61,6 +61,17 @@ BREAKS: tuple[Break, ...] = (
         "전국사업체조사 2020년 기준 개편; 실제 시군구 자료의 2015–2020년 증가율",
         "정의가 바뀌지 않은 결과변수를 고를 것 (예: nps_members, nts_biz_corp)",
     ),
+    *(
+        Break(
+            "industry_panel",
+            variable,
+            date(2020, 1, 1),
+            "2020년부터 등록 기반 조사로 바뀌어 물리적 장소가 없는 사업체가 들어옴 (전국 +55 %)",
+            "전국사업체조사 2020년 기준 개편; 실제 시군구 자료의 2015–2020년 증가율",
+            "고용보험 상시근로자 수(jobs)나 사업장 수(workplaces)를 쓸 것",
+        )
+        for variable in ("employees", "establishments", "sales")
+    ),
     Break(
         "establishment_census",
         "*",

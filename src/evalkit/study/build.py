@@ -16,8 +16,11 @@ from evalkit.study.audit import describe_findings, describe_panel, describe_tabl
 from evalkit.study.firms import OPTIONS as FIRM_OPTIONS
 from evalkit.study.firms import build_firms
 from evalkit.study.indicators import build_indicators
+from evalkit.study.industries import OPTIONS as INDUSTRY_OPTIONS
+from evalkit.study.industries import build_industries
 from evalkit.study.inputs import Inputs, matching
 from evalkit.study.plan import Plan
+from evalkit.study.regions import OPTIONS as REGION_OPTIONS
 from evalkit.study.regions import build_regions
 from evalkit.study.worlds import Progress
 
@@ -29,11 +32,13 @@ Builder = Callable[[Plan, Tables], tuple[Built, dict[str, Any]]]
 BUILDERS: dict[str, Builder] = {
     "firms": build_firms,
     "regions": build_regions,
+    "industries": build_industries,
     "indicators": build_indicators,
 }
 OPTIONS: dict[str, tuple[str, ...]] = {
     "firms": tuple(FIRM_OPTIONS),
-    "regions": ("variables",),
+    "regions": REGION_OPTIONS,
+    "industries": INDUSTRY_OPTIONS,
     "indicators": (),
 }
 # builder -> the sources that it joins, and those that it can do without
@@ -50,6 +55,7 @@ SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("national_pension", "employment_composition"),
     ),
     "regions": (("panel", "members"), ()),
+    "industries": (("panel", "targets"), ()),
     "indicators": ((), ("indicators",)),
 }
 

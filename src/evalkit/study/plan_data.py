@@ -21,7 +21,7 @@ class Source(Strict):
     options: Mapping[str, Any] = Field(default_factory=dict, description="표를 읽는 방법에만 쓰는 값")
 
 
-WORLDS = ("nic",)
+WORLDS = ("nic", "swc2", "hubs")
 
 
 class Simulation(Strict):

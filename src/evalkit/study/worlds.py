@@ -14,6 +14,7 @@ from pathlib import Path
 from evalkit.errors import FileError
 from evalkit.study.inputs import InputFile, code_sha256, world_folder
 from evalkit.study.plan import Plan
+from evalkit.study.plan_data import Simulation
 from evalkit.study.raw_sums import sha256_of
 
 Progress = Callable[[str], None]
@@ -21,8 +22,6 @@ Progress = Callable[[str], None]
 
 def write_world(plan_path: Path, plan: Plan, progress: Progress | None) -> None:
     """The simulated raw files, written aside and moved when complete; the truth lies apart from them."""
-    from evalkit import simulate
-
     simulation = plan.data.simulate
     assert simulation is not None
     folder = world_folder(plan_path, plan)
@@ -37,8 +36,7 @@ def write_world(plan_path: Path, plan: Plan, progress: Progress | None) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
     try:
-        world = simulate.world(seed=simulation.seed, firms=simulation.firms)
-        simulate.write(world, aside / "raw", aside / "truth")
+        _draw(simulation, aside / "raw", aside / "truth")
         files = [
             asdict(
                 InputFile(file.relative_to(aside / "raw").as_posix(), sha256_of(file), file.stat().st_size)
@@ -51,6 +49,22 @@ def write_world(plan_path: Path, plan: Plan, progress: Progress | None) -> None:
         put(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _draw(simulation: Simulation, raw: Path, truth: Path) -> None:
+    """The world of the plan's name; `firms` is a size only where firms are drawn."""
+    if simulation.world == "swc2":
+        from evalkit.simulate.industries_world import industries_world, write_industries
+
+        write_industries(industries_world(simulation.seed), raw, truth)
+    elif simulation.world == "hubs":
+        from evalkit.simulate.hubs_world import hubs_world, write_hubs
+
+        write_hubs(hubs_world(simulation.seed), raw, truth)
+    else:
+        from evalkit import simulate
+
+        simulate.write(simulate.world(seed=simulation.seed, firms=simulation.firms), raw, truth)
 
 
 def put(aside: Path, folder: Path) -> None:

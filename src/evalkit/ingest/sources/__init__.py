@@ -13,6 +13,7 @@ from evalkit.errors import PlanError, SchemaError, nearest
 from evalkit.ingest.reading import read_table
 from evalkit.ingest.repeats import refuse_repeats
 from evalkit.ingest.sources import (
+    centroids,
     deflator,
     ecos,
     employment_composition,
@@ -46,6 +47,7 @@ SPECS: dict[str, TableSpec] = {
         industry_panel.SPEC,
         industry_panel.TARGETS,
         membership.SPEC,
+        centroids.SPEC,
         deflator.SPEC,
         kosis.SPEC,
         ecos.SPEC,
@@ -66,6 +68,7 @@ READERS: dict[str, Callable[..., list[Table]]] = {
     "industry_panel": industry_panel.read,
     "industry_targets": industry_panel.read_targets,
     "membership": membership.read,
+    "centroids": centroids.read,
     "deflator": deflator.read,
     "kosis": kosis.read,
     "ecos": ecos.read,

@@ -1,4 +1,7 @@
-"""A list of treated 시·군·구 with the year from which each counts as treated (form of the ten 혁신도시)."""
+"""A list of treated 시·군·구 with the year from which each counts as treated (form of the ten 혁신도시).
+
+Applicants that were not chosen may stand in it as well (탈락): they wanted the programme, and make a comparison.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,9 @@ SPEC = TableSpec(
             region_level="city", nullable=False,
         ),
         ColumnSpec(
-            "status", ("status", "구분", "처치여부"), "category", "처치·비교",
-            categories=(("treated", "treated"), ("처치", "treated"), ("대상", "treated"),
+            "status", ("status", "구분", "처치여부", "선정여부"), "category", "처치·탈락·비교",
+            categories=(("treated", "treated"), ("처치", "treated"), ("대상", "treated"), ("선정", "treated"),
+                        ("rejected", "rejected"), ("탈락", "rejected"), ("미선정", "rejected"),
                         ("control", "comparison"), ("comparison", "comparison"), ("비교", "comparison")),
             nullable=False,
         ),

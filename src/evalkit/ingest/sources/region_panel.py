@@ -50,6 +50,8 @@ SPEC = TableSpec(
         _count("import_kusd", "수입", "수입액", unit="천달러"),
         _count("grdp_nominal_mkrw", "지역내총생산(명목)", unit="백만원"),
         _count("grdp_real2015_mkrw", "지역내총생산(2015년 가격)", unit="백만원"),
+        _count("digital_firms", "디지털 기업(정보통신업 등 정한 업종의 사업장)", "디지털기업수", "디지털기업", unit="개"),
+        _count("digital_jobs", "디지털 기업의 상시근로자", "디지털고용", "디지털종사자수"),
         _count("estab_census", "전국사업체조사 사업체(2010·2015·2020)", "사업체수", unit="개"),
     ),
 )  # fmt: skip
