@@ -6,7 +6,7 @@ Time since the start is averaged plainly over 0 … horizon; each of them over t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -49,10 +49,17 @@ def means(world: World, outcome: str) -> tuple[Floats, Floats]:
     return np.nan_to_num(pair[0]), np.nan_to_num(pair[1])
 
 
-def over_time(gap: Floats, rows: Bools, start: Floats, horizon: int) -> float:
-    """Plain mean over time since `start` (0 … horizon) of the mean over the rows that have it  # gap (N, T)"""
+def over_time(
+    gap: Floats, rows: Bools, start: Floats, horizon: int, times: Sequence[int] | None = None
+) -> float:
+    """Plain mean over time since `start` of the mean over the rows that have it  # gap (N, T)
+
+    Parameters
+    ----------
+    times : years since the start; None = 0 … horizon
+    """
     values = []
-    for since in range(horizon + 1):
+    for since in range(horizon + 1) if times is None else times:
         at = np.where(np.isfinite(start), start, -(10**6)).astype(np.int64) + since - FIRST_YEAR
         have = rows & (at >= 0) & (at < len(YEARS))
         if not have.any():
@@ -138,12 +145,18 @@ def path_rows(world: World, path: Path) -> Bools:
     return np.asarray(rows[path])
 
 
-def path_effect(world: World, outcome: str, path: Path, *, horizon: int = 2) -> float:
+def path_effect(
+    world: World, outcome: str, path: Path, *, horizon: int = 2, times: Sequence[int] | None = None
+) -> float:
     """Effect of a path through phases 1 and 3, in the unit of the outcome.
 
     E1, E1_persist and E_cum count time from first support in phase 1, E3_new and E3_add from that in phase 3. Firms
     supported in both lived to be supported again: E3_add and E_cum are effects given that, so that of survival E3_add is
     zero, and E_cum holds what phase 1 did for the survival of firms that are known to have survived until then.
+
+    Parameters
+    ----------
+    times : years since the start that are averaged; None = 0 … horizon
     """
     rows = path_rows(world, path)
     first, second = (year_joined(world, phase).astype(np.float64) for phase in (1, 3))
@@ -154,7 +167,7 @@ def path_effect(world: World, outcome: str, path: Path, *, horizon: int = 2) -> 
     if path in ("E3_add", "E_cum"):
         lived = _chance_at_second(world, second)
         with_, without = with_ / lived, without / lived
-    return over_time(with_ - without, rows, start, horizon)
+    return over_time(with_ - without, rows, start, horizon, times)
 
 
 @dataclass(frozen=True, slots=True)
