@@ -14,6 +14,7 @@ from evalkit.cli.base import CONTEXT, FILE, FOLDER, Commands, sentences
 from evalkit.cli.build import build, raw
 from evalkit.cli.fetch import fetch
 from evalkit.cli.ingest import ingest
+from evalkit.cli.new import new
 from evalkit.errors import UsageError
 
 
@@ -291,6 +292,7 @@ cli.add_command(audit)
 cli.add_command(build)
 cli.add_command(fetch)
 cli.add_command(ingest)
+cli.add_command(new)
 cli.add_command(raw)
 
 

@@ -25,7 +25,7 @@ from evalkit.report.provenance import (
 from evalkit.report.source import content_sha256, find_notebook, read_notebook
 from evalkit.report.task import Options, Task
 from evalkit.report.workshop import Workshop
-from evalkit.study.plan import Job
+from evalkit.study.plan import Job, is_fact_file
 
 NOTEBOOK = "05_programmes.ipynb"
 FOLDER = "programmes"
@@ -97,6 +97,8 @@ def _works(paths: Sequence[Path], options: Options) -> tuple[list[Work], list[tu
     absent: list[tuple[Path, FileError]] = []
     refused: UsageError | None = None
     for path in paths:
+        if is_fact_file(path):  # plans/*.yml means them too
+            continue
         try:
             work = pipeline.work_of(path, replace(options, only=()))
         except FileError as error:

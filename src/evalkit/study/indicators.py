@@ -83,12 +83,14 @@ def build_indicators(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict
         {year for series in every for year in (*series.observed, *(y for y, _ in series.points))}
         | {series.target[0] for series in every if series.target}
     )
-    if not years:
+    as_of = _monitoring(plan).as_of
+    if not years and as_of is None:
         raise PlanError(
             "지표에 값이 하나도 없음",
             where=(plan.id, "monitoring.indicators"),
-            remedy="기준값이나 목표를 적을 것",
+            remedy="기준값이나 목표를 적거나, 비워 둔 채 보려면 as_of 를 적을 것",
         )
+    years = years or [int(as_of or 0)]
     periods = np.arange(years[0], years[-1] + 1)
     observed = np.array([[s.observed.get(int(year), np.nan) for year in periods] for s in every])
     path = np.array(

@@ -24,7 +24,16 @@ from evalkit.study.plan_models import (
     Plan,
 )
 
-__all__ = ["Exclusion", "Job", "Outcome", "Phase", "Plan", "load_plan"]
+__all__ = [
+    "Exclusion",
+    "Job",
+    "Outcome",
+    "Phase",
+    "Plan",
+    "is_fact_file",
+    "load_plan",
+    "refuse_second_id",
+]
 
 
 def load_plan(path: str | Path) -> Plan:
@@ -40,6 +49,12 @@ def load_plan(path: str | Path) -> Plan:
         near = [p.name for p in path.parent.glob("*.yml")] if path.parent.is_dir() else []
         raise PlanError(
             f"계획 파일 {path.name!r} 이(가) 없음", where=(str(path.parent),), remedy=nearest(path.name, near)
+        )
+    if is_fact_file(path):
+        raise PlanError(
+            "계획이 아니라 사업의 사실 파일임",
+            where=(path.name,),
+            remedy=f"{path.name.split('.facts.')[0]}.yml 을 적을 것",
         )
     try:
         raw = strict_yaml.load(path.read_text(encoding="utf-8-sig"))
@@ -65,20 +80,32 @@ def load_plan(path: str | Path) -> Plan:
         plan = Plan.model_validate(raw)
     except ValidationError as error:
         raise _plan_error(error, raw, path) from None
-    _refuse_second_id(plan, path)
+    refuse_second_id(plan, path)
     return plan
 
 
-def _refuse_second_id(plan: Plan, path: Path) -> None:
-    """Two plans with one id would overwrite one another's panels, reports and frozen copy."""
+def refuse_second_id(plan: Plan, path: Path) -> None:
+    """Two plans with one id would overwrite one another's panels, reports and frozen copy.
+
+    Raises
+    ------
+    PlanError : another plan beside `path` has the id; a fact file beside a plan may
+    """
     same = re.compile(rf"^id:\s*[\"']?{re.escape(plan.id)}[\"']?\s*(#.*)?$", re.MULTILINE)
     for other in sorted(path.parent.glob("*.y*ml")):
+        if is_fact_file(other):
+            continue
         if other.name != path.name and same.search(other.read_text(encoding="utf-8-sig", errors="replace")):
             raise PlanError(
                 f"id {plan.id!r} 을(를) {other.name} 도 씀",
                 where=(path.name, "id"),
                 remedy="복사한 계획의 id 를 새 이름으로 바꿀 것",
             )
+
+
+def is_fact_file(path: Path) -> bool:
+    """Whether a file beside the plans holds a programme's facts (``<id>.facts.yml``), not a plan."""
+    return path.name.lower().endswith((".facts.yml", ".facts.yaml"))
 
 
 def _plan_error(error: ValidationError, raw: Mapping[str, Any], path: Path) -> PlanError:

@@ -83,7 +83,8 @@ def _without_path(study: Study, one: Watched, words: dict[str, object]) -> str:
             )
         )  # fmt: skip
     if not parts:
-        parts.append(say("study.monitoring.read_only", lang, label=words["label"]))
+        key = "read_only" if one.series.observed else "read_nothing"
+        parts.append(say(f"study.monitoring.{key}", lang, label=words["label"]))
     return " ".join([*parts, reason])
 
 
