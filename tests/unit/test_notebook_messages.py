@@ -11,6 +11,9 @@ from typing import Any, get_args
 
 import pytest
 
+from evalkit.appraisal.decisions import Verdict
+from evalkit.appraisal.mvpf import COMPONENTS, INPUTS
+from evalkit.appraisal.waterfall import Basis as StepBasis
 from evalkit.checks.grade import EXPECTED, RULES, STARTS
 from evalkit.inference.choice import DECISIONS
 from evalkit.ingest import SPECS
@@ -22,6 +25,8 @@ from evalkit.study.pages import effect
 from evalkit.study.pages.audit_samples import LIMITS
 from evalkit.study.plan import load_plan
 from evalkit.study.plan_credibility import Comparison, Method, Missing, Weighting
+from evalkit.study.plan_value import Basis as CostBasis
+from evalkit.study.plan_value import DecisionPlan
 from evalkit.study.programme_files import INDICATORS_SHOWN
 from evalkit.study.specifications import CHOICES
 from evalkit.study.trends import Restriction
@@ -408,6 +413,28 @@ FAMILIES |= {
         "overall",
     },
     "interactive.state.*": {"before", "base", "anticipated", "treated"},
+}
+VALUE_SIDES = {"above", "below", "unclear"}
+FAMILIES |= {
+    "study.value.answer.direct_*": VALUE_SIDES,
+    "study.value.answer.local_*": VALUE_SIDES,
+    "study.value.title.waterfall_*": VALUE_SIDES,
+    "study.value.asks.*": set(get_args(DecisionPlan.model_fields["asks"].annotation)),
+    "study.value.assumption.*": {"discount", "leakage", "multiplier", "elsewhere", "persistence"},
+    "study.value.basis.*": {*get_args(StepBasis), "unknown"},
+    "study.value.case.*": constants("study/deciding.py", "_Case", 0),
+    "study.value.cost_basis.*": set(get_args(CostBasis)),
+    "study.value.decision.*": set(get_args(Verdict)),
+    "study.value.driver.*": {"estimation", "leakage", "multiplier", "interaction"},
+    "study.value.funds.*": set(COMPONENTS),
+    "study.value.input.*": set(INPUTS),
+    "study.value.limit.*": {"coverage", "moved", "rings", "repeated", "assumed"},
+    "study.value.note.*": {"funds", "funds_elsewhere"},
+    "study.value.quantity.*": {"jobs", "job_years_seen", "job_years_planned"},
+    "study.value.reach.*": {"direct", "rings"},
+    "study.value.set_*": {"complement", "half_line", "whole_line"},
+    "study.value.step.*": constants("appraisal/waterfall.py", "Step", 0),
+    "study.value.verdict.*": set(get_args(Verdict)),
 }
 # their holes are filled from literals of the same module, which `test_present_tabulation` renders
 ELSEWHERE = {"table.*", "table.repair_*", "study.*.*", "notebook.*.*"}

@@ -150,6 +150,7 @@ def _line(plan: Plan, phase: int, item: CostItem) -> CostLine:
         return CostLine(item.eok, item.years, item.status, item.source.ko, item.source.en, False)
     fact = programmes.fact(item.fact)
     words = fact.cite()  # refuses what is only recalled
+    english = fact.cite("en")
     published = (
         fact.value if isinstance(fact.value, int | float) and not isinstance(fact.value, bool) else None
     )
@@ -162,6 +163,5 @@ def _line(plan: Plan, phase: int, item: CostItem) -> CostLine:
     if published is None and item.eok is None:
         raise PlanError(f"사실 {item.fact} 에 수치가 없음", where=where, remedy="eok 에 금액(억원)을 적을 것")
     amount = float(published) if published is not None else float(item.eok or 0.0)
-    english = f"fact {fact.id} ({programmes.sources().get(fact.source, fact.source)})"
     status = "planned" if fact.status == "planned" else item.status
     return CostLine(amount, item.years, status, words, english, fact.label == "press")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from evalkit.appraisal.value import summed
 from evalkit.appraisal.waterfall import Waterfall, quantiles
 from evalkit.errors import EvalkitError
 from evalkit.estimate import Estimate
+from evalkit.study.costs import value_plan
 from evalkit.study.plan_value import DecisionPlan, ValuePlan
 from evalkit.study.trends import trend_of
 from evalkit.study.value_totals import beta_of, job_year_weights, year_weights
@@ -45,15 +46,16 @@ class _Case:
     mvpf: Interval = NOTHING
 
 
-def decision_rows(study: Study, value: Value, asked: ValuePlan) -> tuple[Row, ...]:
-    """One row an assumption, one verdict a conclusion of the plan, in its order."""
+def decision_rows(study: Study, value: Value, asks: Sequence[DecisionPlan]) -> tuple[Row, ...]:
+    """One row an assumption, one verdict a conclusion, in the order given."""
+    asked = value_plan(study.plan)
     cost = math.nan if isinstance(value.costs, EvalkitError) else value.costs[0].eok
     return tuple(
         Row(
             case.key,
             case.detail,
             *case.jobs,
-            verdicts=tuple(_verdict(decision, case, cost) for decision in asked.decisions),
+            verdicts=tuple(_verdict(decision, case, cost) for decision in asks),
         )
         for case in _cases(study, value, asked)
     )

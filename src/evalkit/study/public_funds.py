@@ -15,7 +15,7 @@ from evalkit.errors import EvalkitError
 from evalkit.inference import headline
 from evalkit.study.costs import RealCost
 from evalkit.study.effect import Effect
-from evalkit.study.plan_value import MvpfPlan, ValuePlan
+from evalkit.study.plan_value import MvpfPlan, Rate, ValuePlan
 from evalkit.study.ring_paths import Paths
 from evalkit.study.value_totals import beta_of, job_year_weights, prior_of, sales_weights
 
@@ -25,18 +25,25 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
-def priors_of(given: MvpfPlan) -> dict[str, Prior | None]:
-    """The plan's components as distributions, None where it gives none (names of `evalkit.appraisal.mvpf.INPUTS`)."""
+def rates_of(given: MvpfPlan | None) -> dict[str, Rate | None]:
+    """The plan's components by the names of `evalkit.appraisal.mvpf.INPUTS`; None where it gives none."""
+    if given is None:
+        return {}
     return {
-        "wage": prior_of(given.wage_million_krw),
-        "income_tax": prior_of(given.income_tax),
-        "social_insurance": prior_of(given.social_insurance),
-        "unemployment_saving": prior_of(given.unemployment_saving_million_krw),
-        "business_tax": prior_of(given.business_tax),
-        "wage_surplus": prior_of(given.wage_surplus),
-        "transfer_value": prior_of(given.transfer_value),
-        "transfer_share": prior_of(given.transfer_share),
+        "wage": given.wage_million_krw,
+        "income_tax": given.income_tax,
+        "social_insurance": given.social_insurance,
+        "unemployment_saving": given.unemployment_saving_million_krw,
+        "business_tax": given.business_tax,
+        "wage_surplus": given.wage_surplus,
+        "transfer_value": given.transfer_value,
+        "transfer_share": given.transfer_share,
     }
+
+
+def priors_of(given: MvpfPlan) -> dict[str, Prior | None]:
+    """The plan's components as distributions."""
+    return {name: prior_of(rate) for name, rate in rates_of(given).items()}
 
 
 def public_funds(
