@@ -10,6 +10,7 @@ from evalkit.present.phrases import reworded
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.pages.audit_counting import counting, name_links, panel_flow
 from evalkit.study.pages.audit_samples import coverage, limits, reconciliation, samples
+from evalkit.study.pages.audit_targets import targets
 from evalkit.study.pages.showing import (
     release_of,
     show,
@@ -290,6 +291,7 @@ def linkage(study: Study) -> None:
             lang=lang,
         )
         show(release.table(table))
+    targets(study)
 
 
 def _firms_of(entry: dict[str, Any], min_firms: int) -> tuple[int | None, ...]:

@@ -134,7 +134,9 @@ def limits(study: Study) -> None:
     """What these sources cannot show."""
     lang = study.lang
     used = {t["spec"] for t in study.audit["tables"]}
-    keys = [key for key, spec in LIMITS if spec in used]
+    held = {name for panel in study.audit["panels"].values() for name in panel["observed"]}
+    # a panel file may hold other figures than those that the plan uses
+    keys = [key for key, spec in LIMITS if spec in used and (key != "panel_months" or "nps_members" in held)]
     lines = [say(f"study.limit.{key}", lang) for key in keys]
     show(release_of(study).text("\n".join(f"- {line}" for line in lines)))
 
@@ -147,4 +149,6 @@ LIMITS: tuple[tuple[str, str], ...] = (
     ("survey", "performance_projects"),
     ("panel_months", "region_panel"),
     ("membership", "membership"),
+    ("industry_panel", "industry_panel"),
+    ("industry_targets", "industry_targets"),
 )

@@ -349,7 +349,7 @@ def known(study: Study, effect: Effect) -> None:
 def cautions(study: Study, effect: Effect) -> None:
     """What this page does not say."""
     lang = study.lang
-    lines = [text for key in ("not_identified", "timing") if (text := study.text(key))]
+    lines = [study.text(key) for key in study.plan.notes if key != "twice_supported"]
     if effect.description:
         reason = study.plan.outcomes[effect.outcome].reading_reason
         if reason is not None:

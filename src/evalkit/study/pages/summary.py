@@ -286,7 +286,7 @@ def looks(study: Study) -> None:
 def limits(study: Study) -> None:
     """What these pages cannot say."""
     lang = study.lang
-    lines = [study.text(key) for key in ("not_identified", "twice_supported", "timing") if study.text(key)]
+    lines = [study.text(key) for key in study.plan.notes]
     if study.simulated:
         lines.insert(0, say("study.simulated", lang))
     if len(study.plan.phases) > 1:
