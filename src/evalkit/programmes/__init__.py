@@ -62,6 +62,7 @@ __all__ = [
     "programmes",
     "provinces",
     "read_programme",
+    "source_title",
     "sources",
     "text_damage",
     "treatments",
@@ -160,6 +161,12 @@ def sources() -> Mapping[str, str]:
     """Title and date of each document."""
     rows = _built_in()[1].sources.items()
     return MappingProxyType({name: f"{row.title.ko} ({row.date})" for name, row in rows})
+
+
+def source_title(name: str, lang: str = "ko") -> str:
+    """Title and date of a document in a language."""
+    row = _built_in()[1].sources[name]
+    return f"{row.title[lang]} ({row.date})"
 
 
 def text_damage() -> tuple[TextDamage, ...]:

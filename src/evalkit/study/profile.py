@@ -111,12 +111,19 @@ def budget_rows(programme: Programme, levels: Mapping[int, float] = PUBLISHED_CP
     return tuple(rows)
 
 
-def missing_money(programme: Programme) -> tuple[str, ...]:
-    """Kinds of money for which nothing was published: national, local, private, rd, non_rd, planned, spent."""
-    lines = programme.budgets
-    known = {line.fund for line in lines} | {line.track for line in lines} | {line.basis for line in lines}
+def missing_money(programme: Programme) -> dict[int | None, tuple[str, ...]]:
+    """Kinds of money for which nothing was published, by phase: national, local, private, rd, non_rd, planned, spent.
+
+    Amounts that belong to no phase stand under None where the programme has no phases.
+    """
     kinds = ("national", "local", "private", "rd", "non_rd", "planned", "spent")
-    return tuple(kind for kind in kinds if kind not in known)
+    phases: list[int | None] = [phase.number for phase in programme.phases] or [None]
+    found = {}
+    for phase in phases:
+        lines = [line for line in programme.budgets if line.phase == phase]
+        known = {word for line in lines for word in (line.fund, line.track, line.basis)}
+        found[phase] = tuple(kind for kind in kinds if kind not in known)
+    return found
 
 
 def _length(fact: Fact) -> int:
