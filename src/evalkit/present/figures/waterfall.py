@@ -50,8 +50,8 @@ def waterfall(
 
     Parameters
     ----------
-    rows : label, kind ("reported", "level", "change", "range"), estimate, low, high (NaN = none), and for changes ``start``,
-        where the bar begins; ``basis`` in words
+    rows : label, kind ("reported", "level", "change", "range"), estimate, low, high (NaN = none), ``start`` where the bar of a
+        change begins (a range with a start is one), and ``basis`` in words
     unit : of all numbers
     digits : decimals
     firms : behind the thinnest step
@@ -70,7 +70,7 @@ def waterfall(
         axes.set_yticks(range(len(records)), [str(r["label"]) for r in records])
         axes.tick_params(axis="y", length=0)
         for tick, record in zip(axes.get_yticklabels(), records, strict=True):
-            tick.set_fontweight("normal" if record["kind"] == "change" else "bold")
+            tick.set_fontweight("normal" if _moves(record) else "bold")
         axes.spines["left"].set_visible(False)
         axes.set_xlabel(unit)
         return finish(
@@ -102,7 +102,7 @@ def _row(axes: Axes, at: int, record: Mapping[str, Any], digits: int) -> str:
     if kind == "reported":
         axes.barh(at, value, color="white", edgecolor=INK, linestyle=(0, (4, 2)), **look)
     elif kind == "range":
-        axes.barh(at, high - low, left=low, color="white", edgecolor=QUIET, hatch="////", **look)
+        axes.barh(at, high - low, left=start + low, color="white", edgecolor=QUIET, hatch="////", **look)
     elif kind == "level":
         axes.barh(at, value, color=TREATED, **look)
     else:
@@ -129,10 +129,15 @@ def _row(axes: Axes, at: int, record: Mapping[str, Any], digits: int) -> str:
         textcoords="offset points",
         va="center",
         fontsize=9,
-        fontweight="normal" if kind == "change" else "bold",
+        fontweight="normal" if _moves(record) else "bold",
         annotation_clip=False,
     )
     return text
+
+
+def _moves(record: Mapping[str, Any]) -> bool:
+    """Whether a step is a difference between two levels."""
+    return record["kind"] == "change" or bool(record["kind"] == "range" and record.get("start"))
 
 
 def _joined(axes: Axes, at: int, record: Mapping[str, Any]) -> None:

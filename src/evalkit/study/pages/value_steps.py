@@ -53,7 +53,7 @@ def figure(study: Study, phase: int) -> None:
         )
     )
     drawing = figures.waterfall(
-        _bars(study, found),
+        _bars(study, value, found),
         title=title,
         unit="" if unit is None else unit[lang],
         level=found.level,
@@ -65,9 +65,20 @@ def figure(study: Study, phase: int) -> None:
     show(release_of(study).figure(drawing))
 
 
-def _bars(study: Study, found: Waterfall) -> list[dict[str, object]]:
-    """Rows of the figure: a change starts where the one before it ended."""
+def _bars(study: Study, value: Value, found: Waterfall) -> list[dict[str, object]]:
+    """Rows of the figure: the published total for comparison; a change starts where the one before it ended."""
     rows: list[dict[str, object]] = []
+    if value.gross.published is not None and found.step("gross") is not None:
+        rows.append(
+            {
+                "label": say("study.value.step.published", study.lang),
+                "kind": "reported",
+                "estimate": value.gross.published,
+                "low": math.nan,
+                "high": math.nan,
+                "basis": say("study.value.basis.published", study.lang),
+            }
+        )
     at = 0.0
     for step in found.steps:
         kind = "reported" if step.basis == "reported" else "change" if step.change else "level"
@@ -80,7 +91,7 @@ def _bars(study: Study, found: Waterfall) -> list[dict[str, object]]:
                 "estimate": step.estimate,
                 "low": step.low,
                 "high": step.high,
-                "start": at,
+                "start": at if step.change else 0.0,
                 "basis": _basis_words(study, step),
             }
         )
