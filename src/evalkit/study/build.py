@@ -15,6 +15,7 @@ from evalkit.panel import Panel
 from evalkit.study.audit import describe_findings, describe_panel, describe_table
 from evalkit.study.firms import OPTIONS as FIRM_OPTIONS
 from evalkit.study.firms import build_firms
+from evalkit.study.head_offices import build_head_offices
 from evalkit.study.indicators import build_indicators
 from evalkit.study.industries import OPTIONS as INDUSTRY_OPTIONS
 from evalkit.study.industries import build_industries
@@ -34,12 +35,14 @@ BUILDERS: dict[str, Builder] = {
     "regions": build_regions,
     "industries": build_industries,
     "indicators": build_indicators,
+    "head_offices": build_head_offices,
 }
 OPTIONS: dict[str, tuple[str, ...]] = {
     "firms": tuple(FIRM_OPTIONS),
     "regions": REGION_OPTIONS,
     "industries": INDUSTRY_OPTIONS,
     "indicators": (),
+    "head_offices": (),
 }
 # builder -> the sources that it joins, and those that it can do without
 SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -57,6 +60,7 @@ SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "regions": (("panel", "members"), ()),
     "industries": (("panel", "targets"), ()),
     "indicators": ((), ("indicators",)),
+    "head_offices": (("moves",), ()),
 }
 
 

@@ -53,7 +53,7 @@ class Groups(Strict):
 class Units(Strict):
     """How raw tables become a panel."""
 
-    builder: Literal["firms", "regions", "industries", "indicators"]
+    builder: Literal["firms", "regions", "industries", "indicators", "head_offices"]
     groups: dict[Slug, Groups] = Field(default_factory=dict, description="패널마다 두 집단의 이름")
     options: Mapping[str, Any] = Field(default_factory=dict)
     exclude: tuple[Exclusion, ...] = ()
@@ -247,6 +247,12 @@ class Plan(Strict):
             if self.outcomes or self.opinions:
                 raise ValueError(
                     "지표를 살피는 계획에는 비교집단이 없어 outcomes 와 opinions 를 적을 수 없음; monitoring 에 지표를 적을 것"
+                )
+            return self
+        if self.units.builder == "head_offices":
+            if self.outcomes or self.opinions:
+                raise ValueError(
+                    "상장회사 본점 이전만 있는 계획(builder: head_offices)에는 비교할 단위가 없어 outcomes 와 opinions 를 적을 수 없음"
                 )
             return self
         for name, part in (

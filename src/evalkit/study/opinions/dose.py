@@ -70,6 +70,7 @@ def dose(question: Question) -> Opinion:
     return question.answer(
         [mean, *question.totals(mean, treated), slope, *curve],
         same_question=True,
+        shares_comparison=True,
         estimate=lead.estimate,
         lead=lead,
         facts={

@@ -85,6 +85,7 @@ class Opinion:
     outcome, phase : the question; None where the plan states something that is not identified
     rows : the table, the row that answers the question first; () where it is refused
     same_question : whether the first row estimates what the leading design estimates, in the same unit
+    shares_comparison : whether its comparison units are those of the leading design, so that both fail together
     estimate : the terms with the covariance that leads; None where the answer is not one of an Estimate
     lead : the decision of inference on the first row; None where the design brings its own
     sets : tests beside or in place of it, by method
@@ -102,6 +103,7 @@ class Opinion:
     label: Text | None = None
     rows: tuple[OpinionRow, ...] = ()
     same_question: bool = False
+    shares_comparison: bool = False
     estimate: Estimate | None = None
     lead: Headline | None = None
     sets: Mapping[str, IntervalSet] = field(default_factory=dict)

@@ -61,6 +61,7 @@ def rings(question: Question) -> Opinion:
     return question.answer(
         rows,
         same_question=True,
+        shares_comparison=True,
         estimate=joint,
         lead=lead,
         facts={

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from evalkit.errors import EvalkitError
 from evalkit.present import figures
@@ -72,23 +72,28 @@ def leading_row(study: Study, effect: Effect | None) -> Mapping[str, float] | No
     return None if effect is None or effect.description else effect.row(study.plan.inference.level)
 
 
-def verdict(standings: Mapping[str, str]) -> str:
+def verdict(found: Sequence[Opinion], lead: Mapping[str, float] | None) -> str:
     """What all second designs of one phase say together.
 
     Parameters
     ----------
-    standings : name of the opinion -> `Opinion.standing`
+    found : the opinions of the phase
+    lead : row of the leading design
 
     Returns
     -------
-    "differ" where one contradicts; "only_second" where the lead is silent and another is not; else "agree", "silent",
-    "both_silent", or "no_answer"
+    "differ" where one contradicts; "only_second" where the lead is silent and another is not; else "agree",
+    "agree_shared" (only designs with the comparison units of the lead agree), "silent", "both_silent", or "no_answer"
     """
-    said = set(standings.values())
+    standings = [(opinion, opinion.standing(lead)) for opinion in found]
+    said: set[str] = {standing for _, standing in standings}
+    if "agrees" in said and all(o.shares_comparison for o, standing in standings if standing == "agrees"):
+        said = said - {"agrees"} | {"agrees_shared"}
     for code, result in (
         ("differs", "differ"),
         ("only_second", "only_second"),
         ("agrees", "agree"),
+        ("agrees_shared", "agree_shared"),
         ("silent", "silent"),
         ("both_silent", "both_silent"),
     ):
@@ -123,7 +128,7 @@ def _lines(study: Study, outcome: str, phase: int, found: list[Opinion]) -> list
         "differ": named("differs"),
         "only_second": named("only_second"),
     }
-    lines = [say(f"study.opinions.verdict.{verdict(standings)}", lang, **words)]
+    lines = [say(f"study.opinions.verdict.{verdict(found, lead)}", lang, **words)]
     if named("other_question"):
         lines.append(say("study.opinions.differ_in_question", lang, names=named("other_question")))
     without = sum(not opinion.answered for opinion in found)
@@ -159,7 +164,7 @@ def figures_all(study: Study, outcome: str) -> None:
         rows += [_drawn(study, o, o.first) for o in found if o.answered and not _thin(study, o)]
         if not rows:
             continue
-        code = verdict({o.name: o.standing(lead) for o in found})
+        code = verdict(found, lead)
         drawing = figures.second_opinions(
             rows,
             outcome=result_label(study, outcome, phase),

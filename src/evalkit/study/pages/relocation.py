@@ -1,0 +1,297 @@
+"""이전: who left the capital region, where to, and whether more left or movers were only diverted."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evalkit.arrays.exact_rates import ExactRate, exact_rate
+from evalkit.errors import EvalkitError
+from evalkit.present import figures
+from evalkit.present.messages import interval, level_text, number, p_value, say
+from evalkit.present.tabulation import Column, Entry, Tabulation
+from evalkit.programmes import fact
+from evalkit.study.opinions import Opinion
+from evalkit.study.pages import relocation_listed as listed
+from evalkit.study.pages.opinions_tables import opinion_label, term_words
+from evalkit.study.pages.relocation_events import claims, events, moved_where
+from evalkit.study.pages.showing import phase_label, reason_words, release_of, show
+from evalkit.study.relocation import Outflow, outflow_of
+from evalkit.study.study import Study
+
+__all__ = [
+    "answer",
+    "claims",
+    "draw",
+    "events",
+    "hazards",
+    "limits",
+    "moved_where",
+    "opening",
+    "total_outflow",
+    "zero_sum",
+]
+
+ATTRACTED = "NIC.1.outcome.core_firms_attracted"
+FROM_CAPITAL = "NIC.1.outcome.core_firms_from_capital"
+THOUSAND = 1000.0
+CAUSES = ("total", "zone", "elsewhere")
+
+
+def opening(study: Study) -> None:
+    """What counts as a move."""
+    if listed.holds(study):
+        listed.opening(study)
+        return
+    rule = study.audit.get("relocation", {})
+    text = say(
+        "study.relocation.opening",
+        study.lang,
+        months=number(rule.get("months", 12)),
+        workers=number(rule.get("workers", 1)),
+    )
+    show(release_of(study).text(text))
+
+
+def found(study: Study) -> Outflow | EvalkitError:
+    """The outflow of the study, or why it cannot be had."""
+    try:
+        return outflow_of(study)
+    except EvalkitError as error:
+        return error
+
+
+def answer(study: Study) -> None:
+    """The reading of total and share, then the published gross figure beside what the files show."""
+    if listed.holds(study):
+        listed.answer(study)
+        return
+    lang = study.lang
+    result = found(study)
+    if isinstance(result, EvalkitError):
+        show(release_of(study).text(say("study.relocation.no_answer", lang, reason=reason_words(result))))
+        return
+    lines = [
+        say(
+            f"study.relocation.reading.{result.reading}",
+            lang,
+            ratio=_ratio(result.total),
+            share="" if result.share is None else _ratio(result.share),
+            first=str(result.first),
+        )
+    ]
+    if result.spread == result.spread and result.spread < 0.05:
+        lines.append(say("study.relocation.spread", lang, p=p_value(result.spread)))
+    if study.plan.programme == "NIC":
+        lines.append(
+            say(
+                "study.relocation.gross",
+                lang,
+                attracted=number(fact(ATTRACTED).number),
+                capital=number(fact(FROM_CAPITAL).number),
+                share=number(100 * fact(FROM_CAPITAL).number / fact(ATTRACTED).number, 1),
+                source=fact(FROM_CAPITAL).cite(),
+            )
+        )
+    show(release_of(study).text("\n".join(f"- {line}" for line in lines)))
+
+
+def _ratio(value: ExactRate | object) -> str:
+    """«5.3배 [2.2, 15.1]»: ratio and interval, with ∞ where there is no bound."""
+    point, low, high = (
+        float(getattr(value, name))
+        for name in ("value" if isinstance(value, ExactRate) else "ratio", "low", "high")
+    )
+    return f"{number(point, 1)} {interval(low, high, 1)}"
+
+
+def total_outflow(study: Study) -> None:
+    """Rates before and after designation with their exact ratio: total, to zones, elsewhere."""
+    if listed.holds(study):
+        listed.no_total(study)
+        return
+    lang, result = study.lang, found(study)
+    if isinstance(result, EvalkitError):
+        show(release_of(study).text(say("study.relocation.no_answer", lang, reason=reason_words(result))))
+        return
+    rows, counts = [], []
+    for cause in CAUSES:
+        sums = _sums(result, cause)
+        ratio: ExactRate = getattr(result, cause)
+        rates = [THOUSAND * n / e for n, e in zip(sums, result.exposure, strict=True)]
+        rows.append(
+            (
+                say(f"study.relocation.cause.{cause}", lang),
+                sums[0],
+                sums[1],
+                Entry(rates[0], "number", 2),
+                Entry(rates[1], "number", 2),
+                Entry(ratio.value, "number", 1),
+                Entry((ratio.low, ratio.high), "interval", 1),
+                p_value(ratio.p_value, letter=False),
+            )
+        )
+        counts.append((None, sums[0], sums[1], sums[0], sums[1], min(sums), min(sums), min(sums)))
+    show(
+        release_of(study).table(
+            Tabulation(
+                name="total_outflow",
+                title=say(f"study.relocation.title.{result.reading}", lang),
+                columns=(
+                    Column("cause", say("study.relocation.column.cause", lang)),
+                    Column("before", say("study.relocation.column.before", lang), "integer"),
+                    Column("after", say("study.relocation.column.after", lang), "integer"),
+                    Column("rate_before", say("study.relocation.column.rate_before", lang), "number"),
+                    Column("rate_after", say("study.relocation.column.rate_after", lang), "number"),
+                    Column("ratio", say("study.relocation.column.ratio", lang), "number"),
+                    Column(
+                        "interval",
+                        say("table.interval", lang, level=level_text(study.plan.inference.level)),
+                        "interval",
+                    ),
+                    Column("p", say("table.p_value", lang)),
+                ),
+                rows=tuple(rows),
+                counts=tuple(counts),
+                notes=(
+                    say("study.relocation.note.description", lang, first=str(result.first)),
+                    say("study.relocation.note.exact", lang),
+                ),
+                lang=lang,
+            )
+        )
+    )
+
+
+def _sums(result: Outflow, cause: str) -> tuple[int, int]:
+    frame = result.years
+    series = frame["zone"] + frame["elsewhere"] if cause == "total" else frame[cause]
+    after = frame.index >= result.first
+    return int(series[~after].sum()), int(series[after].sum())
+
+
+def hazards(study: Study) -> None:
+    """Yearly hazard of a firm of the capital region by cause, by span of the plan; a description."""
+    if listed.holds(study):
+        return
+    lang, result = study.lang, found(study)
+    if isinstance(result, EvalkitError):
+        return
+    level = study.plan.inference.level
+    spans = [(say("study.relocation.span.before", lang, first=str(result.first)), -np.inf, result.first - 1)]
+    spans += [
+        (phase_label(study, phase), max(p.cohorts[0], result.first), p.cohorts[1])
+        for phase, p in study.plan.phases.items()
+    ]
+    rows: list[dict[str, object]] = []
+    least = study.plan.disclosure.min_firms
+    hidden = 0
+    for cause in ("zone", "elsewhere"):
+        for label, lo, hi in spans:
+            part = result.years[(result.years.index >= lo) & (result.years.index <= hi)]
+            if part.empty:
+                continue
+            n = int(part[cause].sum())
+            if 0 < n < least:
+                hidden += 1
+                continue
+            rate = exact_rate(n, float(part["at_risk"].sum()), level)
+            rows.append(
+                {
+                    "label": f"{say(f'study.relocation.cause.{cause}', lang)}: {label}",
+                    "estimate": THOUSAND * rate.value,
+                    "conf_low": THOUSAND * rate.low,
+                    "conf_high": THOUSAND * rate.high,
+                }
+            )
+    if rows:
+        import pandas as pd
+
+        note = say("study.relocation.hidden", lang, count=number(hidden)) if hidden else ""
+        drawing = figures.forest(
+            pd.DataFrame(rows).set_index("label"),
+            title=say("study.relocation.hazard_title", lang),
+            xlabel=say("study.relocation.hazard_axis", lang),
+            level=level,
+            sort=False,
+            name="relocation_hazards",
+            note=note,
+            firms=False,
+            lang=lang,
+        )
+        show(release_of(study).figure(drawing))
+    show(release_of(study).text(say("study.relocation.hazard_reading", lang)))
+
+
+def draw(study: Study) -> None:
+    """Gravity of the plan's second designs, both readings, and what of it was refused."""
+    if listed.holds(study):
+        return
+    lang = study.lang
+    chosen = [o for o in study.opinions().values() if o.kind == "gravity"]
+    if not chosen:
+        show(release_of(study).text(say("study.relocation.no_gravity", lang)))
+        return
+    rows = [
+        (
+            opinion_label(study, opinion) if opinion.phase is None else phase_label(study, opinion.phase),
+            term_words(study, opinion, row),
+            Entry(row.estimate, "number", 0, "%"),
+            Entry((row.low, row.high), "interval", 0),
+            p_value(row.p_value, letter=False),
+            row.by or None,
+        )
+        for opinion in chosen
+        for row in opinion.rows
+    ]
+    if rows:
+        columns = (
+            Column("phase", say("study.opinion.column.phase", lang)),
+            Column("what", say("study.opinion.column.what", lang)),
+            Column("estimate", say("table.estimate", lang), "number"),
+            Column(
+                "interval",
+                say("table.interval", lang, level=level_text(study.plan.inference.level)),
+                "interval",
+            ),
+            Column("p", say("table.p_value", lang)),
+            Column("by", say("study.opinion.column.by", lang)),
+        )
+        notes = [say("study.relocation.note.gravity", lang)]
+        notes += [say("study.opinion.rare", lang, table=o.facts["table"]) for o in chosen if _rare(study, o)]
+        show(
+            release_of(study).table(
+                Tabulation(
+                    name="relocation_gravity",
+                    title=say("study.relocation.gravity_title", lang),
+                    columns=columns,
+                    rows=tuple(rows),
+                    notes=tuple(dict.fromkeys(notes)),
+                    stub=2,
+                    lang=lang,
+                )
+            )
+        )
+    lines = [f"- {o.refusal.reason[lang]}" for o in chosen if o.refusal is not None]
+    if lines:
+        show(release_of(study).text("\n".join(lines)))
+
+
+def _rare(study: Study, opinion: Opinion) -> bool:
+    """Whether the four counts behind a rare answer may be told: none from one or two firms."""
+    if not opinion.facts.get("rare"):
+        return False
+    cells = [float(n) for n in str(opinion.facts["table"]).split(", ")]
+    return not any(0 < n < study.plan.disclosure.min_firms for n in cells)
+
+
+def zero_sum(study: Study) -> None:
+    """What a move means for the country."""
+    show(release_of(study).text(say("study.relocation.zero_sum", study.lang)))
+
+
+def limits(study: Study) -> None:
+    """What cannot be said, and what data would say it."""
+    if listed.holds(study):
+        listed.limits(study)
+        return
+    show(release_of(study).text(say("study.relocation.limits", study.lang)))

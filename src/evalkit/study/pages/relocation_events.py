@@ -1,0 +1,158 @@
+"""이전: events by kind, claims of the programme held against the files, and destinations."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from evalkit.building.claimed_moves import EVIDENCE
+from evalkit.building.relocations import STATUS
+from evalkit.present.messages import number, say
+from evalkit.present.phrases import reworded
+from evalkit.present.tabulation import Column, Tabulation, Total
+from evalkit.study.pages import relocation_listed as listed
+from evalkit.study.pages.showing import phase_label, release_of, say_or, show
+from evalkit.study.study import Study
+
+
+def events(study: Study) -> None:
+    """Changes of address by what became of them, and moves out of the capital region by kind of place."""
+    if listed.holds(study):
+        listed.events(study)
+        return
+    lang, facts = study.lang, study.audit.get("relocation", {})
+    fates = {row["status"]: int(row["events"]) for row in facts.get("fates", ())}
+    if not fates:
+        show(release_of(study).text(say("study.relocation.no_events", lang)))
+        return
+    rows = [(reworded(STATUS[code], lang), fates[code]) for code in STATUS if code in fates]
+    show(
+        release_of(study).table(
+            Tabulation(
+                name="relocation_fates",
+                title=say("study.relocation.fates_title", lang),
+                columns=(
+                    Column("status", say("study.relocation.column.status", lang)),
+                    Column("events", say("study.relocation.column.events", lang), "integer"),
+                ),
+                rows=tuple(rows),
+                counts=tuple(n for _, n in rows),
+                lang=lang,
+            )
+        )
+    )
+    kinds: dict[str, int] = defaultdict(int)
+    for row in facts["events"]:
+        if row["direction"] == "out_of_capital":
+            kinds[str(row["kind"])] += int(row["events"])
+    if set(kinds) == {"unknown"}:
+        show(
+            release_of(study).text(
+                say("study.relocation.kinds_unknown", lang, count=number(kinds["unknown"]))
+            )
+        )
+        return
+    listing = ", ".join(
+        f"{say_or(f'study.relocation.kind.{k}', k, lang)} {number(n)}"
+        for k, n in sorted(kinds.items())
+        if not 0 < n < study.plan.disclosure.min_firms
+    )
+    if listing:
+        show(release_of(study).text(say("study.relocation.kinds", lang, listing=listing)))
+
+
+def claims(study: Study) -> None:
+    """Claims of the programme by kind, and how many of them the files confirm."""
+    if listed.holds(study):
+        return
+    lang = study.lang
+    claimed: list[dict[str, Any]] = list(study.audit.get("relocation", {}).get("claims", ()))
+    if not claimed:
+        show(release_of(study).text(say("study.relocation.no_claims", lang)))
+        return
+    groups: dict[tuple[int, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in claimed:
+        groups[int(row["phase"]), str(row["kind"])].append(row)
+    rows, counts = [], []
+    for (phase, kind), part in sorted(groups.items()):
+        sums = [
+            sum(int(r["claims"]) for r in part),
+            sum(int(r["claims"]) for r in part if int(r["capital"])),
+            sum(int(r["claims"]) for r in part if r["evidence"] == "relocated"),
+            sum(int(r["claims"]) for r in part if r["evidence"] in ("unlinked", "no_place")),
+        ]
+        label = phase_label(study, phase) if phase in study.plan.phases else str(phase)
+        rows.append((label, say_or(f"study.relocation.kind.{kind}", kind, lang), *sums))
+        counts.append((None, None, *sums))
+    told: dict[str, int] = defaultdict(int)
+    for row in claimed:
+        told[str(row["evidence"])] += int(row["claims"])
+    listing = ", ".join(
+        f"{reworded(EVIDENCE.get(code, code), lang)} {number(n)}"
+        for code, n in sorted(told.items())
+        if n >= study.plan.disclosure.min_firms
+    )
+    show(
+        release_of(study).table(
+            Tabulation(
+                name="relocation_claims",
+                title=say("study.relocation.claims_title", lang),
+                columns=(
+                    Column("phase", say("study.opinion.column.phase", lang)),
+                    Column("kind", say("study.relocation.column.kind", lang)),
+                    Column("claims", say("study.relocation.column.claims", lang), "integer"),
+                    Column("capital", say("study.relocation.column.capital", lang), "integer"),
+                    Column("confirmed", say("study.relocation.column.confirmed", lang), "integer"),
+                    Column("unlinked", say("study.relocation.column.unlinked", lang), "integer"),
+                ),
+                rows=tuple(rows),
+                counts=tuple(counts),
+                stub=2,
+                notes=(say("study.relocation.note.claims", lang, listing=listing),),
+                lang=lang,
+            )
+        )
+    )
+
+
+def moved_where(study: Study) -> None:
+    """Moves out of the capital region by destination province, before and after designation."""
+    if listed.holds(study):
+        listed.matrix(study)
+        return
+    lang, flows = study.lang, study.flows("relocation")
+    start = np.asarray(flows.constant("zone_adoption"), dtype=float)
+    if not np.isfinite(start).any():
+        return
+    first = int(start[np.isfinite(start)].min())
+    counts = np.nansum(flows.counts, axis=0)
+    sido = flows.constant("sido").astype(str)
+    rows, behind = [], []
+    for name in np.unique(sido):
+        part = counts[sido == name]
+        sums = (int(part[:, flows.periods < first].sum()), int(part[:, flows.periods >= first].sum()))
+        rows.append((str(name), *sums))
+        behind.append((None, *sums))
+    total = tuple(sum(int(row[k]) for row in rows) for k in (1, 2))
+    rows.append((say("study.relocation.all", lang), *total))
+    behind.append((None, *total))
+    show(
+        release_of(study).table(
+            Tabulation(
+                name="relocation_destinations",
+                title=say("study.relocation.destinations_title", lang, first=str(first)),
+                columns=(
+                    Column("sido", say("study.relocation.column.destination", lang)),
+                    Column("before", say("study.relocation.column.before", lang), "integer"),
+                    Column("after", say("study.relocation.column.after", lang), "integer"),
+                ),
+                rows=tuple(rows),
+                counts=tuple(behind),
+                totals=(Total("row", len(rows) - 1, tuple(range(len(rows) - 1))),),
+                roles=tuple(["body"] * (len(rows) - 1) + ["total"]),
+                lang=lang,
+            )
+        )
+    )
