@@ -1,16 +1,14 @@
 """Every number that the cluster report prints, beside its truth in a drawn world: one registered function a number.
 
 A function takes a `Case` (a world and the study of the committed plan on that world's own panels) and returns what the page
-would print and what is true. Add one with ``@number("its name", "unit")``; `tests/recovery/reported.py` does the rest.
+would print and what is true. Add one with ``@number("its name", "unit")``; `tests/helpers/reported_recovery.py` does the rest.
 """
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -65,17 +63,11 @@ class Case:
         self.plan = load_plan(PLAN) if plan is None else plan
         options = self.plan.units.options
         panels = study_panels(self.world, industry_groups=options["industry_groups"])
-        folder = Path(self._folder.name)
-        (folder / "audit.json").write_text(
-            json.dumps({"panels": {}, "tables": [], "price_base_year": options["price_base_year"]})
-        )
-        self.study = Study(self.plan, PLAN, folder, Inputs("", (), True, folder), "ko")
+        self.study = Study(self.plan, PLAN, PROJECT, Inputs("", (), True, PROJECT), "ko")
+        audit = {"panels": {}, "tables": [], "price_base_year": options["price_base_year"]}
+        self.study.__dict__["audit"] = audit  # nothing was read: no file says how
         self.study._panels.update(panels)
         self.study._flows["relocation"] = study_flows(self.world)
-
-    @cached_property
-    def _folder(self) -> tempfile.TemporaryDirectory[str]:
-        return tempfile.TemporaryDirectory()
 
     def ring_effect(self, phase: int, band: str) -> list[float]:
         """True effect on never-supported firms first near a zone in the phase, at 0, 1, 2 years, given there the year before."""
@@ -331,3 +323,57 @@ for phase_ in (1, 3):
         )
     number(f"sales: 반사실 평균 대비 {phase_}단계", "%", partial(sales_percent, phase=phase_), late=True)
     number(f"sales: 매출이 있는 기업 {phase_}단계", "%p", partial(selling_of, phase=phase_), late=True)
+
+
+# -- borders, transport, the page of spillovers ---------------------------------------------------------------
+
+
+def border_of(case: Case, name: str) -> Found:
+    """Arrivals a year by class of the redrawn border; those that left are held against those that stayed: nothing changed."""
+    found = case.study.borders("relocation")
+    effect = found.effects[name]
+    if isinstance(effect, Exception):
+        raise effect
+    start = found.start if name == "stable" else found.switch
+    table = places.borders(case.world)
+    rows = table[(table["border"] == name) & table["year"].isin([start + e for e in effect.window])]
+    return first_row(effect.average, 0.0 if name == "left" else float(rows["drawn"].mean()))
+
+
+def carried_of(case: Case) -> Found:
+    """The effect of phase 1 in the firms of phase 3."""
+    table = case.study.comparing("jobs").moved.table
+    group = case.study.panel().constant("sector_group").astype(str)
+    return first_row(table, firms.transported(case.world, "jobs", group), _at(table, "transported"))
+
+
+def spilled_of(case: Case, phase: int, term: str) -> Found:
+    """Totals as the page of spillovers prints them; the truth is of firms alive when the zones went to work."""
+    found = case.study.spillovers("jobs", phase)
+    effect = case.study.effect("jobs", phase)
+    w, at = case.world, ZONE_START[phase] - 1 - FIRST_YEAR
+    never = (w.support.phase == 0) & ~w.geography.capital[w.firms.home] & w.alive[:, at]
+    if phase == 3:
+        never &= w.distance_km(1) > case.plan.units.options["ring_km"]
+    km = w.distance_km(phase)
+    direct = effect.n_treated * w.truth.att("jobs", phase)
+    spilled = 0.0
+    for name, (low, high) in BANDS.items():
+        count = int((never & (km <= high) & ((km > low) | (low == 0))).sum())
+        spilled += count * float(np.mean(case.ring_effect(phase, name))) if count else 0.0
+    truth = {"direct": direct, "spillover": spilled, "net": direct + spilled}[term]
+    row = cells.rows(case.plan, found.net, found.counts).iloc[_at(found.net, term)]
+    return Found(float(row["estimate"]), truth, float(row["conf_low"]), float(row["conf_high"]))
+
+
+for border_ in ("stable", "entered", "left"):
+    number(f"relocation: 경계 {border_}", UNITS["relocation"], partial(border_of, name=border_), late=True)
+number("jobs: 1단계 효과를 3단계 기업으로 옮긴 값", "명/기업", carried_of, late=True)
+for phase_ in (1, 3):
+    for term_, label_ in (("spillover", "전치"), ("net", "순효과")):
+        number(
+            f"jobs: 파급 쪽 {label_} {phase_}단계",
+            "명",
+            partial(spilled_of, phase=phase_, term=term_),
+            late=True,
+        )

@@ -202,6 +202,30 @@ def composition_split(
     ------
     UsageError : a cell holds firms of one phase only
     """
+    w, e = _by_cell(world, outcome, cells, phases, horizon)
+    composition = sum((w[1][k] - w[0][k]) * (e[0][k] + e[1][k]) / 2 for k in w[0])
+    response = sum((w[0][k] + w[1][k]) / 2 * (e[1][k] - e[0][k]) for k in w[0])
+    totals = [sum(w[i][k] * e[i][k] for k in w[0]) for i in (0, 1)]
+    return Split(float(totals[0]), float(totals[1]), float(composition), float(response))
+
+
+def transported(
+    world: World,
+    outcome: str,
+    cells: ArrayLike,
+    *,
+    phases: tuple[int, int] = (1, 3),
+    horizon: int = 2,
+) -> float:
+    """The effect of the earlier phase in the firms of the later: Σ_k w_later,k τ_earlier,k over cells, outcome's unit."""
+    w, e = _by_cell(world, outcome, cells, phases, horizon)
+    return float(sum(w[1][k] * e[0][k] for k in w[0]))
+
+
+def _by_cell(
+    world: World, outcome: str, cells: ArrayLike, phases: tuple[int, int], horizon: int
+) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    """Shares of the firms of each phase by cell, and the effects within cells."""
     labels = np.asarray(cells)
     weights: list[Mapping[str, float]] = []
     effects: list[Mapping[str, float]] = []
@@ -219,10 +243,7 @@ def composition_split(
         odd = sorted(set(weights[0]) ^ set(weights[1]))
         raise UsageError(f"칸 {odd[0]!r} 에 한 단계의 기업만 있음", remedy="칸을 합칠 것")
     w, e = ([{k: part[k] for k in sorted(weights[0])} for part in pair] for pair in (weights, effects))
-    composition = sum((w[1][k] - w[0][k]) * (e[0][k] + e[1][k]) / 2 for k in w[0])
-    response = sum((w[0][k] + w[1][k]) / 2 * (e[1][k] - e[0][k]) for k in w[0])
-    totals = [sum(w[i][k] * e[i][k] for k in w[0]) for i in (0, 1)]
-    return Split(float(totals[0]), float(totals[1]), float(composition), float(response))
+    return w, e
 
 
 def _first_in(world: World, phase: int, rows: ArrayLike | None) -> Bools:

@@ -1,6 +1,6 @@
 """Bias and coverage of every number that the cluster report prints, over many worlds; stops and goes on where it stopped.
 
-    OPENBLAS_NUM_THREADS=1 nice python tests/recovery/reported.py 200
+    OPENBLAS_NUM_THREADS=1 nice python tests/helpers/reported_recovery.py 200
 
 Draws stand in data/processed/reported_recovery.jsonl (never committed); the table goes to tests/recovery/REPORTED.md.
 """
@@ -15,24 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reported_numbers import NUMBERS, PLAN, Case, Number
+
+from evalkit.errors import EvalkitError
+from evalkit.study.plan import load_plan
 
 HERE = Path(__file__).resolve()
-sys.path.insert(0, str(HERE.parents[1] / "helpers"))
-
-from reported_numbers import NUMBERS, PLAN, Case, Number  # noqa: E402
-
-from evalkit.errors import EvalkitError  # noqa: E402
-from evalkit.study.plan import load_plan  # noqa: E402
-
 STORE = HERE.parents[2] / "data" / "processed" / "reported_recovery.jsonl"
-TABLE = HERE.with_name("REPORTED.md")
+TABLE = HERE.parents[1] / "recovery" / "REPORTED.md"
 FIRST_SEED, SIZE = 1000, 4000
 HEAD = """# Every reported number against the truth of the simulated world
 
 Worlds drawn anew, {size} firms each, from seed {seed} on; panels straight from the arrays (tests/recovery/test_study_panels.py
 shows that the files give the same); the committed plan plans/nic_phase1_vs_phase3.yml with its own inference at 95 %.
 
-    OPENBLAS_NUM_THREADS=1 nice python tests/recovery/reported.py {most}
+    OPENBLAS_NUM_THREADS=1 nice python tests/helpers/reported_recovery.py {most}
 
 - bias: mean of estimate − truth, with its Monte Carlo error; for ratios (억원/명, %) the median, since their mean need not exist
 - se: mean half width of the interval / 1.96; sd: standard deviation of estimate − truth (ratios: 1.4826 × median absolute deviation)
