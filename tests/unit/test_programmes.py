@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import yaml
@@ -10,7 +12,8 @@ from shared_files import SHARED, needs_facts
 
 from evalkit import programmes
 from evalkit.errors import RefusalError, UsageError
-from evalkit.programmes import Fact, fact, programme
+from evalkit.programmes import Check, Fact, Programme, fact, programme
+from evalkit.programmes.fact_file import Part, Words
 
 
 def published() -> list[Fact]:
@@ -127,20 +130,207 @@ def test_only_sourced_facts_are_printed() -> None:
         _ = fact("NIC.definition").number
 
 
+# -- against the fact file --------------------------------------------------------------------------------
+
+ABOUT_TIME = {
+    "year", "years", "n_years", "period", "cohort", "by", "baseline_year", "target_year", "from", "announced", "stage",
+    "phase", "phases", "selected", "period_to", "term_years", "n_regions", "approx",
+}  # fmt: skip
+HANGUL = re.compile(r"[가-힣]")
+
+
+def shared() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((SHARED / "facts" / "programmes.yml").read_text(encoding="utf-8"))
+    return found
+
+
+def quoted(node: object) -> Iterator[dict[str, Any]]:
+    """Every entry with a quotation."""
+    if isinstance(node, dict):
+        if "quote" in node:
+            yield node
+        for child in node.values():
+            yield from quoted(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from quoted(child)
+
+
+def figures(node: object) -> Iterator[float]:
+    """Numbers of an entry that are figures, not years or counts of phases; those of entries within it are their own."""
+    if isinstance(node, dict):
+        for name, child in node.items():
+            if name not in ABOUT_TIME and not (isinstance(child, dict) and "quote" in child):
+                yield from figures(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from figures(child)
+    elif isinstance(node, int | float) and not isinstance(node, bool):
+        yield node
+
+
 @needs_facts
-def test_figures_agree_with_the_fact_file() -> None:
-    raw = yaml.safe_load((SHARED / "facts" / "programmes.yml").read_text(encoding="utf-8"))
-    quotes = set()
-
-    def collect(node: object) -> None:
-        if isinstance(node, dict):
-            if "quote" in node:
-                quotes.add((node["quote"], node["source"]))
-            for child in node.values():
-                collect(child)
-        elif isinstance(node, list):
-            for child in node:
-                collect(child)
-
-    collect(raw["programmes"])
+def test_every_quotation_of_the_fact_file_is_here_and_no_other() -> None:
+    quotes = {(entry["quote"], entry["source"]) for entry in quoted(shared()["programmes"])}
     assert {(entry.quote, entry.source) for entry in published()} == quotes
+
+
+@needs_facts
+def test_every_figure_of_the_fact_file_is_here_with_its_document() -> None:
+    held = {(float(f.value), f.source) for f in published() if isinstance(f.value, int | float)}
+    asked = {(float(n), entry["source"]) for entry in quoted(shared()["programmes"]) for n in figures(entry)}
+    assert len(asked) > 100
+    assert not asked - held
+
+
+@needs_facts
+def test_years_of_targets_are_those_of_the_fact_file() -> None:
+    plan = next(p for p in shared()["programmes"] if p["id"] == "LDC_PLAN")
+    for goal in plan["goals"]:
+        target = fact(f"LDC_PLAN.goals.{goal['item']}.target")
+        assert (target.number, target.year) == (goal["target"], goal["target_year"])
+        if "baseline" in goal:
+            baseline = fact(f"LDC_PLAN.goals.{goal['item']}.baseline")
+            assert (baseline.number, baseline.year) == (goal["baseline"], goal["baseline_year"])
+
+
+@needs_facts
+def test_every_check_of_the_fact_file_is_recomputed_from_the_facts() -> None:
+    ours = {check.id: check for check in programmes.checks()}
+    asked = {check["id"]: check for check in shared()["checks"]}
+    assert list(ours) == list(asked)
+    for name, check in asked.items():
+        assert ours[name].result == check["result"], name
+        if "computed" in check:
+            assert ours[name].formula, name
+            assert ours[name].computed == pytest.approx(check["computed"], abs=0.05), name
+    assert ours["C20"].computed == asked["C20"]["sum"] == 333.5
+
+
+@needs_facts
+def test_derived_ratios_of_the_fact_file_are_here() -> None:
+    ours = [f.number for f in programme("NIC").phase(1).ratios.values()]
+    for name, row in shared()["derived_gross_ratios"].items():
+        assert any(value == pytest.approx(row["value"], abs=0.006) for value in ours), name
+    assert len(ours) == len(shared()["derived_gross_ratios"])
+
+
+@needs_facts
+def test_every_statement_of_the_press_is_here() -> None:
+    for row in shared()["external_facts"]:
+        ours = fact(row["id"])
+        assert ours.label == "press"
+        assert ours.note.startswith(row["fact"])
+        assert list(ours.urls) == [url.strip() for url in row["url"].split(" ; ")]
+
+
+# -- what holds without it --------------------------------------------------------------------------------
+
+
+def test_as_many_facts_as_were_entered() -> None:
+    count = {
+        label: sum(f.label == label for f in programmes.facts().values()) for label in ("published", "press")
+    }
+    assert count["published"] == 187
+    assert count["press"] == 28  # 12 statements, 15 figures from them, 1 computed with one
+    assert len({(f.quote, f.source) for f in published()}) == 144
+    assert len(programmes.checks()) == 26
+
+
+COMPUTED = {
+    "C1": 38.52, "C2": 1812, "C3": 1134, "C4": 1202.6, "C5": 14.57, "C6": 71.9, "C7": 172, "C8": 566, "C9": 454,
+    "C10": 848, "C11": 10, "C12": 5770, "C13": 5533, "C14": 632, "C15": 6.32, "C16": 4.5, "C17": None, "C18": 84,
+    "C19": 100, "C20": 333.5, "C21": 93.5, "C22": 40.1, "C23": 0, "C24": None, "C25": 20.5, "C26": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("check", programmes.checks(), ids=lambda check: check.id)
+def test_a_check_comes_out_as_calculated_by_hand(check: Check) -> None:
+    assert check.computed == COMPUTED[check.id]
+    assert check.programmes
+    if check.result == "ok" and isinstance(check.published, int | float):
+        assert check.computed == pytest.approx(check.published, rel=1e-3)
+    if check.result == "inconsistent" and isinstance(check.published, int | float):
+        assert check.computed != pytest.approx(check.published, rel=1e-3)
+
+
+def test_everything_is_named_in_both_languages() -> None:
+    for entry in programmes.facts().values():
+        if not re.fullmatch(r"E\d+", entry.id):
+            assert entry.name_ko, entry.id
+            assert entry.name_en, entry.id
+        assert not HANGUL.search(entry.name_en), entry.id
+        assert not HANGUL.search(entry.note_en), entry.id
+        if entry.note:
+            assert entry.note_en, entry.id
+        if entry.unit not in ("", "%", "%p", "㎢", "km"):
+            assert entry.unit_en is not None, entry.id
+    for check in programmes.checks():
+        assert not HANGUL.search(" ".join(check.said("en"))), check.id
+        assert check.what_en
+        assert bool(check.note) == bool(check.note_en)
+    for name in programmes.programmes():
+        assert not HANGUL.search(str([words["en"] for words in phrases(programme(name))])), name
+
+
+def phrases(one: Programme) -> Iterator[Words]:
+    """Every phrase of the parts of a programme."""
+
+    def walk(part: object) -> Iterator[Words]:
+        if isinstance(part, Words):
+            yield part
+        elif isinstance(part, Part):
+            for name in type(part).model_fields:
+                yield from walk(getattr(part, name))
+        elif isinstance(part, tuple):
+            for item in part:
+                yield from walk(item)
+
+    for field in one.__slots__:
+        yield from walk(getattr(one, field))
+
+
+def test_figures_of_the_press_stand_in_its_statement_and_are_labelled() -> None:
+    target = fact("NIC.press.target.core_firms")
+    assert (target.number, target.label, target.year) == (182, "press", 2022)
+    assert "확인 필요" in target.cite()
+    assert "to be verified" in target.cite("en")
+    local = fact("NIC.press.1.budget_local")
+    assert (local.number, local.label) == (514, "press")  # computed with a figure of the press
+    assert "press" not in programme("NIC").phase(1).budgets
+
+
+def test_phases_tiers_and_stages_are_three_things() -> None:
+    nic, district = programme("NIC"), programme("DDIST")
+    assert {tier.number: len(tier.regions) for tier in nic.tiers} == {1: 7, 2: 7}
+    assert {name for tier in nic.tiers for name in tier.regions} == set(nic.regions)
+    for tier in nic.tiers:
+        assert {programmes.provinces()[name].tier for name in tier.regions} == {tier.number}
+    assert [stage.number for stage in district.stages] == [1, 2, 3]
+    assert not district.phases
+    assert not nic.stages
+
+
+def test_sites_applicants_and_rejected() -> None:
+    hub = programme("DHUB")
+    first, second = hub.cohorts
+    assert [[site.name.ko for site in cohort.sites] for cohort in hub.cohorts] == [
+        ["센텀시티", "수성알파시티"],
+        ["오창 과학산업단지", "창원 디지털 혁신밸리"],
+    ]
+    assert (hub.fact(first.rejected or "").number, hub.fact(second.rejected or "").number) == (8, 7)
+    assert hub.fact(first.rejected or "").label == "press"
+    assert {site.region for cohort in hub.cohorts for site in cohort.sites} == set(hub.regions)
+
+
+def test_industries_are_those_of_the_provinces() -> None:
+    rows = programmes.provinces()
+    assert {row.region: row.name.ko for row in programme("NIC").industries} == {
+        name: province.target_industry for name, province in rows.items()
+    }
+
+
+def test_a_statement_is_cited_by_its_quotation_in_english_too() -> None:
+    cited = fact("NIC.1.budget.national").cite("en")
+    assert "1,203 hundred million KRW «1단계 사업(‘18~’20)에서는 국비 1,203억원이 투입되어»" in cited
+    assert "published: KTAB" in cited

@@ -62,6 +62,12 @@ def first_fault(
             where=place_of(name, lines, location),
             remedy=nearest(str(location[-1]), _keys_at(model, location[:-1])),
         )
+    if fault["type"] == "missing" and isinstance(location[-1], int):
+        return UsageError(
+            f"목록이 짧음{more}",
+            where=place_of(name, lines, location),
+            remedy=f"{_EXPECTED['too_short']}으로 적을 것",
+        )
     if fault["type"] == "missing":
         return UsageError(
             f"꼭 필요한 키 {str(location[-1])!r} 이(가) 없음{more}",

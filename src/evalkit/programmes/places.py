@@ -21,9 +21,20 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
 """Short names of the 17 provinces, Korean and English, in the order of the official codes."""
 
 
+CRISIS_ENGLISH: Mapping[str, str] = MappingProxyType(
+    {
+        "동구": "Dong-gu",
+        "군산": "Gunsan",
+        "목포·영암·해남": "Mokpo, Yeongam, Haenam",
+        "거제·통영·고성·진해": "Geoje, Tongyeong, Goseong, Jinhae",
+    }
+)
+"""Areas of industrial crisis as the matrix of programmes names them, in English."""
+
+
 def place_name(province: str, lang: str = "ko") -> str:
-    """A province's short name in a language; a name that is none of the 17 stays as it is."""
-    return ENGLISH.get(province, province) if lang == "en" else province
+    """A province's short name, or that of a crisis area, in a language; a name that is not known stays as it is."""
+    return ENGLISH.get(province, CRISIS_ENGLISH.get(province, province)) if lang == "en" else province
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,7 @@ def _fact(sheet: Sheet, book: Book, name: str, row: FactEntry) -> Fact:
     if row.figure_in_quote and not isinstance(row.value, str | None) and not _stands_in(row.value, words):
         raise sheet.fault(
             (*place, "value"),
-            f"수치 {row.value} 이(가) 인용문에 없음",
+            f"수치 {row.value} 이(가) {'인용문' if press is None else '보도의 글'}에 없음",
             "수치나 인용문을 고치고, 글로만 적혀 있으면 figure_in_quote: false 와 note 를 적을 것",
         )
     document = book.sources.get(row.source)
@@ -195,7 +195,7 @@ def _fact(sheet: Sheet, book: Book, name: str, row: FactEntry) -> Fact:
         since=row.since,
         year=row.year,
         note_en=row.note.en if row.note else press.statement.en if press else "",
-        unit_en=book.units.get(row.unit, ""),
+        unit_en=book.units.get(row.unit),
         source_title=f"{document.title.ko} ({document.date})" if document else "",
         source_title_en=f"{document.title.en} ({document.date})" if document else "",
         in_quote=row.figure_in_quote,
@@ -216,7 +216,7 @@ def _derived(sheet: Sheet, book: Book, name: str, row: DerivedEntry) -> Fact:
         name_en=row.label.en,
         since=row.since,
         year=row.year,
-        unit_en=book.units.get(row.unit, ""),
+        unit_en=book.units.get(row.unit),
     )  # fmt: skip
 
 

@@ -77,7 +77,7 @@ class Fact:
     since: int | None = None
     year: int | None = None
     note_en: str = ""
-    unit_en: str = ""
+    unit_en: str | None = None
     source_title: str = ""
     source_title_en: str = ""
     in_quote: bool = True
@@ -109,7 +109,7 @@ class Fact:
 
     def unit_in(self, lang: str = "ko") -> str:
         """The unit in a language; as printed where there is no English word."""
-        return (self.unit_en or self.unit) if lang == "en" else self.unit
+        return self.unit_en if lang == "en" and self.unit_en is not None else self.unit
 
     def figure(self, lang: str = "ko") -> str:
         """The value with its unit as it is printed: «1,203억원»; empty for a statement."""

@@ -7,7 +7,7 @@ from typing import Any
 from evalkit.present.messages import number, say
 from evalkit.present.tabulation import Column
 from evalkit.programmes import place_name
-from evalkit.study.pages.programme_facts import evidence, missing, tabulated, years_text
+from evalkit.study.pages.programme_facts import evidence, headed, missing, tabulated, years_text
 from evalkit.study.pages.programme_places import regions_of
 from evalkit.study.pages.showing import release_of, show, under_headings
 from evalkit.study.study import Study
@@ -74,9 +74,9 @@ def logic(study: Study) -> None:
         entries = getattr(model, step)
         head = say(f"programme.logic.{step}", lang)
         for entry in entries:
-            rows.append((head, entry.text[lang], evidence(study, entry.facts) or None))
+            rows.append((head, headed(entry.text, lang), evidence(study, entry.facts) or None))
         if not entries:
-            rows.append((head, say("programme.logic.unstated", lang), None))
+            rows.append((head, headed(say("programme.logic.unstated", lang), lang), None))
     if not any(getattr(model, step) for step in STEPS):
         missing(study, "logic")
         return
@@ -99,13 +99,15 @@ def design(study: Study) -> None:
                     say("programme.phase_number", lang, number=str(number_of)) for number_of in rule.phases
                 )
                 head = say(f"programme.rule.{kind}", lang)
-                rows.append((head, rule.text[lang], phases or None, evidence(study, rule.facts) or None))
+                rows.append(
+                    (head, headed(rule.text, lang), phases or None, evidence(study, rule.facts) or None)
+                )
     for tier in programme.tiers:
         words = say("programme.tier_number", lang, number=str(tier.number))
         names = ", ".join(place_name(region, lang) for region in tier.regions)
         since = None if tier.since is None else say("programme.from_year", lang, year=str(tier.since))
         head = say("programme.rule.tier", lang)
-        rows.append((head, f"{words}: {names}", since, evidence(study, tier.facts) or None))
+        rows.append((head, headed(f"{words}: {names}", lang), since, evidence(study, tier.facts) or None))
     for stage in programme.stages:
         words = say("programme.stage_number", lang, number=str(stage.number), name=stage.name[lang])
         words += f" ({stage.text[lang]})" if stage.text else ""
@@ -114,7 +116,7 @@ def design(study: Study) -> None:
         rows.append((head, words, since, evidence(study, stage.facts) or None))
     for entry in programme.instruments:
         head = say("programme.rule.instrument", lang)
-        rows.append((head, entry.text[lang], None, evidence(study, entry.facts) or None))
+        rows.append((head, headed(entry.text, lang), None, evidence(study, entry.facts) or None))
     if not rows:
         missing(study, "design")
         return

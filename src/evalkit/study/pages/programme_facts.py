@@ -9,6 +9,7 @@ from evalkit.present.messages import digits_for, number, say
 from evalkit.present.numerals import Lang
 from evalkit.present.tabulation import Column, Entry, Role, Tabulation
 from evalkit.programmes import Fact
+from evalkit.programmes.fact_file import Words
 from evalkit.study.pages.showing import release_of, show
 from evalkit.study.study import Study
 
@@ -54,6 +55,12 @@ def evidence(study: Study, names: Iterable[str]) -> str:
     """The facts behind a line, in words; empty where it names none."""
     facts = [study.programme.fact(name) for name in names]
     return "; ".join(dict.fromkeys(written(fact, study.lang) for fact in facts))
+
+
+def headed(words: Words | str, lang: Lang) -> str:
+    """A phrase as it begins a cell: with a capital letter in English."""
+    text = words if isinstance(words, str) else words[lang]
+    return text[:1].upper() + text[1:] if lang == "en" else text
 
 
 def source_of(fact: Fact, lang: Lang) -> str:

@@ -9,6 +9,7 @@ from evalkit.present.messages import number, say
 from evalkit.present.tabulation import Column
 from evalkit.study.pages.programme import phase_words
 from evalkit.study.pages.programme_facts import (
+    headed,
     marked,
     missing,
     money,
@@ -110,7 +111,7 @@ def growth(study: Study) -> None:
     )
     cells = [
         (
-            row.entry.name[lang],
+            headed(row.entry.name, lang),
             row.before,
             money(row.before_per_year),
             row.after,
@@ -136,7 +137,7 @@ def _sentence(study: Study, row: GrowthRow) -> str:
     if before == after:
         return ""
     values = {
-        "name": row.entry.name[study.lang],
+        "name": headed(row.entry.name, study.lang),
         "before": number(before),
         "after": number(after),
         "rate": f"{number(row.per_year, 1)}%",

@@ -10,7 +10,7 @@ from evalkit.present import figures
 from evalkit.present.messages import number, say
 from evalkit.present.tabulation import Column
 from evalkit.programmes import CAPITAL, ENGLISH, place_name, treatments
-from evalkit.study.pages.programme_facts import evidence, missing, tabulated, years_text
+from evalkit.study.pages.programme_facts import evidence, headed, missing, tabulated, years_text
 from evalkit.study.pages.showing import release_of, show
 from evalkit.study.profile import Beside, programmes_beside
 from evalkit.study.study import Study
@@ -117,7 +117,7 @@ def industries(study: Study) -> None:
         missing(study, "industries")
         return
     rows = [
-        (place_name(row.region, lang), row.name[lang], evidence(study, row.facts) or None)
+        (place_name(row.region, lang), headed(row.name, lang), evidence(study, row.facts) or None)
         for row in programme.industries
     ]
     columns = (
@@ -173,5 +173,5 @@ def _which(row: Beside, lang: str) -> str | None:
     words = [
         f"{say(f'programme.other.{name}', lang)} ({years_text(years)})" for name, years in row.years.items()
     ]
-    words += [say("programme.crisis", lang, name=name) for name in row.crisis_areas]
+    words += [say("programme.crisis", lang, name=place_name(name, lang)) for name in row.crisis_areas]
     return ", ".join(words) or None

@@ -6,8 +6,10 @@ from typing import Any
 
 from evalkit.present.messages import say
 from evalkit.present.tabulation import Column
+from evalkit.programmes import place_name
 from evalkit.study.pages.programme import phase_words
 from evalkit.study.pages.programme_facts import (
+    headed,
     missing,
     percent_entry,
     source_of,
@@ -80,7 +82,7 @@ def cases(study: Study) -> None:
     rows: list[tuple[Any, ...]] = []
     lines = []
     for row in found:
-        head = f"{row.case.place} — {row.case.title[lang]}"
+        head = f"{place_name(row.case.place, lang)} — {row.case.title[lang]}"
         share = None if row.share is None else percent_entry(row.share)
         rows.append((head, row.fact.name(lang), row.fact, row.total, share))
         if row.total is not None and row.share is not None and row.share >= 10:
@@ -88,7 +90,7 @@ def cases(study: Study) -> None:
                 say(
                     "programme.case_sentence",
                     lang,
-                    place=row.case.place,
+                    place=place_name(row.case.place, lang),
                     name=row.total.name(lang),
                     share=f"{row.share:.1f}%",
                 )
@@ -119,7 +121,7 @@ def targets(study: Study) -> None:
         key = "open" if row.same_horizon is None else "same" if row.same_horizon else "other"
         rows.append(
             (
-                row.entry.name[lang],
+                headed(row.entry.name, lang),
                 row.baseline,
                 None if row.baseline is None else row.baseline.year,
                 row.target,

@@ -8,7 +8,7 @@ from evalkit import programmes
 from evalkit.present.messages import number, say
 from evalkit.present.tabulation import Column, Entry
 from evalkit.programmes import Check, Fact
-from evalkit.study.pages.programme_facts import missing, source_of, tabulated
+from evalkit.study.pages.programme_facts import headed, missing, source_of, tabulated
 from evalkit.study.pages.showing import release_of, show
 from evalkit.study.study import Study
 
@@ -32,7 +32,9 @@ def checks(study: Study) -> None:
         if isinstance(check.computed, int | float):
             computed = Entry(float(check.computed), "number", check.digits)
         result = say(f"programme.result.{check.result}", lang)
-        rows.append((what, _published(check, lang), computed, result, note or None))
+        rows.append(
+            (headed(what, lang), _published(check, lang), computed, result, headed(note, lang) or None)
+        )
     columns = (
         Column("what", say("programme.check.what", lang)),
         Column("published", say("programme.check.published", lang), "number"),
