@@ -96,6 +96,21 @@ def measure(plan: Plan, effect: Effect, variable: str) -> Measured:
     )
 
 
+def require_levels(plan: Plan, effect: Effect) -> None:
+    """Refuse an outcome whose effect is no amount: counts, ratios and job-years are made of levels.
+
+    Raises
+    ------
+    RefusalError : the plan estimates the outcome in logarithms or as a share, or only describes it
+    """
+    if effect.scale != "level" or effect.description:
+        raise RefusalError(
+            f"결과 {effect.outcome} 은(는) 수준으로 추정한 효과가 아니어서 인원수·비율·연인원으로 풀 수 없음",
+            where=(plan.id, f"outcomes.{effect.outcome}"),
+            remedy="scale: level 인 결과를 고를 것",
+        )
+
+
 def mean_cells(cells: Estimate, sample: AnalysisSample, variable: str) -> Estimate:
     """Observed mean of each cohort in each period, over the units that its effect rests on, in the form of effects.
 

@@ -16,7 +16,7 @@ from evalkit.estimators.fractional_shares import fractional_shares
 from evalkit.estimators.poisson import poisson_effects
 from evalkit.panel import Panel
 from evalkit.study.effect import Effect
-from evalkit.study.outcomes.cells import Measured, blend, measure, percent
+from evalkit.study.outcomes.cells import Measured, blend, measure, percent, require_levels
 from evalkit.study.outcomes.cohorts import Pooled, each_cohort
 from evalkit.study.outcomes.shares import ShareChange, share_change
 from evalkit.study.plan import Plan
@@ -67,6 +67,7 @@ def jobs_outcome(plan: Plan, effect: Effect) -> JobsOutcome:
     ------
     DesignError, RefusalError : the stock itself cannot be estimated; what else cannot stands with its reason
     """
+    require_levels(plan, effect)
     panel = effect.sample.panel
     stock = measure(plan, effect, OUTCOME)
     flows = {name: answered(partial(measure, plan, effect, name)) for name in FLOWS if name in panel.varying}

@@ -127,7 +127,7 @@ def panel_methods(plan: Plan, effect: Effect) -> PanelMethods:
             partial(two_way_event_study, panel, base, window=(-WINDOW_BEFORE - 1, max(times)))
         ),
         recent_event=answered(partial(_group_time_events, panel, base, max(times))),
-        dynamic=answered(partial(dynamic_panel_effects, panel, base, collapse=True)),
+        dynamic=answered(partial(_run, _dynamic, panel, base)),
         clusters=_clusterings(plan, effect),
     )
 
@@ -173,6 +173,10 @@ def _classic(model: str, panel: Panel, design: Design) -> Estimate:
     return _term(panel_regression(panel, design, model=model))  # type: ignore[arg-type]
 
 
+def _dynamic(panel: Panel, design: Design) -> Estimate:
+    return dynamic_panel_effects(panel, design, collapse=True)
+
+
 def _fits(plan: Plan, effect: Effect) -> dict[str, Fit]:
     """Method name -> function of panel and design with one term out."""
     times = effect.horizon
@@ -189,7 +193,7 @@ def _fits(plan: Plan, effect: Effect) -> dict[str, Fit]:
         "within": partial(_classic, "fixed"),
         "first_difference": partial(_classic, "first_difference"),
         "two_way": lambda panel, design: _term(two_way_effects(panel, design)),
-        "dynamic": lambda panel, design: _term(dynamic_panel_effects(panel, design, collapse=True)),
+        "dynamic": lambda panel, design: _term(_dynamic(panel, design)),
         "group_time": lambda panel, design: mean(
             aggregate.event_study(group_time_effects(panel, design, method="reg"))
         ),

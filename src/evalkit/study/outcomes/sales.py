@@ -16,7 +16,7 @@ from evalkit.estimators.poisson import poisson_effects
 from evalkit.panel import Panel
 from evalkit.study.effect import Effect
 from evalkit.study.fitting import planned_fit
-from evalkit.study.outcomes.cells import Measured, measure, percent
+from evalkit.study.outcomes.cells import Measured, measure, percent, require_levels
 from evalkit.study.outcomes.cohorts import Pooled, each_cohort
 from evalkit.study.plan import Plan
 from evalkit.study.robustness import answered
@@ -33,7 +33,7 @@ class Tails:
 
     Attributes
     ----------
-    top_units : treated firms with the largest sales in their base period, 1 % and at least one
+    top_units : treated firms with the largest sales in their base period, 1 % and at least as many as may be shown
     without_top : the planned estimate without them; share : what of the sum over treated firms goes with them, NaN where
         the sum is not away from 0
     cap : pooled 99th percentile before anyone is supported; capped : the estimate with sales cut there
@@ -84,6 +84,7 @@ def sales_outcome(plan: Plan, effect: Effect) -> SalesOutcome:
     ------
     DesignError, RefusalError : the level effect itself cannot be estimated; what else cannot stands with its reason
     """
+    require_levels(plan, effect)
     total = measure(plan, effect, OUTCOME)
     values = effect.sample.panel.values(OUTCOME)
     positive = np.where(np.isfinite(values), 100.0 * (values > 0), np.nan)
@@ -136,7 +137,8 @@ def tails(plan: Plan, effect: Effect) -> Tails:
     fit = planned_fit(plan, effect.phase)
     base = base_values(effect)
     known = np.flatnonzero(np.isfinite(base))
-    count = max(1, round(TOP * int(sample.treated.sum())))
+    # fewer than may be shown would be given away by the two estimates
+    count = max(plan.disclosure.min_firms, round(TOP * int(sample.treated.sum())))
     top = known[np.argsort(-base[known], kind="stable")[:count]]
     keep = np.ones(len(panel.units), dtype=bool)
     keep[top] = False
