@@ -248,3 +248,61 @@ def test_population_is_not_read_before_its_time(study: Study) -> None:
     planned = study.planning("population", 1)
     assert planned.before.periods.tolist() == [2010, 2011, 2012, 2013]
     assert planned.power.simulated.windows == 1  # type: ignore[union-attr]
+
+
+# -- rings and synthetic comparison: the same numbers with pandas and least squares --------------------------------
+
+
+def _haversine(a: pd.DataFrame, b: pd.DataFrame) -> np.ndarray:
+    lat1, lat2 = np.radians(a["cy"].to_numpy())[:, None], np.radians(b["cy"].to_numpy())[None]
+    lon1, lon2 = np.radians(a["cx"].to_numpy())[:, None], np.radians(b["cx"].to_numpy())[None]
+    half = np.sin((lat2 - lat1) / 2) ** 2 + np.cos(lat1) * np.cos(lat2) * np.sin((lon2 - lon1) / 2) ** 2
+    return 2 * 6371.0088 * np.arcsin(np.sqrt(half))
+
+
+@pytest.mark.parametrize("outcome", ["population", "corporations"])
+def test_rings_by_hand(study: Study, outcome: str) -> None:
+    """Unit and year effects on clean cells by dense least squares; what is left of cities and rings, averaged over 2014–24."""
+    panel = pd.read_csv(DATA / "kr_sigungu_panel_2010_2024.csv", dtype={"code": str})
+    places = pd.read_csv(DATA / "centroids_229_2024.csv", dtype={"code": str})
+    cities = pd.read_csv(DATA / "hyeoksin_cities_10.csv", dtype=str)["code"]
+    places = places[~places["sido"].isin(["서울", "인천", "경기", "세종"])]
+    km = _haversine(places, places[places["code"].isin(cities)]).min(axis=1)
+    kind = np.select([km == 0, km <= 20, km <= 40], ["city", "0–20km", "20–40km"], "far")
+    kinds = dict(zip(places["code"], kind, strict=True))
+    wide = panel[panel["code"].isin(kinds)].pivot(index="code", columns="year", values=VARIABLES[outcome])
+    wide = np.log(wide.dropna())
+    of = np.array([kinds[code] for code in wide.index])
+    y, years = wide.to_numpy(), wide.columns.to_numpy()
+    clean = (of == "far")[:, None] | (years < 2014)[None]
+    rows, columns = np.nonzero(clean)
+    design = np.zeros((len(rows), len(y) + len(years) - 1))
+    design[np.arange(len(rows)), rows] = 1.0
+    later = columns > 0
+    design[np.flatnonzero(later), len(y) + columns[later] - 1] = 1.0
+    beta = np.linalg.lstsq(design, y[clean], rcond=None)[0]
+    left = y - beta[: len(y)][:, None] - np.r_[0.0, beta[len(y) :]][None]
+    after = years >= 2014
+    told = {row.values.get("band", "city"): row for row in study.opinion(f"{outcome}_rings").rows}
+    for name in ("city", "0–20km", "20–40km"):
+        expected = 100 * np.expm1(left[of == name][:, after].mean(axis=0).mean())
+        assert told[name].estimate == pytest.approx(expected, rel=1e-6), name
+        assert told[name].treated == (of == name).sum()
+        assert told[name].comparison == (of == "far").sum()
+    assert (of == "city").sum() == 14
+
+
+@pytest.mark.parametrize("outcome", ["population", "corporations"])
+def test_the_synthetic_comparison_is_in_per_cent_and_near_the_leading_one(study: Study, outcome: str) -> None:
+    opinion = study.opinion(f"{outcome}_synthetic")
+    row, leading = opinion.rows[0], study.effect(outcome, 1).row(0.95)
+    assert row.low < leading["estimate"] < row.high
+    rank = next(r for r in opinion.rows if r.term == "placebo_rank")
+    assert 0 < rank.p_value <= 1
+    assert row.estimate > 1  # per cent, not logarithms
+
+
+def test_what_is_not_identified_is_printed_with_its_needs(rendered: Outcome) -> None:
+    page = (rendered.folder / "02c_opinions.html").read_text(encoding="utf-8")
+    assert "입지선정위원회" in page
+    assert "0–20km" in page

@@ -57,7 +57,7 @@ SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
         ("national_pension", "employment_composition"),
     ),
-    "regions": (("panel", "members"), ()),
+    "regions": (("panel", "members"), ("centroids",)),
     "industries": (("panel", "targets"), ()),
     "indicators": ((), ("indicators",)),
     "head_offices": (("moves",), ()),

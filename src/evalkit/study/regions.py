@@ -13,8 +13,9 @@ from evalkit.errors import DataError, PlanError, nearest
 from evalkit.ingest.table import Table
 from evalkit.panel import Panel
 from evalkit.study.places import capital_mask
+from evalkit.study.region_rings import with_rings
 
-OPTIONS = ("variables", "classification")
+OPTIONS = ("variables", "classification", "ring_bands")
 # figures of an industry: by the code of their own time they change their meaning with the classification
 BY_INDUSTRY = "digital_"
 
@@ -63,6 +64,8 @@ def build_regions(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict[st
     panel = built.panel.with_fixed(capital_region=np.where(capital_mask(built.panel.units), "1", "0"))
     started = adoption.reindex(panel.units.astype(str)).to_numpy(dtype=float, na_value=np.inf)
     panel = panel.with_fixed(adoption=started, sigungu=panel.units.astype(str))
+    if "centroids" in tables:
+        panel = with_rings(panel, tables["centroids"], plan.units.options, plan.id)
     panels = {"units": panel}
     if len(rejected):
         applied = np.isfinite(started) | np.isin(panel.units, rejected.to_numpy(dtype=str))

@@ -150,7 +150,7 @@ class Question:
                 allowed = lead.p_value_allowed
             if not allowed:
                 row.update(conf_low=np.nan, conf_high=np.nan, p_value=np.nan)
-            numbers = [_natural(row[name], scale) * factor for name in ("estimate", "conf_low", "conf_high")]
+            numbers = [natural(row[name], scale) * factor for name in ("estimate", "conf_low", "conf_high")]
             found.append(
                 OpinionRow(
                     code,
@@ -188,7 +188,8 @@ class Question:
         )
 
 
-def _natural(value: float, scale: str) -> float:
+def natural(value: float, scale: str) -> float:
+    """A value on the scale of the estimate in the natural unit: logarithms become per cent."""
     return float(100 * np.expm1(value)) if scale == "log" else value
 
 

@@ -14,7 +14,7 @@ from evalkit.checks.check import Check, Verdict
 from evalkit.errors import DesignError, RefusalError
 from evalkit.estimators.synthetic_did import synthetic_did_effects
 from evalkit.inference import cluster_counts
-from evalkit.study.opinions.question import Question, treated_flags
+from evalkit.study.opinions.question import Question, natural, treated_flags
 from evalkit.study.opinions.result import Opinion, OpinionRow
 from evalkit.study.plan_opinions import SyntheticOptions
 from evalkit.study.sample import AnalysisSample
@@ -47,12 +47,12 @@ def synthetic(question: Question) -> Opinion:
         comparison=donors,
         by=found.inference,
         why="" if np.isfinite(row["conf_low"]) else "no_standard_error",
-    )
+    ).mapped(lambda value: natural(value, question.of.scale))
     ranks, checks = [], []
     drawn = _placebos(sample, weights, asked.replications)
     if drawn is not None:
         values, every = drawn
-        rank = p_value(as_large(first.estimate, values), exact=every)
+        rank = p_value(as_large(row["estimate"], values), exact=every)
         ranks.append(
             OpinionRow(
                 "placebo_rank", float("nan"), p_value=rank, by="placebo", treated=treated, comparison=donors
@@ -61,13 +61,16 @@ def synthetic(question: Question) -> Opinion:
         verdict: Verdict = "pass" if rank <= 1 - question.level else "unknown"
         checks.append(Check("placebo", verdict, "rank", rank, rank, {"draws": len(values)}))
     fit = float(np.max(found.detail["pre_fit"]))
+    paths = found.table(question.level)
+    for name in ("estimate", "conf_low", "conf_high"):
+        paths[name] = paths[name].map(lambda value: natural(value, question.of.scale))
     return question.answer(
         [first, *question.totals(first, treated), *ranks],
         same_question=True,
         estimate=found,
         counts=cluster_counts(found, treated_flags(found, sample)),
         checks=tuple(checks),
-        figure=found.table(question.level),
+        figure=paths,
         facts={
             "treated": treated,
             "comparison": donors,
