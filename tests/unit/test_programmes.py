@@ -233,7 +233,7 @@ def test_as_many_facts_as_were_entered() -> None:
     }
     assert count["published"] == 187
     assert count["press"] == 28  # 12 statements, 15 figures from them, 1 computed with one
-    assert len({(f.quote, f.source) for f in published()}) == 144
+    assert len({(f.quote, f.source) for f in published()}) == 146
     assert len(programmes.checks()) == 26
 
 
