@@ -103,9 +103,15 @@ def per_cost(total: Estimate, cost_eok: float, *, level: float = 0.95) -> PerCos
     Raises
     ------
     DataError : a cost that is not above 0
+    DesignError : a total without an error
     """
     if not cost_eok > 0:
         raise DataError(f"비용 {cost_eok!r}억원이 0보다 크지 않음", remedy="비용을 확인할 것")
+    if not (np.isfinite(total.values[0]) and np.isfinite(total.covariance[0, 0]) and total.dof[0] > 0):
+        raise DesignError(
+            "오차를 알 수 없는 합계라 비용에 견준 구간을 내지 않음",
+            remedy="군집을 하나씩 빼도 추정되는 경과 연수까지만 셀 것",
+        )
     row = total.table(level).iloc[0]
     value, low, high = (float(row[c]) for c in ("estimate", "conf_low", "conf_high"))
     return PerCost(

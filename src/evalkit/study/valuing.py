@@ -66,12 +66,12 @@ class Gross:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CostRow:
-    """A total against a cost. `quantity`: jobs, job_years_seen, job_years_planned; `net`: with the rings."""
+    """A total against a cost. `quantity`: jobs, job_years_seen, job_years_planned; `net`: with the rings; without a known error, the reason."""
 
     quantity: str
     net: bool
     cost: RealCost
-    found: PerCost
+    found: PerCost | EvalkitError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +102,7 @@ class Value:
     waterfall: Waterfall | EvalkitError
     costs: tuple[RealCost, ...] | EvalkitError
     rows: tuple[CostRow, ...]
-    sales_rows: tuple[tuple[RealCost, PerCost], ...]
+    sales_rows: tuple[tuple[RealCost, PerCost | EvalkitError], ...]
     mvpf: Mvpf | EvalkitError | None
     test_leads: bool
 
@@ -235,19 +235,15 @@ def _rows(
         for quantity, w in weights.items():
             if w is None:
                 continue
-            rows.append(
-                CostRow(
-                    quantity,
-                    False,
-                    cost,
-                    per_cost(summed(led, np.where(paths.direct, w, 0.0), quantity), cost.eok, level=level),
-                )
-            )
-            if paths.has_rings:
-                rows.append(
-                    CostRow(quantity, True, cost, per_cost(summed(led, w, quantity), cost.eok, level=level))
-                )
+            for net in (False, True)[: 1 + paths.has_rings]:
+                total = summed(led, w if net else np.where(paths.direct, w, 0.0), quantity)
+                found = _against(total, cost, level)
+                rows.append(CostRow(quantity, net, cost, found))
     return tuple(rows)
+
+
+def _against(total: Estimate, cost: RealCost, level: float) -> PerCost | EvalkitError:
+    return _or_reason(lambda: per_cost(total, cost.eok, level=level))
 
 
 def _sales(study: Study, asked: ValuePlan, phase: int) -> Effect | EvalkitError | None:
@@ -273,11 +269,11 @@ def _sales_rows(
     sales: Effect | EvalkitError | None,
     costs: tuple[RealCost, ...] | EvalkitError,
     level: float,
-) -> tuple[tuple[RealCost, PerCost], ...]:
+) -> tuple[tuple[RealCost, PerCost | EvalkitError], ...]:
     if not isinstance(sales, Effect) or isinstance(costs, EvalkitError):
         return ()
     event = sales.event
     times = event.terms.get_level_values("event_time")
     weights = sales_weights(asked, sales, times, factor_of(study, asked))
     total = summed(event, weights, "sales")
-    return tuple((cost, per_cost(total, cost.eok, level=level)) for cost in costs)
+    return tuple((cost, _against(total, cost, level)) for cost in costs)

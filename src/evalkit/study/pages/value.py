@@ -15,6 +15,7 @@ from evalkit.study.pages.showing import (
     level_of,
     outcome_label,
     phase_label,
+    reason_words,
     release_of,
     show,
 )
@@ -145,6 +146,9 @@ def _cost_lines(study: Study, value: Value) -> list[str]:
     for row in value.rows:
         if row.quantity != "jobs" or row.cost.basis != value.costs[0].basis:
             continue
+        if isinstance(row.found, EvalkitError):
+            lines.append(say("study.value.answer.no_cost", lang, reason=reason_words(row.found)))
+            break
         basis = say(f"study.value.cost_basis.{row.cost.basis}", lang)
         words = set_words(study, row.found.cost_each)
         if row.net:

@@ -6,6 +6,7 @@ import math
 
 from evalkit.appraisal.decisions import Row, robust
 from evalkit.appraisal.mvpf import COMPONENTS, Mvpf
+from evalkit.appraisal.value import PerCost
 from evalkit.errors import EvalkitError
 from evalkit.present.messages import interval, number, percent, say
 from evalkit.present.numerals import digits_for
@@ -80,23 +81,11 @@ def _rows_of(study: Study, value: Value, cost: RealCost) -> list[tuple[tuple[obj
             lang,
             quantity=say(f"study.value.quantity.{row.quantity}", lang),
         )
-        out.append(
-            (
-                _numbers(
-                    label,
-                    row.found.total,
-                    row.found.per_eok,
-                    set_words(study, row.found.cost_each),
-                    row.found.cost_each.estimate,
-                ),
-                behind,
-            )
-        )
+        out.append((_row_of(study, label, row.found), behind))
     for mine, found in value.sales_rows:
         if mine is cost:
             label = say("study.value.reach.direct", lang, quantity=say("study.value.quantity.sales", lang))
-            words = set_words(study, found.cost_each, sales=True)
-            out.append((_numbers(label, found.total, found.per_eok, words, found.cost_each.estimate), behind))
+            out.append((_row_of(study, label, found, sales=True), behind))
     published = value.gross.published is not None
     total = value.gross.published if published else value.gross.survey
     if total:
@@ -107,6 +96,16 @@ def _rows_of(study: Study, value: Value, cost: RealCost) -> list[tuple[tuple[obj
         firms = None if published or not value.gross.firms else value.gross.firms
         out.append((_numbers(label, (total, nan, nan), ratio, remark, cost.nominal_eok / total), firms))
     return out
+
+
+def _row_of(
+    study: Study, label: str, found: PerCost | EvalkitError, *, sales: bool = False
+) -> tuple[object, ...]:
+    """A total against a cost, or why there is none."""
+    if isinstance(found, EvalkitError):
+        return (label, None, None, None, None, reason_words(found))
+    words = set_words(study, found.cost_each, sales=sales)
+    return _numbers(label, found.total, found.per_eok, words, found.cost_each.estimate)
 
 
 def _numbers(
