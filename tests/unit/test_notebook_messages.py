@@ -12,22 +12,33 @@ from typing import Any, get_args
 import pytest
 
 from evalkit.appraisal.decisions import Verdict
+from evalkit.appraisal.monitoring import Standing
 from evalkit.appraisal.mvpf import COMPONENTS, INPUTS
 from evalkit.appraisal.waterfall import Basis as StepBasis
+from evalkit.building.relocations import DIRECTIONS
 from evalkit.checks.grade import EXPECTED, RULES, STARTS
 from evalkit.inference.choice import DECISIONS
 from evalkit.ingest import SPECS
 from evalkit.ingest.audit import SEVERITIES
 from evalkit.ingest.sources.performance_survey import FIRM_YEARS, OUTCOMES
 from evalkit.present.messages import FOLDER, placeholders, read_messages
+from evalkit.programmes import Label
 from evalkit.report.markdown import translate_markdown
-from evalkit.study.pages import effect
+from evalkit.study.monitoring import Role
+from evalkit.study.outcomes.jobs import FLOWS, SHARES
+from evalkit.study.outcomes.panel_methods import CLASSIC, RECENT
+from evalkit.study.outcomes.shares import TERMS as SHARE_TERMS
+from evalkit.study.pages import effect, monitoring_needs
 from evalkit.study.pages.audit_samples import LIMITS
+from evalkit.study.pages.relocation import CAUSES
+from evalkit.study.pages.spillovers import BORDER_VARIABLES
 from evalkit.study.plan import load_plan
 from evalkit.study.plan_credibility import Comparison, Method, Missing, Weighting
+from evalkit.study.plan_opinions import OPTIONS as OPINION_KINDS
 from evalkit.study.plan_value import Basis as CostBasis
 from evalkit.study.plan_value import DecisionPlan
 from evalkit.study.programme_files import INDICATORS_SHOWN
+from evalkit.study.relocation import Reading
 from evalkit.study.specifications import CHOICES
 from evalkit.study.trends import Restriction
 
@@ -436,10 +447,70 @@ FAMILIES |= {
     "study.value.step.*": constants("appraisal/waterfall.py", "Step", 0),
     "study.value.verdict.*": set(get_args(Verdict)),
 }
+FAMILIES |= {
+    "study.monitoring.*": {"baseline", "latest", "target", "read_only", "read_nothing"},
+    "study.monitoring.kind_*": {"input", "output", "outcome"},
+    "study.monitoring.move_*": {"rise", "fall", "stay"},
+    "study.monitoring.needs_*": set(monitoring_needs.NEEDS),
+    "study.monitoring.read_*": {"above", "below", "on_path"},
+    "study.monitoring.refused_*": {"no_start", "no_target"},
+    "study.monitoring.role_*": set(get_args(Role)),
+    "study.monitoring.standing_*": set(get_args(Standing)),
+    "study.monitoring.trust_*": set(get_args(Label)),
+}
+FAMILIES |= {
+    "study.jobs.*": {*FLOWS, *SHARES, "stock", "survival", "zeros", "ipw"},
+    "study.jobs.counts_*": {"known", "unclear"},
+    "study.jobs.flows_*": {"more", "less", "unclear"},
+    "study.jobs.share_*": set(SHARE_TERMS),
+    "study.methods.*": {*CLASSIC, *RECENT},
+    "study.methods.assumes_*": {*CLASSIC, *RECENT},
+    "study.methods.bacon_*": {"treated_vs_never", "earlier_vs_later", "later_vs_earlier", "later_vs_always"},
+    "study.methods.dynamic_*": {"lag", "treatment", "refuted", "not_refuted"},
+    "study.methods.family_*": {"classic", "recent", "leading"},
+    "study.methods.hausman_*": {"fail", "pass"},
+    "study.methods.range_*": {"classic", "recent"},
+    "study.methods.title_*": {"all", "some"},
+    "study.ring.*_total": {"direct", "spillover"},
+    "study.ring.border_*": {"stable", "entered", "left", "ring"},
+    "study.ring.table_borders_*": set(BORDER_VARIABLES),
+    "study.ring.title_*": {"fell", "rose", "mixed", "unclear"},
+    "study.ring.unit_*": set(BORDER_VARIABLES),
+    "study.sales.margin_*": {
+        "total",
+        "through_extensive",
+        "through_intensive",
+        "intensive_lower",
+        "intensive_upper",
+    },
+    "study.sales.margins_*": {"accounting", "bounds"},
+}
 # their holes are filled from literals of the same module, which `test_present_tabulation` renders
 ELSEWHERE = {"table.*", "table.repair_*", "study.*.*", "notebook.*.*"}
+KINDS = set(OPINION_KINDS) - {"not_identified"}
+STANDINGS = {"agree", "agree_shared", "differ", "silent", "both_silent", "only_second", "no_answer"}
+FAMILIES |= {
+    "study.opinions.verdict.*": STANDINGS,
+    "study.opinion.title.*": STANDINGS,
+    "study.opinion.kind.*": set(OPINION_KINDS),
+    "study.opinion.needs.*": KINDS,
+    "study.opinion.refused.*": {"no_variable", "no_untreated_province", "dose_is_size", "other"},
+    "study.opinion.standing.*": set(get_args(Standing)),
+    "study.opinion.placebo_*": {"differed", "passed"},
+    "study.opinion.column.*": {"design", "compares", "identifies", "cannot", "phase", "reason", "needs"},
+    "study.opinion.term.*": constants("study/opinions/synthetic.py", "OpinionRow", 0)
+    | {"direct", "direct_total", "ring", "spillover", "net", "effect", "total", "slope", "dose_att"}
+    | {"contrast", "contrast_jackknife", "placebo", "flow", "zero_sum", "diversion", "exact"},
+    "study.relocation.reading.*": set(get_args(Reading)),
+    "study.relocation.title.*": set(get_args(Reading)),
+    "study.relocation.cause.*": set(CAUSES),
+    "study.relocation.kind.*": {"headquarters", "branch", "laboratory", "plant", "mou", "unknown"},
+    "study.listed.row.*": {"changes", "spac", "counted", *DIRECTIONS},
+    "study.listed.column.*": {"destination", "out", "into", "net", "snapshot"},
+}
 # two holes: `test_every_pair_of_codes_has_words`
 PAIRS = {
+    "study.opinion.*.*": {(part, kind) for part in ("compares", "identifies", "cannot") for kind in KINDS},
     "study.option.*.*": {("comparison", option) for option in get_args(Comparison)}
     | {("exclusions", option) for option in ("True", "False")}
     | {("weights", option) for option in get_args(Weighting)}
