@@ -12,6 +12,7 @@ from typing import Any, get_args
 import pytest
 
 from evalkit.appraisal.decisions import Verdict
+from evalkit.appraisal.monitoring import Standing as PathStanding
 from evalkit.appraisal.monitoring import Standing
 from evalkit.appraisal.mvpf import COMPONENTS, INPUTS
 from evalkit.appraisal.waterfall import Basis as StepBasis
@@ -23,7 +24,9 @@ from evalkit.ingest.audit import SEVERITIES
 from evalkit.ingest.sources.performance_survey import FIRM_YEARS, OUTCOMES
 from evalkit.present.messages import FOLDER, placeholders, read_messages
 from evalkit.programmes import Label
+from evalkit.programmes import Label
 from evalkit.report.markdown import translate_markdown
+from evalkit.study.monitoring import Role
 from evalkit.study.monitoring import Role
 from evalkit.study.outcomes.jobs import FLOWS, SHARES
 from evalkit.study.outcomes.panel_methods import CLASSIC, RECENT
@@ -484,6 +487,17 @@ FAMILIES |= {
         "intensive_upper",
     },
     "study.sales.margins_*": {"accounting", "bounds"},
+}
+FAMILIES |= {
+    "study.monitoring.*": {"baseline", "latest", "target", "read_only", "read_nothing"},
+    "study.monitoring.kind_*": {"input", "output", "outcome"},
+    "study.monitoring.move_*": {"rise", "fall", "stay"},
+    "study.monitoring.needs_*": set(monitoring_needs.NEEDS),
+    "study.monitoring.read_*": {"above", "below", "on_path"},
+    "study.monitoring.refused_*": {"no_start", "no_target"},
+    "study.monitoring.role_*": set(get_args(Role)),
+    "study.monitoring.standing_*": set(get_args(PathStanding)),
+    "study.monitoring.trust_*": set(get_args(Label)),
 }
 # their holes are filled from literals of the same module, which `test_present_tabulation` renders
 ELSEWHERE = {"table.*", "table.repair_*", "study.*.*", "notebook.*.*"}

@@ -63,7 +63,7 @@ def programme(
     """사실 파일, 평가 계획, 자료 폴더를 만든다. 터미널에서는 빠진 것을 묻는다."""
     from evalkit.study.starting import Beginning, begin, parse_phases
 
-    asked = sys.stdin.isatty()
+    asked = _at_terminal()
     name_tag = name_tag or _ask("--id", "이름표(영문)", asked)
     name = name or _ask("--name", "사업의 한글 이름", asked)
     name_en = name_en or (click.prompt("사업의 영문 이름", default=name_tag) if asked else name_tag)
@@ -85,6 +85,10 @@ def programme(
     for path in written_files:
         click.echo(f"씀: {path}")
     click.echo(f"다음: evalkit plan check plans/{name_tag}.yml")
+
+
+def _at_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _ask(flag: str, question: str, asked: bool) -> str:

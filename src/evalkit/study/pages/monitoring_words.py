@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from evalkit.present.figures.indicator_path import as_published
 from evalkit.present.messages import quantity, say
 from evalkit.present.tabulation import Entry
-from evalkit.programmes import Fact, sources
+from evalkit.programmes import Fact
 from evalkit.study.monitoring import Watched
 from evalkit.study.plan_monitoring import MonitoringPlan
 from evalkit.study.study import Study
@@ -97,20 +97,24 @@ def label(study: Study, one: Watched) -> str:
 def origin(found: Fact, lang: str) -> str:
     """Document of a fact, and how far it may be trusted."""
     trusted = say(f"study.monitoring.trust_{found.label}", lang)
-    where = sources().get(found.source) or ", ".join(found.urls) or found.source
+    title = found.source_title_en if lang == "en" else found.source_title
+    where = title or ", ".join(found.urls) or found.source
     return f"{where} [{found.source}; {trusted}]"
 
 
 def quoted(quote: str) -> str:
+    """A quotation in its marks; nothing for a fact without one."""
     return f"«{quote}»" if quote else ""
 
 
 def monitoring_of(study: Study) -> MonitoringPlan:
+    """What the plan says about its indicators; the study has indicators."""
     assert study.plan.monitoring is not None  # `Study.watched` has said so already
     return study.plan.monitoring
 
 
 def places_of(one: Watched) -> int:
+    """Decimals with which the values of an indicator were published."""
     t = one.tracking
     values: Iterable[float] = [*one.series.observed.values(), *(p[1] for p in (t.start, t.target) if p)]
     return as_published(values)
@@ -122,6 +126,7 @@ def published(value: float) -> Entry:
 
 
 def entry(value: float, places: int) -> Entry | None:
+    """A cell for a computed value; empty where it cannot be had."""
     return Entry(value, "number", places) if math.isfinite(value) else None
 
 
