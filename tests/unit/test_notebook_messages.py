@@ -13,7 +13,6 @@ import pytest
 
 from evalkit.appraisal.decisions import Verdict
 from evalkit.appraisal.monitoring import Standing as PathStanding
-from evalkit.appraisal.monitoring import Standing
 from evalkit.appraisal.mvpf import COMPONENTS, INPUTS
 from evalkit.appraisal.waterfall import Basis as StepBasis
 from evalkit.building.relocations import DIRECTIONS
@@ -24,10 +23,9 @@ from evalkit.ingest.audit import SEVERITIES
 from evalkit.ingest.sources.performance_survey import FIRM_YEARS, OUTCOMES
 from evalkit.present.messages import FOLDER, placeholders, read_messages
 from evalkit.programmes import Label
-from evalkit.programmes import Label
 from evalkit.report.markdown import translate_markdown
 from evalkit.study.monitoring import Role
-from evalkit.study.monitoring import Role
+from evalkit.study.opinions.result import Standing as Beside
 from evalkit.study.outcomes.jobs import FLOWS, SHARES
 from evalkit.study.outcomes.panel_methods import CLASSIC, RECENT
 from evalkit.study.outcomes.shares import TERMS as SHARE_TERMS
@@ -458,7 +456,7 @@ FAMILIES |= {
     "study.monitoring.read_*": {"above", "below", "on_path"},
     "study.monitoring.refused_*": {"no_start", "no_target"},
     "study.monitoring.role_*": set(get_args(Role)),
-    "study.monitoring.standing_*": set(get_args(Standing)),
+    "study.monitoring.standing_*": set(get_args(PathStanding)),
     "study.monitoring.trust_*": set(get_args(Label)),
 }
 FAMILIES |= {
@@ -488,17 +486,6 @@ FAMILIES |= {
     },
     "study.sales.margins_*": {"accounting", "bounds"},
 }
-FAMILIES |= {
-    "study.monitoring.*": {"baseline", "latest", "target", "read_only", "read_nothing"},
-    "study.monitoring.kind_*": {"input", "output", "outcome"},
-    "study.monitoring.move_*": {"rise", "fall", "stay"},
-    "study.monitoring.needs_*": set(monitoring_needs.NEEDS),
-    "study.monitoring.read_*": {"above", "below", "on_path"},
-    "study.monitoring.refused_*": {"no_start", "no_target"},
-    "study.monitoring.role_*": set(get_args(Role)),
-    "study.monitoring.standing_*": set(get_args(PathStanding)),
-    "study.monitoring.trust_*": set(get_args(Label)),
-}
 # their holes are filled from literals of the same module, which `test_present_tabulation` renders
 ELSEWHERE = {"table.*", "table.repair_*", "study.*.*", "notebook.*.*"}
 KINDS = set(OPINION_KINDS) - {"not_identified"}
@@ -509,7 +496,7 @@ FAMILIES |= {
     "study.opinion.kind.*": set(OPINION_KINDS),
     "study.opinion.needs.*": KINDS,
     "study.opinion.refused.*": {"no_variable", "no_untreated_province", "dose_is_size", "other"},
-    "study.opinion.standing.*": set(get_args(Standing)),
+    "study.opinion.standing.*": set(get_args(Beside)),
     "study.opinion.placebo_*": {"differed", "passed"},
     "study.opinion.column.*": {"design", "compares", "identifies", "cannot", "phase", "reason", "needs"},
     "study.opinion.term.*": constants("study/opinions/synthetic.py", "OpinionRow", 0)

@@ -56,6 +56,6 @@ def exact_odds(table: ArrayLike, level: float = 0.95) -> ExactOdds:
     whole = cells.astype(np.int64)
     found = odds_ratio(whole, kind="conditional")
     bounds = found.confidence_interval(level)
-    return ExactOdds(
-        float(found.statistic), float(bounds.low), float(bounds.high), float(fisher_exact(whole).pvalue)
-    )
+    # twice the smaller tail, so that p < 1 − level exactly where the interval leaves out 1
+    tails = [float(fisher_exact(whole, alternative=side).pvalue) for side in ("less", "greater")]
+    return ExactOdds(float(found.statistic), float(bounds.low), float(bounds.high), min(1.0, 2 * min(tails)))

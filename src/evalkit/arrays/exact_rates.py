@@ -17,7 +17,8 @@ from evalkit.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class ExactRate:
-    """An estimate with its exact interval; ∞ where there is no upper bound. ``p_value``: two-sided, of a ratio of 1."""
+    """An estimate with its exact interval; ∞ where there is no upper bound. ``p_value``: of a ratio of 1, twice the
+    smaller tail, as the interval."""
 
     value: float
     low: float
@@ -72,7 +73,7 @@ def exact_ratio(
         scale * events / before if before else float("inf"),
         scale * low / (1 - low),
         scale * high / (1 - high) if high < 1 else float("inf"),
-        float(binomtest(events, total, null).pvalue),
+        min(1.0, 2 * min(float(binomtest(events, total, null, side).pvalue) for side in ("less", "greater"))),
     )
 
 

@@ -88,8 +88,10 @@ def _refused(kind: str, error: EvalkitError) -> Refusal:
         reason = Text(
             ko=said, en=said if not HANGUL.search(said) else say("study.opinion.refused.other", "en")
         )
-    needs = f"study.opinion.needs.{kind}"
-    return Refusal(reason, Text(ko=say(needs, "ko"), en=say(needs, "en")))
+    return Refusal(
+        reason,
+        Text(ko=say(f"study.opinion.needs.{kind}", "ko"), en=say(f"study.opinion.needs.{kind}", "en")),
+    )
 
 
 __all__ = ["REGISTRY", "Opinion", "OpinionRow", "Refusal", "opinion_of"]

@@ -241,7 +241,7 @@ def caveat_lines(study: Study, opinion: Opinion) -> list[str]:
             if check.statistic is None:
                 lines.append(say("study.opinion.placebo_unknown", lang, phase=phase))
                 continue
-            key = "study.opinion.placebo_" + ("differed" if check.verdict == "fail" else "passed")
+            key = f"study.opinion.placebo_{'differed' if check.verdict == 'fail' else 'passed'}"
             digits = digits_of(
                 {"estimate": check.statistic, "conf_low": float("nan"), "conf_high": float("nan")}
             )

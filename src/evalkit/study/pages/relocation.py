@@ -256,7 +256,8 @@ def draw(study: Study) -> None:
             Column("p", say("table.p_value", lang)),
             Column("by", say("study.opinion.column.by", lang)),
         )
-        notes = [say("study.relocation.note.gravity", lang)]
+        both = any(row.term == "flow" for opinion in chosen for row in opinion.rows)
+        notes = [say("study.relocation.note.gravity", lang)] if both else []
         notes += [say("study.opinion.rare", lang, table=o.facts["table"]) for o in chosen if _rare(study, o)]
         show(
             release_of(study).table(
