@@ -30,6 +30,7 @@ from evalkit.arrays.stratum_effects import Stretch, counted, delete_clusters, sh
 from evalkit.errors import DesignError
 from evalkit.estimate import Estimate
 from evalkit.inference import cluster_counts, headline
+from evalkit.inference.choice import Rule
 from evalkit.method_card import MethodCard
 
 Floats = NDArray[np.float64]
@@ -190,7 +191,7 @@ def split_difference(
     *,
     horizon: Sequence[int],
     joined: dict[Cell, Cell] | None = None,
-    rule: str = "auto",
+    rule: Rule = "auto",
 ) -> Split:
     """Split the difference of two phases' effects into composition and effect.
 
@@ -213,7 +214,8 @@ def split_difference(
     units = pd.Index(np.unique(np.concatenate([side.units for side in sides])))
     cluster = _clusters(sides, units, labels)
     pieces = [_pieces(side, place, labels, units, tuple(horizon)) for side in sides]
-    values, influence, replicates, stretches = ([piece[i] for piece in pieces] for i in range(4))
+    values, influence, replicates = ([piece[i] for piece in pieces] for i in range(3))
+    stretches = [side.stretch(place, labels) for side in sides]
     _all_known(cells, values, sides)
     counts = [int(counted(s).sum()) for s in stretches]
     estimate = _estimate(
@@ -223,10 +225,10 @@ def split_difference(
     estimate = _with_total(estimate)
     treated = [np.isin(units, side.units[np.isfinite(side.cohort)]) for side in sides]
     fewest = min((cluster_counts(estimate, mask) for mask in treated), key=lambda c: c.fewest)
-    lead = headline(estimate, fewest, rule=rule)  # type: ignore[arg-type]
+    lead = headline(estimate, fewest, rule=rule)
     within = headline(
         _within(cells, values, influence, replicates, units, cluster, labels), fewest, rule=rule
-    )  # type: ignore[arg-type]
+    )
     return Split(
         phases=(first.phase, last.phase),
         estimate=lead.estimate,
@@ -265,7 +267,7 @@ def _clusters(sides: Sequence[PhaseUnits], units: pd.Index, labels: pd.Index) ->
 
 def _pieces(
     side: PhaseUnits, place: dict[Cell, int], labels: pd.Index, units: pd.Index, times: tuple[int, ...]
-) -> tuple[Pair, Pair, Pair, Stretch]:
+) -> tuple[Pair, Pair, Pair]:
     """Values, influence over the union of units, and replicates, of shares and of effects."""
     stretch, k = side.stretch(place, labels), len(place)
     at = units.get_indexer(pd.Index(side.units))
@@ -277,7 +279,6 @@ def _pieces(
         (share, found.values),
         (wide[0], wide[1]),
         (without, delete_clusters(stretch, k, times, len(labels))),
-        stretch,
     )
 
 
@@ -329,9 +330,9 @@ def _estimate(
         cluster=cluster,
         cluster_labels=labels.to_numpy(),
         replicates=np.stack([three[2] for three in parts.values()], axis=1),
-        dof=np.inf,
-        n_treated=treated,
-        n_comparison=len(units) - treated,
+        dof=np.full(len(parts), np.inf),
+        n_treated=np.full(len(parts), treated),
+        n_comparison=np.full(len(parts), len(units) - treated),
         method="composition",
         inference="IF",
         units=units.to_numpy(),

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evalkit.errors import DesignError, EvalkitError
+from evalkit.errors import DesignError, EvalkitError, RefusalError
 from evalkit.estimate import Estimate
-from evalkit.estimators.phase_paths import Estimand, phase_path_effects
+from evalkit.estimators._phase_cells import Estimand
+from evalkit.estimators.phase_paths import phase_path_effects
 from evalkit.inference import cluster_counts, headline
 from evalkit.panel import Panel
 from evalkit.study.comparing_samples import (
@@ -26,7 +27,6 @@ from evalkit.study.comparing_samples import (
     earlier_sample,
     later_sample,
     path_facts,
-    untouched,
 )
 from evalkit.study.plan import Plan
 from evalkit.study.sample import AnalysisSample
@@ -175,6 +175,9 @@ def path_effects(asked: Comparing) -> Paths:
             found.update(dict.fromkeys(names, error))
             continue
         for name, window in zip(names, windows, strict=True):
+            if name in ("E1_persist", "E_cum") and _is_survival(plan, asked.outcome):
+                found[name] = _no_paths_of_survival(plan, asked.outcome)
+                continue
             try:
                 found[name] = _one(plan, sample, effects, name, window)
             except EvalkitError as error:
@@ -182,12 +185,17 @@ def path_effects(asked: Comparing) -> Paths:
     return Paths(asked.phases, counts, repeated, found)
 
 
-def without_repeats(asked: Comparing) -> PathEffect:
-    """E1 in the units of the earlier phase that were not supported again in between."""
-    sample = earlier_sample(asked.plan, asked.panel, asked.outcome, asked.facts)
-    sample = untouched(sample, "path_between")
-    effects = _estimated(asked.plan, sample, ("E1",))
-    return _one(asked.plan, sample, effects, "E1", tuple(range(asked.plan.horizon + 1)))
+def _is_survival(plan: Plan, outcome: str) -> bool:
+    """Whether the outcome says who is still there, which later support presupposes."""
+    return plan.outcomes[outcome].variable == (plan.design.at_risk or "alive")
+
+
+def _no_paths_of_survival(plan: Plan, outcome: str) -> RefusalError:
+    return RefusalError(
+        "다시 지원받으려면 그때까지 살아 있어야 하므로, 생존에서는 계속과 중단을 나누어 보는 것이 뜻을 잃음",
+        where=(plan.id, f"outcomes.{outcome}"),
+        remedy="이어 받은 지원이 더한 효과(E3_add)를 볼 것",
+    )
 
 
 def _inside(plan: Plan, panel: Panel) -> NDArray[np.bool_]:

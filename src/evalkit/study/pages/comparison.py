@@ -11,6 +11,7 @@ from evalkit.present import figures
 from evalkit.present.canvas import Drawing
 from evalkit.present.messages import interval, number, quantity, say
 from evalkit.present.numerals import digits_for, spoken
+from evalkit.present.phrases import reworded
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.pages.showing import (
     digits_of,
@@ -20,6 +21,7 @@ from evalkit.study.pages.showing import (
     of_firms,
     outcome_label,
     phase_label,
+    reason_words,
     release_of,
     result_label,
     show,
@@ -49,6 +51,11 @@ def comparisons(study: Study) -> dict[str, PhaseComparison | EvalkitError]:
     return found
 
 
+def told(study: Study, error: EvalkitError) -> str:
+    """Why there is no answer, in the language of the page and without the way out."""
+    return reworded(reason_words(error), study.lang)
+
+
 def opening(study: Study) -> None:
     """What is compared."""
     first, last = phases_of(study)
@@ -64,13 +71,14 @@ def opening(study: Study) -> None:
 
 def not_identified(study: Study) -> None:
     """What no design can say with these data, printed before any number."""
-    first, last = (phase_label(study, phase) for phase in phases_of(study))
+    first, last = phases_of(study)
+    names = (phase_label(study, first), phase_label(study, last))
     lines = [study.text(key) for key in ("not_identified", "twice_supported") if study.text(key)]
-    lines += [
-        say("study.comparison.not_own_last", study.lang, first=first, last=last),
-        say("study.comparison.not_separated", study.lang, first=first, last=last),
-        say("study.comparison.mixture", study.lang),
-    ]
+    if not study.text("twice_supported"):
+        lines.append(say("study.comparison.not_own_last", study.lang, first=names[0], last=names[1]))
+    if last - first > 1:
+        lines.append(say("study.comparison.not_separated", study.lang, first=names[0], last=names[1]))
+    lines.append(say("study.comparison.mixture", study.lang))
     show(release_of(study).text("\n".join(f"- {line}" for line in lines)))
 
 
@@ -173,7 +181,7 @@ def _equivalence_words(study: Study, name: str, found: PhaseComparison) -> str:
     verdict = judge(found.averages.select([2]), margin, study.plan.inference.level)
     if verdict == "differ":
         return ""
-    written = spoken(margin, unit_of(study, name), digits_for(margin), study.lang)
+    written = quantity(margin, unit_of(study, name), digits_for(margin), study.lang)
     return f" {say(f'study.comparison.verdict_{verdict}', study.lang, margin=written)}"
 
 

@@ -10,7 +10,7 @@ from evalkit.present.messages import interval, number, p_value, quantity, say
 from evalkit.present.numerals import digits_for
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.comparing_borders import AGAINST, CLASSES, BorderEffect, Borders
-from evalkit.study.pages.comparison import comparisons, phases_of
+from evalkit.study.pages.comparison import comparisons, phases_of, told
 from evalkit.study.pages.comparison_paths import outcomes_with_paths
 from evalkit.study.pages.showing import (
     digits_of,
@@ -19,7 +19,6 @@ from evalkit.study.pages.showing import (
     level_of,
     outcome_label,
     phase_label,
-    reason_words,
     release_of,
     show,
     under_headings,
@@ -41,7 +40,7 @@ def variants(study: Study) -> None:
         for variant in study.comparing(name).variants:
             label = say(f"study.comparison.variant_{variant.name}", lang, years=years)
             if isinstance(variant.found, EvalkitError):
-                rows.append((head, label, None, None, None, reason_words(variant.found)))
+                rows.append((head, label, None, None, None, told(study, variant.found)))
                 behind.append(None)
                 continue
             row = variant.found.averages.table(level).iloc[2]
@@ -89,7 +88,7 @@ def permuted(study: Study) -> None:
         try:
             found = study.comparing(name).permuted
         except EvalkitError as error:
-            lines.append(f"{outcome_label(study, name)}: {reason_words(error)}")
+            lines.append(f"{outcome_label(study, name)}: {told(study, error)}")
             continue
         if found is not None:
             lines.append(
@@ -126,7 +125,7 @@ def naive(study: Study) -> None:
         try:
             found = study.comparing(name).naive
         except EvalkitError as error:
-            show(release_of(study).notice("caution", f"{outcome_label(study, name)}: {reason_words(error)}"))
+            show(release_of(study).notice("caution", f"{outcome_label(study, name)}: {told(study, error)}"))
             continue
         until = found.first_until
         digits = digits_of_table(found.estimate.table(study.plan.inference.level))
@@ -190,9 +189,9 @@ def borders(study: Study) -> None:
     names = {"first": phase_label(study, first), "last": phase_label(study, last)}
     for name, found in known.items():
         if isinstance(found, EvalkitError):
-            show(release.notice("caution", f"{outcome_label(study, name)}: {reason_words(found)}"))
+            show(release.notice("caution", f"{outcome_label(study, name)}: {told(study, found)}"))
             continue
-        rows = []
+        rows: list[tuple[object, ...]] = []
         for border in CLASSES:
             label = say(f"study.comparison.border_{border}", lang, **names)
             effect = found.effects.get(border)
@@ -209,7 +208,7 @@ def borders(study: Study) -> None:
                 )
                 continue
             if isinstance(effect, EvalkitError):
-                rows.append((label, found.counts[border], None, None, None, reason_words(effect)))
+                rows.append((label, found.counts[border], None, None, None, told(study, effect)))
                 continue
             row = effect.average.table(level).iloc[0]
             digits = digits_of(row)

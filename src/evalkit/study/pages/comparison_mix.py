@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 
 from evalkit.appraisal.composition import ALL, Cell, Split
 from evalkit.errors import EvalkitError
@@ -10,8 +13,8 @@ from evalkit.present import figures
 from evalkit.present.messages import number, percent, say
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.comparing_mix import Moved, size_cuts
-from evalkit.study.pages.comparison import phases_of
-from evalkit.study.pages.comparison_paths import gap_words, outcomes_with_paths
+from evalkit.study.pages.comparison import phases_of, told
+from evalkit.study.pages.comparison_paths import by_label, gap_words, outcomes_with_paths
 from evalkit.study.pages.showing import (
     digits_of,
     digits_of_table,
@@ -20,7 +23,6 @@ from evalkit.study.pages.showing import (
     of_firms,
     outcome_label,
     phase_label,
-    reason_words,
     release_of,
     show,
     under_headings,
@@ -46,19 +48,23 @@ def _splits(study: Study) -> dict[str, Split | EvalkitError]:
     return found
 
 
+def _digits(table: dict[str, dict[str, float]], names: tuple[str, ...]) -> int:
+    """Decimals that suit the typical interval of some rows."""
+    return digits_of_table(pd.DataFrame([table[name] for name in names]))
+
+
 def split_sentences(study: Study) -> None:
     """One sentence an outcome: which of the two parts the data can tell from zero."""
     lines = []
     for name, split in _splits(study).items():
         if isinstance(split, EvalkitError):
-            lines.append(f"{outcome_label(study, name)}: {reason_words(split)}")
+            lines.append(f"{outcome_label(study, name)}: {told(study, split)}")
             continue
-        table = split.estimate.table(study.plan.inference.level)
-        table.index = split.estimate.terms.get_level_values("part")
+        table = by_label(split.estimate, study.plan.inference.level)
         seen = [
             part
             for part in ("composition", "effect")
-            if table.loc[part, "conf_low"] > 0 or table.loc[part, "conf_high"] < 0
+            if table[part]["conf_low"] > 0 or table[part]["conf_high"] < 0
         ]
         key = "both" if len(seen) == 2 else seen[0] if seen else "none"
         lines.append(
@@ -66,8 +72,8 @@ def split_sentences(study: Study) -> None:
                 f"study.comparison.split_{key}",
                 study.lang,
                 outcome=outcome_label(study, name),
-                composition=gap_words(table.loc["composition"], study, name),
-                effect=gap_words(table.loc["effect"], study, name),
+                composition=gap_words(table["composition"], study, name),
+                effect=gap_words(table["effect"], study, name),
             )
         )
     if lines:
@@ -80,15 +86,14 @@ def split_figures(study: Study) -> None:
     for name, split in _splits(study).items():
         if isinstance(split, EvalkitError):
             continue
-        table = split.estimate.table(study.plan.inference.level)
-        table.index = split.estimate.terms.get_level_values("part")
+        table = by_label(split.estimate, study.plan.inference.level)
         least = int(min(split.cells["n_first"].min(), split.cells["n_last"].min()))
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
-                **table.loc[part].to_dict(),
+                **table[part],
                 "label": say(f"study.comparison.part_{part}", study.lang),
                 "unit": unit_of(study, name),
-                "digits": digits_of_table(table.loc[list(PARTS)]),
+                "digits": _digits(table, PARTS),
                 "n": firms_behind(study, name, least),
             }
             for part in PARTS
@@ -99,7 +104,7 @@ def split_figures(study: Study) -> None:
                     rows,
                     title=say(
                         "study.comparison.title_split", study.lang, outcome=outcome_label(study, name),
-                        effect=gap_words(table.loc["effect"], study, name),
+                        effect=gap_words(table["effect"], study, name),
                     ),
                     level=study.plan.inference.level,
                     name=f"split_{name}",
@@ -119,8 +124,7 @@ def _split_note(study: Study, name: str, split: Split) -> str:
     if study.plan.comparison.cells.size.startswith("log_"):
         cuts = np.exp(cuts)
     led = study.compare(name, split.phases).averages.values[2]
-    table = split.estimate.table(study.plan.inference.level)
-    places = digits_of(table.iloc[2])
+    places = digits_of(by_label(split.estimate, study.plan.inference.level)["total"])
     sentences = [
         say(
             "study.comparison.note_split", lang,
@@ -143,11 +147,10 @@ def split_orders(study: Study) -> None:
     for name, split in _splits(study).items():
         if isinstance(split, EvalkitError):
             continue
-        table = split.estimate.table(study.plan.inference.level)
-        table.index = split.estimate.terms.get_level_values("part")
-        digits = digits_of_table(table.loc[[*PARTS, *ORDERS]])
+        table = by_label(split.estimate, study.plan.inference.level)
+        digits = _digits(table, (*PARTS, *ORDERS))
         for part in ("first", "last", *PARTS, *ORDERS):
-            row = table.loc[part]
+            row = table[part]
             rows.append(
                 (
                     f"{outcome_label(study, name)} ({unit_of(study, name)})",
@@ -186,11 +189,11 @@ def split_cells(study: Study) -> None:
         digits = digits_of_table(effects)
         gap = effects.loc["difference"]
         rows, behind = [], []
-        for k, cell in split.cells.iterrows():
-            bounds = gap.iloc[int(k)]  # type: ignore[call-overload]
+        for k, cell in enumerate(split.cells.to_dict("records")):
+            bounds = gap.iloc[k]
             rows.append(
                 (
-                    cell_words(study, cell["cell"]),
+                    cell_words(study, name, cell["cell"]),
                     float(cell["share_first"]),
                     float(cell["share_last"]),
                     Entry(float(cell["effect_first"]), "number", digits),
@@ -213,8 +216,8 @@ def split_cells(study: Study) -> None:
             ),
             columns=(
                 Column("cell", say("study.comparison.cell", lang)),
-                Column("share_first", labels[0], "percent", group=say("study.comparison.share", lang)),
-                Column("share_last", labels[1], "percent", group=say("study.comparison.share", lang)),
+                Column("share_first", labels[0], "percent", "", 1, group=say("study.comparison.share", lang)),
+                Column("share_last", labels[1], "percent", "", 1, group=say("study.comparison.share", lang)),
                 Column("effect_first", labels[0], "number", group=say("study.comparison.cell_effect", lang)),
                 Column("effect_last", labels[1], "number", group=say("study.comparison.cell_effect", lang)),
                 Column("gap", say("study.comparison.cell_gap", lang, level=level_of(study)), "interval"),
@@ -229,16 +232,32 @@ def split_cells(study: Study) -> None:
         show(release_of(study).table(table))
 
 
-def cell_words(study: Study, cell: Cell) -> str:
-    """Such as «바이오·의료 · 규모 1/2 (작은 쪽부터)»."""
+def cell_words(study: Study, name: str, cell: Cell) -> str:
+    """Such as «바이오·의료 · 고용 29명까지»."""
     words = []
     for part in cell:
+        group, slash, of = part.partition("/")
         if part == ALL:
             continue
-        group, slash, of = part.partition("/")
-        known = slash and group.isdigit() and of.isdigit()
-        words.append(say("study.comparison.size", study.lang, group=group, of=of) if known else part)
+        words.append(
+            _size_words(study, name, int(group), int(of))
+            if slash and group.isdigit() and of.isdigit()
+            else part
+        )
     return " · ".join(words) or say("study.comparison.every_cell", study.lang)
+
+
+def _size_words(study: Study, name: str, group: int, of: int) -> str:
+    """A group of size by its bounds; by its number where sizes are not persons in logs."""
+    lang = study.lang
+    if study.plan.comparison.cells.size != "log_jobs" or of == 1:
+        return say("study.comparison.size", lang, group=number(group), of=number(of))
+    cuts = [number(float(c), 0) for c in np.exp(size_cuts(study.comparing(name)))]
+    if group == 1:
+        return say("study.comparison.size_upto", lang, high=cuts[0])
+    if group == of:
+        return say("study.comparison.size_over", lang, low=cuts[-1])
+    return say("study.comparison.size_between", lang, low=cuts[group - 2], high=cuts[group - 1])
 
 
 def _grouped(study: Study, name: str, title: str, columns, rows, behind, notes) -> None:  # type: ignore[no-untyped-def]
@@ -273,13 +292,12 @@ def transported(study: Study) -> None:
     release = release_of(study)
     for name, found in _moves(study).items():
         if isinstance(found, EvalkitError):
-            show(release.notice("caution", f"{outcome_label(study, name)}: {reason_words(found)}"))
+            show(release.notice("caution", f"{outcome_label(study, name)}: {told(study, found)}"))
             continue
-        table = found.table.table(study.plan.inference.level)
-        table.index = found.table.terms.get_level_values("quantity")
-        digits = digits_of_table(table)
+        table = by_label(found.table, study.plan.inference.level)
+        digits = _digits(table, MOVED)
         for key in MOVED:
-            row = table.loc[key]
+            row = table[key]
             rows.append(
                 (
                     f"{outcome_label(study, name)} ({unit_of(study, name)})",

@@ -7,6 +7,7 @@ import pandas as pd
 
 from evalkit.appraisal.phases import stack
 from evalkit.errors import EvalkitError
+from evalkit.estimate import Estimate
 from evalkit.inference import cluster_jackknife
 from evalkit.interval_set import IntervalSet
 from evalkit.present import figures
@@ -16,7 +17,7 @@ from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.comparing import PathEffect, Paths
 from evalkit.study.comparing_costs import known_rates
 from evalkit.study.comparing_samples import PATHS
-from evalkit.study.pages.comparison import comparisons, phases_of
+from evalkit.study.pages.comparison import comparisons, phases_of, told
 from evalkit.study.pages.showing import (
     digits_of,
     firms_behind,
@@ -24,7 +25,6 @@ from evalkit.study.pages.showing import (
     of_firms,
     outcome_label,
     phase_label,
-    reason_words,
     release_of,
     show,
     under_headings,
@@ -34,6 +34,8 @@ from evalkit.study.pages.showing import (
 from evalkit.study.study import Study
 
 ESTIMANDS = ("E1", "E3_new", "E3_add", "E1_persist", "E_cum")
+# paths that are settled only after the first support: descriptions
+DESCRIBED = ("E1_persist", "E_cum")
 
 
 def outcomes_with_paths(study: Study) -> dict[str, Paths | EvalkitError]:
@@ -63,9 +65,7 @@ def counts(study: Study) -> None:
     known = {name: p for name, p in outcomes_with_paths(study).items() if not isinstance(p, EvalkitError)}
     release = release_of(study)
     if not known:
-        reasons = {
-            reason_words(e) for e in outcomes_with_paths(study).values() if isinstance(e, EvalkitError)
-        }
+        reasons = {told(study, e) for e in outcomes_with_paths(study).values() if isinstance(e, EvalkitError)}
         for reason in sorted(reasons):
             show(release.notice("caution", reason))
         return
@@ -106,15 +106,18 @@ def effects(study: Study) -> None:
     lang, level, names = study.lang, study.plan.inference.level, _names(study)
     rows: list[tuple[object, ...]] = []
     behind: list[int | None] = []
+    described: list[int] = []
     for name, paths in outcomes_with_paths(study).items():
         if isinstance(paths, EvalkitError):
             continue
         head = f"{outcome_label(study, name)} ({unit_of(study, name)})"
         for estimand in ESTIMANDS:
             found = paths.effects[estimand]
+            if estimand in DESCRIBED and not isinstance(found, EvalkitError):
+                described.append(len(rows))
             label = say(f"study.comparison.effect_{estimand}", lang, **names)
             if isinstance(found, EvalkitError):
-                rows.append((head, label, *[None] * 5, reason_words(found)))
+                rows.append((head, label, *[None] * 5, told(study, found)))
                 behind.append(None)
                 continue
             row = found.row(level)
@@ -136,6 +139,7 @@ def effects(study: Study) -> None:
         return
     shown, roles = under_headings(rows)
     spread = iter(behind)
+    body = [at for at, role in enumerate(roles) if role != "heading"]
     table = Tabulation(
         name="path_effects",
         title=say("study.comparison.table_effects", lang),
@@ -152,6 +156,7 @@ def effects(study: Study) -> None:
         roles=roles,
         notes=tuple(say(f"study.comparison.note_{key}", lang, **names) for key in ("add", "cum", "own_last")),
         counts=tuple(None if role == "heading" else next(spread) for role in roles),
+        marks={(body[at], 1): "†" for at in described},
         lang=lang,
     )
     show(release_of(study).table(table))
@@ -212,7 +217,7 @@ def _figure(study: Study, name: str, dropped: PathEffect, continuing: PathEffect
         level=level,
         name=f"paths_{name}",
         firms=of_firms(study, name),
-        note=" ".join(dict.fromkeys(notes)),
+        note=" ".join([say("study.comparison.note_path_figure", lang, **names), *dict.fromkeys(notes)]),
         xlabel=say("study.comparison.axis_first", lang, **names),
         lang=lang,
     )
@@ -250,7 +255,7 @@ def per_cost(study: Study) -> None:
         for basis, found in known_rates(study, name).items():
             words = say(f"study.comparison.basis_{basis}", lang)
             if isinstance(found, EvalkitError):
-                refused[f"{words}: {reason_words(found)}"] = None
+                refused[f"{words}: {told(study, found)}"] = None
                 continue
             rates, costs = found
             table = rates.estimate.table(level)
@@ -262,7 +267,7 @@ def per_cost(study: Study) -> None:
                 cells.append(Entry((float(row["conf_low"]), float(row["conf_high"])), "interval", digits))
             rows.append((*cells, set_words(rates.ratio, 2)))
             behind.append(firms_behind(study, name, min(rates.units)))
-            notes.append(_cost_note(study, words, rates.costs, costs.base_year, costs.sources))
+            notes.append(_cost_note(study, name, words, rates.costs, costs.base_year, costs.sources))
     release = release_of(study)
     if rows:
         labels = (
@@ -303,13 +308,13 @@ def per_cost(study: Study) -> None:
         show(release.notice("caution", line))
 
 
-def _cost_note(study: Study, words: str, costs, base: int | None, sources) -> str:  # type: ignore[no-untyped-def]
+def _cost_note(study: Study, name: str, words: str, costs, base: int | None, sources) -> str:  # type: ignore[no-untyped-def]
     first, last = (
         quantity(cost, say("study.comparison.eok", study.lang), digits_for(cost, significant=3), study.lang)
         for cost in costs
     )
     said = say(
-        "study.comparison.note_amounts", study.lang, basis=words, first=first, last=last,
+        "study.comparison.note_amounts", study.lang, outcome=outcome_label(study, name), basis=words, first=first, last=last,
         year="–" if base is None else str(base),
     )  # fmt: skip
     return " ".join([said, *dict.fromkeys(sources.values())])
@@ -325,8 +330,18 @@ def set_words(found: IntervalSet, digits: int) -> str:
     return f"{number(found.estimate, digits)} {' ∪ '.join(pieces)}"
 
 
-def gap_words(row: pd.Series, study: Study, name: str) -> str:
+def by_label(estimate: Estimate, level: float) -> dict[str, dict[str, float]]:
+    """The table of an estimate with one level of labels, a mapping a row."""
+    table = estimate.table(level)
+    labels = [str(label) for label in estimate.terms.get_level_values(0)]
+    return {
+        label: {str(name): float(table[name].iloc[k]) for name in table.columns}
+        for k, label in enumerate(labels)
+    }
+
+
+def gap_words(row: dict[str, float], study: Study, name: str) -> str:
     """An estimate with its interval."""
     digits = digits_of(row)
-    value = quantity(float(row["estimate"]), unit_of(study, name), digits, study.lang, plus=True)
-    return f"{value} {interval(float(row['conf_low']), float(row['conf_high']), digits)}"
+    value = quantity(row["estimate"], unit_of(study, name), digits, study.lang, plus=True)
+    return f"{value} {interval(row['conf_low'], row['conf_high'], digits)}"
