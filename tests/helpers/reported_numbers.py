@@ -216,6 +216,8 @@ def cost_of(case: Case, phase: int, net: bool) -> Found:
     """억원 a job of the year, a Fieller set that may have no end."""
     rows = [r for r in case.study.value(phase).rows if r.quantity == "jobs" and r.net is net]
     row = rows[0]
+    if isinstance(row.found, Exception):
+        raise row.found
     truth = row.cost.eok / total_truth(case, phase, "net" if net else "direct")
     return Found(row.cost.eok / row.found.total[0], truth, values=row.found.cost_each)
 

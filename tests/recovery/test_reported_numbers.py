@@ -22,7 +22,7 @@ TABLE = Path(reported.TABLE)
 
 @pytest.fixture(scope="module")
 def case() -> Case:
-    return Case(7, 1500)
+    return Case(7, 1200)
 
 
 def test_sets_of_two_pieces_cover_outside_the_gap() -> None:
@@ -64,11 +64,11 @@ def test_what_was_drawn_is_not_drawn_again(tmp_path: Path) -> None:
     assert reported.done(tmp_path / "none") == {}
 
 
-def test_one_world_through_every_quick_number(case: Case) -> None:
+def test_one_world_through_the_quick_numbers_of_phase_1(case: Case) -> None:
     """A truth in the wrong unit, or of other firms, is far from any estimate."""
     far = {}
     for name, asked in NUMBERS.items():
-        if asked.late:
+        if asked.late or "3단계" in name:
             continue
         row = reported.draw(case, asked, 7)
         if row.get("covers") is None:  # refused in a world this small, or printed without an interval

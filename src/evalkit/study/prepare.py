@@ -24,6 +24,7 @@ FLOWS = "flows"
 """Folder of the flows beside the panels."""
 READ_BY = ("errors.py", "ingest", "strict_yaml.py")
 MADE_BY = (
+    "appraisal",
     "breaks.py",
     "building",
     "errors.py",
