@@ -28,7 +28,8 @@ def coverage(study: Study) -> None:
         variables = [
             (key, values)
             for key, values in panel["observed"].items()
-            if not key.startswith("log_") and not key.endswith("_next")
+            # what follows from another column, or from a map, is not observed
+            if not key.startswith(("log_", "ring_")) and not key.endswith("_next")
         ]
         table = Tabulation(
             name=f"coverage_{name}",
