@@ -15,7 +15,9 @@ from evalkit.appraisal.decisions import Verdict
 from evalkit.appraisal.monitoring import Standing as PathStanding
 from evalkit.appraisal.mvpf import COMPONENTS, INPUTS
 from evalkit.appraisal.waterfall import Basis as StepBasis
+from evalkit.building.claimed_moves import EVIDENCE
 from evalkit.building.relocations import DIRECTIONS
+from evalkit.building.relocations import STATUS as FATES
 from evalkit.checks.grade import EXPECTED, RULES, STARTS
 from evalkit.inference.choice import DECISIONS
 from evalkit.ingest import SPECS
@@ -442,6 +444,7 @@ FAMILIES |= {
     "study.value.input.*": set(INPUTS),
     "study.value.limit.*": {"coverage", "moved", "rings", "repeated", "assumed"},
     "study.value.note.*": {"funds", "funds_elsewhere"},
+    "study.value.no_rings.*": {"absent", "not_asked", "contaminated", "not_estimated"},
     "study.value.quantity.*": {"jobs", "job_years_seen", "job_years_planned"},
     "study.value.reach.*": {"direct", "rings"},
     "study.value.set_*": {"complement", "half_line", "whole_line"},
@@ -505,6 +508,7 @@ FAMILIES |= {
     "study.relocation.reading.*": set(get_args(Reading)),
     "study.relocation.title.*": set(get_args(Reading)),
     "study.relocation.cause.*": set(CAUSES),
+    "study.relocation.evidence.*": {*EVIDENCE, "no_place"} - set(FATES),
     "study.relocation.kind.*": {"headquarters", "branch", "laboratory", "plant", "mou", "unknown"},
     "study.listed.row.*": {"changes", "spac", "counted", *DIRECTIONS},
     "study.listed.column.*": {"destination", "out", "into", "net", "snapshot"},

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from evalkit.building.claimed_moves import EVIDENCE
 from evalkit.building.relocations import STATUS
 from evalkit.present.messages import number, say
 from evalkit.present.phrases import reworded
@@ -90,7 +89,7 @@ def claims(study: Study) -> None:
     for row in claimed:
         told[str(row["evidence"])] += int(row["claims"])
     listing = ", ".join(
-        f"{reworded(EVIDENCE.get(code, code), lang)} {number(n)}"
+        f"{evidence_words(code, lang)} {number(n)}"
         for code, n in sorted(told.items())
         if n >= study.plan.disclosure.min_firms
     )
@@ -115,6 +114,11 @@ def claims(study: Study) -> None:
             )
         )
     )
+
+
+def evidence_words(code: str, lang: str) -> str:
+    """What the files show of a claim."""
+    return reworded(STATUS[code], lang) if code in STATUS else say(f"study.relocation.evidence.{code}", lang)
 
 
 def moved_where(study: Study) -> None:
