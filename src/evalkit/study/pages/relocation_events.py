@@ -10,7 +10,7 @@ import numpy as np
 from evalkit.building.relocations import STATUS
 from evalkit.present.messages import number, say
 from evalkit.present.phrases import reworded
-from evalkit.present.tabulation import Column, Tabulation, Total
+from evalkit.present.tabulation import Column, Role, Tabulation, Total
 from evalkit.study.pages import relocation_listed as listed
 from evalkit.study.pages.showing import phase_label, release_of, say_or, show
 from evalkit.study.study import Study
@@ -133,15 +133,19 @@ def moved_where(study: Study) -> None:
     first = int(start[np.isfinite(start)].min())
     counts = np.nansum(flows.counts, axis=0)
     sido = flows.constant("sido").astype(str)
-    rows, behind = [], []
+    rows: list[tuple[str, int, int]] = []
+    behind: list[tuple[int | None, ...]] = []
+    roles: list[Role] = []
     for name in np.unique(sido):
         part = counts[sido == name]
         sums = (int(part[:, flows.periods < first].sum()), int(part[:, flows.periods >= first].sum()))
         rows.append((str(name), *sums))
         behind.append((None, *sums))
-    total = tuple(sum(int(row[k]) for row in rows) for k in (1, 2))
+        roles.append("body")
+    total = (sum(row[1] for row in rows), sum(row[2] for row in rows))
     rows.append((say("study.relocation.all", lang), *total))
     behind.append((None, *total))
+    roles.append("total")
     show(
         release_of(study).table(
             Tabulation(
@@ -155,7 +159,7 @@ def moved_where(study: Study) -> None:
                 rows=tuple(rows),
                 counts=tuple(behind),
                 totals=(Total("row", len(rows) - 1, tuple(range(len(rows) - 1))),),
-                roles=tuple(["body"] * (len(rows) - 1) + ["total"]),
+                roles=tuple(roles),
                 lang=lang,
             )
         )
