@@ -25,6 +25,8 @@ from evalkit.ingest.audit import SEVERITIES
 from evalkit.ingest.sources.performance_survey import FIRM_YEARS, OUTCOMES
 from evalkit.present.messages import FOLDER, placeholders, read_messages
 from evalkit.programmes import Label
+from evalkit.programmes import treatments
+from evalkit.programmes.fact_file import BudgetLine, CheckEntry, FactEntry, Logic, Rule
 from evalkit.report.markdown import translate_markdown
 from evalkit.study.monitoring import Role
 from evalkit.study.opinions.result import Standing as Beside
@@ -488,6 +490,33 @@ FAMILIES |= {
         "intensive_upper",
     },
     "study.sales.margins_*": {"accounting", "bounds"},
+}
+# the profile of a programme: the choices of a fact file, and the parts of the page
+FAMILIES |= {
+    f"programme.{family}.*": set(get_args(model.model_fields[field].annotation))
+    for family, model, field in (
+        ("basis", BudgetLine, "basis"),
+        ("fund", BudgetLine, "fund"),
+        ("track", BudgetLine, "track"),
+        ("result", CheckEntry, "result"),
+    )
+}
+FAMILIES |= {
+    "programme.horizon.*": {"same", "other", "open"},
+    "programme.logic.*": set(Logic.model_fields),
+    "programme.none.*": constants("study/pages/programme.py", "missing", 1)
+    | constants("study/pages/programme_money.py", "missing", 1)
+    | constants("study/pages/programme_places.py", "missing", 1)
+    | constants("study/pages/programme_results.py", "missing", 1)
+    | constants("study/pages/programme_sources.py", "missing", 1),
+    "programme.other.*": set(treatments()[0].programmes),
+    "programme.rule.*": {*get_args(Rule.model_fields["kind"].annotation), "tier", "stage", "instrument"},
+    "programme.status.*": {*get_args(FactEntry.model_fields["status"].annotation), "derived"},
+    "programme.title.*": {
+        name
+        for part in ("", "_money", "_places", "_results", "_sources")
+        for name in constants(f"study/pages/programme{part}.py", "tabulated", 1)
+    },
 }
 # their holes are filled from literals of the same module, which `test_present_tabulation` renders
 ELSEWHERE = {"table.*", "table.repair_*", "study.*.*", "notebook.*.*"}
