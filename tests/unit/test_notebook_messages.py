@@ -24,8 +24,7 @@ from evalkit.ingest import SPECS
 from evalkit.ingest.audit import SEVERITIES
 from evalkit.ingest.sources.performance_survey import FIRM_YEARS, OUTCOMES
 from evalkit.present.messages import FOLDER, placeholders, read_messages
-from evalkit.programmes import Label
-from evalkit.programmes import treatments
+from evalkit.programmes import Label, treatments
 from evalkit.programmes.fact_file import BudgetLine, CheckEntry, FactEntry, Logic, Rule
 from evalkit.report.markdown import translate_markdown
 from evalkit.study.monitoring import Role
