@@ -115,7 +115,7 @@ def _refuse_twice(total: Total, part: Part) -> None:
         "leakage": "지역 밖 사람의 몫을 이미 뺐음",
     }[part]
     raise RefusalError(
-        f"{PARTS[part]}을(를) 두 번 뺄 수 없음: {why}",
+        f"{PARTS[part]}의 몫을 두 번 뺄 수 없음: {why}",
         where=(f"{total.label} {total.value:g}",),
         remedy="보고된 총량(gross)에서만 빼거나, 뺀 값을 그대로 쓸 것",
     )
@@ -147,12 +147,12 @@ def additional_impact(
     for total in (gross, reference):
         if total is not None and total.net_of:
             raise RefusalError(
-                f"지침의 식은 모니터링한 총량에만 쓰임: 이 값에는 {', '.join(PARTS[p] for p in sorted(total.net_of))}이(가) 이미 빠져 있음",
+                f"지침의 식은 모니터링한 총량에만 쓰임: 이 값에는 {', '.join(PARTS[p] for p in sorted(total.net_of))}의 몫이 이미 빠져 있음",
                 remedy="보고된 총량(gross_total)을 넣을 것",
             )
     if reference is not None and "deadweight" in shares:
         raise RefusalError(
-            "사중손실을 두 번 뺄 수 없음: 기준 상황(reference)이 곧 사중손실임",
+            "사중손실의 몫을 두 번 뺄 수 없음: 기준 상황(reference)이 곧 사중손실임",
             remedy="shares 에서 deadweight 를 빼거나 reference 를 주지 말 것",
         )
     net = gross

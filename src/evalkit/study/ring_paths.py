@@ -48,6 +48,8 @@ class Paths:
     counts : units that each term stands for: all of its group  # (k,)
     seen : units seen at each term's event time  # (k,)
     bands : every band of the panel, those without an estimate with the reason
+    missing : why there are no rings: "absent" (the panel has no bands), "not_asked", "contaminated" (firms near a zone stand in
+        the comparison of the direct effect, so that its error and theirs would be counted together), "not_estimated"; "" = there are
     clusters : of the part with the fewest on one side: it decides which inference leads
     """
 
@@ -56,6 +58,7 @@ class Paths:
     seen: NDArray[np.float64]
     bands: tuple[Band, ...]
     clusters: ClusterCounts
+    missing: str = ""
 
     @property
     def event_times(self) -> NDArray[np.int64]:
@@ -101,9 +104,14 @@ def paths_of(plan: Plan, panel: Panel, effect: Effect, *, rings: bool = True) ->
     counts = [np.full(len(direct), float(effect.n_treated))]
     clusters = [effect.counts]
     bands: list[Band] = []
-    named = band_names(panel) if rings else ()
-    if named:
+    missing = "not_estimated"
+    named = band_names(panel)
+    if not rings or not named:
+        missing, named = "absent" if rings else "not_asked", ()
+    else:
         near, which = first_near(panel)
+        if _near_units_compared(panel, effect, near):
+            missing, named = "contaminated", ()
     for at, (name, km) in enumerate(named):
         try:
             plain, treated, found = _band_effect(plan, panel, effect, near, which == at)
@@ -131,7 +139,15 @@ def paths_of(plan: Plan, panel: Panel, effect: Effect, *, rings: bool = True) ->
         seen=np.asarray(joint.n_treated, dtype=np.float64),
         bands=tuple(bands),
         clusters=min(clusters, key=lambda c: c.fewest),
+        missing="" if len(parts) > 1 else missing,
     )
+
+
+def _near_units_compared(panel: Panel, effect: Effect, near: NDArray[np.float64]) -> bool:
+    """Whether the direct effect compares with units that were near a zone in its years."""
+    sample = effect.sample
+    compared = np.isin(panel.units, sample.panel.units[sample.comparison])
+    return bool((compared & (near <= float(sample.panel.periods[-1]))).any())
 
 
 def _band_effect(

@@ -113,7 +113,8 @@ def _net_lines(study: Study, value: Value, asked: ValuePlan) -> list[str]:
     local = None if isinstance(found, EvalkitError) else found.step("local")
     national = None if isinstance(found, EvalkitError) else found.step("national")
     if local is None or national is None:
-        return [say("study.value.answer.no_local", lang)]
+        missing = value.paths.missing or "not_estimated"
+        return [f"{say('study.value.answer.no_local', lang)} {say(f'study.value.no_rings.{missing}', lang)}"]
     lines = [
         say(
             f"study.value.answer.local_{side(local.low, local.high)}",
