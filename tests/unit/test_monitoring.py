@@ -316,8 +316,8 @@ def test_monitoring_says_first_that_it_is_no_evaluation(tmp_path: Path, shown: l
 def test_the_table_sets_each_value_beside_its_path(tmp_path: Path, shown: list[Any]) -> None:
     monitoring.table(study_of(tmp_path, Plan.model_validate(raw(CASES, as_of=2026))))
     rows = {row[0]: row[1:] for row in cells(shown, "indicators")}
+    assert [name for name in rows if name in ("성과", "산출", "투입")] == ["성과", "투입"]
     assert rows["일자리 (명)"] == [
-        "성과",
         "100",
         "2020",
         "150",
@@ -330,10 +330,10 @@ def test_the_table_sets_each_value_beside_its_path(tmp_path: Path, shown: list[A
         "경로보다 나음",
     ]
     assert rows["폐업 (명)"][-1] == "경로에 못 미침"
-    assert rows["폐업 (명)"][6] == "5.0", "above the path, and lower is better"
-    assert rows["기준만 (명)"][3] == "관측값 없음"
+    assert rows["폐업 (명)"][5] == "5.0", "above the path, and lower is better"
+    assert rows["기준만 (명)"][2] == "–"
     assert rows["목표만 (명)"][-1] == "관측값 없음; 경로 없음"
-    assert rows["예산 (명)"][:5] == ["투입", "100", "2022", "1,039", "2024"]
+    assert rows["예산 (명)"][:4] == ["100", "2022", "1,039", "2024"]
 
 
 def test_the_pace_is_arithmetic_and_says_so(tmp_path: Path, shown: list[Any]) -> None:

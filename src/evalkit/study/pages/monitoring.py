@@ -7,7 +7,7 @@ import math
 from evalkit.present import figures
 from evalkit.present.figures.indicator_path import LIMIT, PathPanel
 from evalkit.present.messages import number, say
-from evalkit.present.tabulation import Column, Entry, Tabulation
+from evalkit.present.tabulation import Column, Tabulation
 from evalkit.study.monitoring import Watched
 from evalkit.study.pages.monitoring_words import (
     entry,
@@ -18,8 +18,10 @@ from evalkit.study.pages.monitoring_words import (
     reading,
     standing,
 )
-from evalkit.study.pages.showing import release_of, show
+from evalkit.study.pages.showing import release_of, show, under_headings
 from evalkit.study.study import Study
+
+KINDS = ("outcome", "output", "input")
 
 
 def opening(study: Study) -> None:
@@ -62,7 +64,6 @@ def table(study: Study) -> None:
     value, year = say("study.monitoring.value", lang), say("figure.year_axis", lang)
     columns = (
         Column("indicator", say("study.monitoring.indicator", lang)),
-        Column("kind", say("study.monitoring.kind", lang)),
         Column("baseline", value, "number", group=base),
         Column("baseline_year", year, "year", group=base),
         Column("latest", value, "number", group=last),
@@ -74,11 +75,12 @@ def table(study: Study) -> None:
         Column("target_year", year, "year", group=goal),
         Column("standing", say("study.monitoring.standing", lang)),
     )
-    rows = [_row(study, one) for one in study.watched]
+    ordered = sorted(study.watched, key=lambda one: KINDS.index(one.series.plan.kind))
+    rows, roles = under_headings([_row(study, one) for one in ordered])
     # a plan in which nothing was observed has no columns of dashes
     kept = [
         c for c, column in enumerate(columns)
-        if column.key not in ("latest_year", "required", "gap", "now") or any(row[c] is not None for row in rows)
+        if column.key not in ("latest", "latest_year", "required", "gap", "now") or any(row[c] is not None for row in rows)
     ]  # fmt: skip
     show(
         release_of(study).table(
@@ -87,6 +89,7 @@ def table(study: Study) -> None:
                 title=say("study.monitoring.table_title", lang),
                 columns=tuple(columns[c] for c in kept),
                 rows=tuple(tuple(row[c] for c in kept) for row in rows),
+                roles=roles,
                 notes=(
                     say("study.monitoring.note_path", lang),
                     *([say("study.monitoring.note_zero", lang)] if _zeros(study) else []),
@@ -107,18 +110,18 @@ def _row(study: Study, one: Watched) -> tuple[object, ...]:
     start: object = None
     if t.start is not None:
         start = published(t.start[1])
-    latest: object = say("study.monitoring.nothing_observed", lang)
+    latest: object = None
     if t.latest is not None:
         latest = published(t.latest[1])
     elif not one.series.plan.baseline and one.series.observed:
         year = max(one.series.observed)
         latest = published(one.series.observed[year])
     return (
-        label(study, one),
         say(f"study.monitoring.kind_{one.series.plan.kind}", lang),
+        label(study, one),
         start,
         t.start[0] if t.start else None,
-        Entry(latest, "text") if isinstance(latest, str) else latest,
+        latest,
         t.latest[0] if t.latest else None,
         entry(t.required, exact + 1),
         entry(t.gap, exact + 1),
