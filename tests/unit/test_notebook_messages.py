@@ -357,6 +357,7 @@ FAMILIES: dict[str, set[str]] = {
     "study.inference.*": {"CV3", "CR2", "CV1-W", "CV1", "IF", "none", "wider"},
     "study.limit.*": {key for key, _ in LIMITS},
     "study.variable.*": variables(),
+    "study.industries.role.*": {value for _, value in SPECS["industry_targets"].column("role").categories},
     "study.panel.*": {name for plan in plans() for name in plan.units.groups},
     "study.caution.*": {"level", "log", "share"},
     "study.comparison.*": {"more", "less", "unclear"},

@@ -97,11 +97,11 @@ def _cells(tables: list[Table]) -> tuple[Panel, list[dict[str, Any]]]:
 
 def _refuse_strangers(panel: Panel, targets: pd.DataFrame, table: Table) -> None:
     known = set(panel.units.tolist())
-    for row in targets.itertuples():
-        if f"{row.sido}|{row.sector}" not in known:
+    for sido, sector, at in zip(targets["sido"], targets["sector"], targets["source_row"], strict=True):
+        if f"{sido}|{sector}" not in known:
             raise DataError(
-                f"대상 산업 {row.sido} {row.sector} 의 수치가 시·도 × 산업 자료에 없음",
-                where=table.where(int(row.source_row), "sector"),
+                f"대상 산업 {sido} {sector} 의 수치가 시·도 × 산업 자료에 없음",
+                where=table.where(int(at), "sector"),
                 remedy="업종코드의 기준(10차 중분류)과 시·도를 맞출 것",
             )
     if not (targets["role"] == "target").any():
