@@ -127,14 +127,11 @@ def _square(axes: Axes, record: Mapping[str, Any], lang: Lang) -> None:
                 linestyle=(0, (3, 2)),
             )
         )
-    axes.text(
-        x + 0.12, y + 0.17, str(record["label"]), color=ink, fontweight="bold", va="center", fontsize=10
-    )
-    if capital:
-        words = say("programme.map.capital", lang)
-        axes.text(x + 0.88, y + 0.17, words, color=quiet, va="center", ha="right", fontsize=7.5)
-    for at, line in enumerate(record.get("lines", ())):
-        axes.text(x + 0.12, y + 0.42 + 0.2 * at, str(line), color=ink, va="center", fontsize=8)
+    name = str(record["label"])
+    axes.text(x + 0.13, y + 0.21, name, color=ink, fontweight="bold", va="center", fontsize=10)
+    words = [*([say("programme.map.capital", lang)] if capital else []), *record.get("lines", ())]
+    for at, line in enumerate(words):
+        axes.text(x + 0.13, y + 0.42 + 0.165 * at, str(line), color=ink, va="center", fontsize=8)
 
 
 def _legend(axes: Axes, lang: Lang) -> None:

@@ -132,7 +132,7 @@ def beside(study: Study) -> None:
     """How many other programmes were at work in each province and year, and which."""
     lang, regions = study.lang, regions_of(study)
     lines = [
-        f"- {say('programme.overlap_line', lang, text=entry.text[lang], evidence=evidence(study, entry.facts))}"
+        f"- {say('programme.overlap_line', lang, text=headed(entry.text, lang), evidence=evidence(study, entry.facts))}"
         for entry in study.programme.overlaps
     ]
     if not regions:
