@@ -29,8 +29,9 @@ def build_industries(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict
     target of another programme at the same time), ``same_province`` ("1" = no target, in a province with targets),
     ``adoption`` (start of a target cell, +inf else).
 
-    ``industries`` : the same cells with ``adoption`` = start of the *province*, without ``same_province``: for designs that
-    compare with other industries of treated provinces.
+    ``industries`` : the same cells with ``adoption`` = start of the *province*, for designs that compare with other
+    industries of treated provinces: without ``same_province`` and ``eligible``, by which rules of the plan leave these out.
+    ``picked`` = "1" for a target, and in provinces without targets for industries that are some province's.
 
     ``provinces`` : sums over industries; ``adoption`` = start of the province.
 
@@ -51,7 +52,11 @@ def build_industries(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict
         panel.units,
         panel.periods,
         panel.varying,
-        {**{n: v for n, v in panel.fixed.items() if n != "same_province"}, "adoption": by_province},
+        {
+            **{n: v for n, v in panel.fixed.items() if n not in ("same_province", "eligible")},
+            "adoption": by_province,
+            "picked": np.where(panel.fixed["same_province"] == "1", "0", panel.fixed["eligible"]),
+        },
         panel.notes,
     )
     started = np.where(panel.fixed["target"] == "1", by_province, np.inf)

@@ -31,6 +31,11 @@ def target_industries(question: Question) -> Opinion:
     asked = cast(IndustriesOptions, question.asked.options)
     panel = question.study.panel(asked.panel)
     require(panel, asked.target, asked.province, asked.industry, asked.variable or question.of.variable)
+    if question.of.scale == "log" and asked.scale != "level":
+        raise DesignError(
+            f"결과 {question.outcome} 이(가) 이미 로그라 options 의 scale: {asked.scale} 을(를) 다시 취하지 않음",
+            remedy="scale: level 로 적을 것",
+        )
     target = flags(panel.constant(asked.target))
     start = np.where(target, place_start(panel, asked.province), np.inf)
     sample = question.sample(
@@ -94,8 +99,9 @@ def _answer(
     treated, others = int(inside.sum()), len(inside) - int(inside.sum())
     if not treated:
         raise DesignError("지원받은 곳의 대상 산업이 표본에 없음", remedy="대상 산업의 목록을 확인할 것")
-    unit: Unit = "cell" if scale == "level" else "percent"
-    factor = question.of.total_factor if scale == "level" else PERCENT
+    logged = question.of.scale == "log"  # the sample holds logarithms already
+    unit: Unit = "outcome" if logged else "cell" if scale == "level" else "percent"
+    factor = 1.0 if logged else question.of.total_factor if scale == "level" else PERCENT
     rows = question.rows(lead, [("effect", {}, treated, others)], unit, factor)
     if scale == "log":
         rows = [row.mapped(lambda value: PERCENT * float(np.expm1(value / PERCENT))) for row in rows]
@@ -129,5 +135,9 @@ def place_start(panel: Panel, province: str) -> NDArray[np.float64]:
     """First treated period of each cell's province, whether the panel dates provinces or their target cells  # (N,)"""
     code, labels = panel.clusters(province)
     first = np.full(len(labels), np.inf)
-    np.minimum.at(first, code, np.nan_to_num(np.asarray(panel.constant("adoption"), dtype=float), nan=np.inf))
+    np.minimum.at(
+        first,
+        code,
+        np.nan_to_num(np.asarray(panel.constant("adoption"), dtype=float), nan=np.inf, posinf=np.inf),
+    )
     return first[code]
