@@ -207,7 +207,7 @@ def test_every_programme_has_a_page_and_says_what_is_missing(
         kept |= {w for c in study.programme.checks for w in HANGUL.findall(c.formula)}
         assert set(HANGUL.findall(bare)) <= kept, sorted(set(HANGUL.findall(bare)) - kept)
     if name == "DDIST" and lang == "ko":
-        for words in ("발표된 예산이 없어", "보고된 실적이 발표되지 않아", "우수사례가 없어"):
+        for words in ("예산이 사실 파일에 없어", "보고된 실적이 사실 파일에 없어", "사례가 사실 파일에 없어"):
             assert words in text, words
 
 
@@ -215,16 +215,16 @@ def test_a_programme_without_facts_says_so_in_every_place(tmp_path: Path, shown:
     text = shown(study_of(tmp_path, "INNOVATION_CITIES"), *PAGES)
     assert "발표된 수치가 사실 파일에 없다" in text
     for words in (
-        "사업 논리를 적은 자료가 없어",
-        "보고된 실적이 발표되지 않아",
+        "사업 논리가 사실 파일에 없어",
+        "보고된 실적이 사실 파일에 없어",
         "비율을 싣지 않는다",
-        "우수사례가 없어",
-        "발표된 목표가 없어",
-        "발표된 예산이 없어",
+        "사례가 사실 파일에 없어",
+        "목표가 사실 파일에 없어",
+        "예산이 사실 파일에 없어",
         "증가율을 싣지 않는다",
-        "신청한 곳이 발표된 자료에 없어",
-        "대상 산업이 발표된 자료에 없어",
-        "지구·배분·선정의 규칙이 발표된 자료에 없어",
+        "신청한 곳이 사실 파일에 없어",
+        "대상 산업이 사실 파일에 없어",
+        "지구·배분·선정의 규칙이 사실 파일에 없어",
         "맞추어 볼 발표 수치가 없다",
         "인용한 발표 수치가 없다",
     ):
