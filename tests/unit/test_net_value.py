@@ -38,6 +38,7 @@ from evalkit.study.pages import value_costs, value_inputs, value_steps
 from evalkit.study.plan import Plan
 from evalkit.study.plan_value import ValuePlan
 from evalkit.study.ring_paths import band_names, first_near
+from evalkit.study.tier_value import tier_rows
 
 HANGUL = re.compile(r"[가-힣]")
 SOURCE = {"ko": "어느 연구", "en": "some study"}
@@ -515,6 +516,31 @@ def test_a_plan_without_value_shows_one_sentence(tmp_path: Path, shown: Callable
     text = all_pages(shown, small_study(tmp_path, ringed_panel()))
     assert text.strip().count("\n") == 0
     assert "비용과 가정(value)이 없어" in text
+
+
+def test_tiers_have_rows_where_their_cost_is_known(tmp_path: Path, shown: Callable[..., str]) -> None:
+    panel = ringed_panel(loss=0.0, noise=0.05)
+    tier = np.where(np.isin(PROVINCE, ["강원", "충북", "충남"]), "1", "2")
+    costs = ASKED["costs"][1] | {
+        "tiers": {
+            1: {"years": [2020, 2020], "eok": 30, "source": SOURCE},
+            2: {"years": [2020, 2020], "eok": 60, "source": SOURCE},
+            3: {"years": [2020, 2020], "eok": 1, "source": SOURCE},
+        }
+    }
+    study = valued(tmp_path, panel=panel.with_fixed(tier=tier), value={"costs": {1: costs}})
+    rows = tier_rows(study, 1)
+    assert [(row.tier, row.units, row.cost.eok) for row in rows] == [
+        (1, 15, 30.0),
+        (2, 15, 60.0),
+        (3, 0, 1.0),
+    ]
+    assert [row.found.total[0] for row in rows[:2]] == pytest.approx([45, 45], abs=2)  # type: ignore[union-attr]
+    text = shown(lambda: value_costs.costs(study, 1))
+    assert "차이를 발전단계의 효과로 읽지 않는다" in text
+    assert "발전단계 3에 지원받은 기업이 표본에 없음" in text
+    without = valued(tmp_path, panel=panel.with_fixed(tier=tier))
+    assert "발전단계별 비용은 계획에 없어" in shown(lambda: value_costs.costs(without, 1))
 
 
 # -- figures ----------------------------------------------------------------------------------------

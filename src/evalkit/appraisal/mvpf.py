@@ -115,21 +115,7 @@ def mvpf(
     x = {
         name: known[name].draw(np.random.default_rng([seed, 10 + at]), size) for at, name in enumerate(INPUTS)
     }
-    sales = np.zeros(size) if sales_eok is None else sales_eok
-    wages = job_years * x["wage"] / MILLION_PER_EOK
-    parts = {
-        "transfer": outlay_eok * x["transfer_share"] * x["transfer_value"],
-        "wages": wages * x["wage_surplus"],
-        "outlay": np.full(size, float(outlay_eok)),
-        "income_tax": wages * x["income_tax"],
-        "social_insurance": wages * x["social_insurance"],
-        "unemployment": job_years * x["unemployment_saving"] / MILLION_PER_EOK,
-        "business_tax": sales * x["business_tax"],
-    }
-    parts["wtp"] = parts["transfer"] + parts["wages"]
-    parts["net_cost"] = parts["outlay"] - sum(
-        parts[name] for name in ("income_tax", "social_insurance", "unemployment", "business_tax")
-    )
+    parts = _parts(outlay_eok, job_years, np.zeros(size) if sales_eok is None else sales_eok, x)
     ratio = ratio_of(parts["wtp"], parts["net_cost"])
     low, median, high = _quantiles(ratio, [(1 - level) / 2, 0.5, (1 + level) / 2])
     ends = [(1 - level) / 2, (1 + level) / 2]
@@ -145,6 +131,25 @@ def mvpf(
         undefined=float(np.isnan(ratio).mean()),
         draws=ratio,
     )
+
+
+def _parts(outlay: float, job_years: Floats, sales: Floats, x: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Every component of `COMPONENTS`, 억원  # (n,) each"""
+    wages = job_years * x["wage"] / MILLION_PER_EOK
+    parts = {
+        "transfer": outlay * x["transfer_share"] * x["transfer_value"],
+        "wages": wages * x["wage_surplus"],
+        "outlay": np.full(len(job_years), float(outlay)),
+        "income_tax": wages * x["income_tax"],
+        "social_insurance": wages * x["social_insurance"],
+        "unemployment": job_years * x["unemployment_saving"] / MILLION_PER_EOK,
+        "business_tax": sales * x["business_tax"],
+    }
+    parts["wtp"] = parts["transfer"] + parts["wages"]
+    parts["net_cost"] = parts["outlay"] - sum(
+        parts[name] for name in ("income_tax", "social_insurance", "unemployment", "business_tax")
+    )
+    return parts
 
 
 def ratio_of(wtp: Floats, net_cost: Floats) -> Floats:

@@ -98,6 +98,11 @@ def real_cost(plan: Plan, phase: int) -> RealCost:
     return real_costs(plan, phase)[0]
 
 
+def real_item(plan: Plan, phase: int, item: CostItem) -> RealCost:
+    """One item of a phase, such as the cost of a tier, in prices of the base year."""
+    return _real(plan, value_plan(plan), phase, item.basis, [item])
+
+
 def partial_costs(plan: Plan, phase: int) -> tuple[CostLine, ...]:
     """What is known of a phase whose total is not: lines that may be quoted but not divided by."""
     cost = value_plan(plan).costs.get(phase)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from evalkit.appraisal.decisions import Row, robust
 from evalkit.appraisal.mvpf import COMPONENTS, Mvpf
@@ -18,6 +19,7 @@ from evalkit.study.pages.value import asked_of, in_unit, no_cost_words, set_word
 from evalkit.study.plan_value import DecisionPlan, ValuePlan
 from evalkit.study.public_funds import rates_of
 from evalkit.study.study import Study
+from evalkit.study.tier_value import TierRow, has_tiers, tier_rows
 from evalkit.study.valuing import Value
 
 
@@ -27,8 +29,10 @@ def costs(study: Study, phase: int) -> None:
     if asked is None:
         return
     value = study.value(phase)
+    by_tier = tier_rows(study, phase)
     if isinstance(value.costs, EvalkitError):
         show(release_of(study).text(no_cost_words(study, phase)))
+        _tiers(study, by_tier, phase)
         return
     rows: list[tuple[object, ...]] = []
     roles: list[Role] = []
@@ -50,14 +54,7 @@ def costs(study: Study, phase: int) -> None:
     table = Tabulation(
         name=f"value_costs_phase{phase}",
         title=say("study.value.table.costs", lang),
-        columns=(
-            Column("quantity", say("study.value.column.quantity", lang)),
-            Column("estimate", say("table.estimate", lang), "number"),
-            Column("interval", say("study.value.column.interval", lang, level=level_of(study)), "interval"),
-            Column("per_eok", say("study.value.column.per_eok", lang), "number"),
-            Column("cost_each", say("study.value.column.cost_each", lang), "number"),
-            Column("set", say("study.value.column.set", lang, level=level_of(study))),
-        ),
+        columns=_columns(study),
         rows=tuple(rows),
         notes=tuple(_cost_notes(study, value, asked)),
         counts=tuple(counts),
@@ -65,6 +62,47 @@ def costs(study: Study, phase: int) -> None:
         lang=lang,
     )
     show(release_of(study).table(table))
+    _tiers(study, by_tier, phase)
+
+
+def _tiers(study: Study, rows: Sequence[TierRow], phase: int) -> None:
+    """Net jobs against cost by tier; in the last phase, whose money is tiered, why there is none."""
+    asked, lang = asked_of(study), study.lang
+    assert asked is not None
+    if not rows:
+        if has_tiers(study) and phase == max(study.plan.phases):
+            show(release_of(study).text(say("study.value.note.tiers", lang)))
+        return
+    table = Tabulation(
+        name=f"value_tiers_phase{phase}",
+        title=say("study.value.table.tiers", lang),
+        columns=(
+            Column("tier", say("study.value.column.tier", lang)),
+            Column("firms", say("study.value.column.firms", lang), "integer"),
+            Column("cost", say("study.value.column.cost", lang), "number", digits=1),
+            *_columns(study)[1:],
+        ),
+        rows=tuple(
+            (str(row.tier), row.units, row.cost.eok, *_row_of(study, "", row.found)[1:]) for row in rows
+        ),
+        notes=(say("study.value.note.tier_rows", lang),),
+        counts=tuple(firms_behind(study, asked.jobs, row.units) for row in rows),
+        lang=lang,
+    )
+    show(release_of(study).table(table))
+
+
+def _columns(study: Study) -> tuple[Column, ...]:
+    """What is said of a total against a cost."""
+    lang = study.lang
+    return (
+        Column("quantity", say("study.value.column.quantity", lang)),
+        Column("estimate", say("table.estimate", lang), "number"),
+        Column("interval", say("study.value.column.interval", lang, level=level_of(study)), "interval"),
+        Column("per_eok", say("study.value.column.per_eok", lang), "number"),
+        Column("cost_each", say("study.value.column.cost_each", lang), "number"),
+        Column("set", say("study.value.column.set", lang, level=level_of(study))),
+    )
 
 
 def _rows_of(study: Study, value: Value, cost: RealCost) -> list[tuple[tuple[object, ...], int | None]]:
@@ -143,14 +181,7 @@ def _cost_notes(study: Study, value: Value, asked: ValuePlan) -> list[str]:
                 decay=percent(asked.persistence.decay, 0),
             )
         )
-    cost = asked.costs.get(value.phase)
-    if cost is not None and not cost.tiers and _has_tiers(study, asked):
-        notes.append(say("study.value.note.tiers", lang))
     return notes
-
-
-def _has_tiers(study: Study, asked: ValuePlan) -> bool:
-    return "tier" in study.panel(study.plan.outcomes[asked.jobs].panel).fixed
 
 
 def funds(study: Study, phase: int) -> None:
