@@ -42,7 +42,7 @@ def by_hand(u: PathUnits, keep: np.ndarray) -> float:
                 d = u.y[:, g + e] - u.y[:, g - 1]
                 seen = np.isfinite(d) & u.at_risk[:, g - 1] & known
                 slope = np.linalg.lstsq(x[seen & never], d[seen & never], rcond=None)[0]
-                zero = [i for i in np.flatnonzero(seen & never & keep)]
+                zero = list(np.flatnonzero(seen & never & keep))
                 base = np.mean([d[i] - x[i] @ slope for i in zero])
                 for i in np.flatnonzero(seen & keep & (start == g)):
                     if other is None or np.isinf(other[i]):

@@ -27,6 +27,10 @@ from evalkit.present.messages import FOLDER, placeholders, read_messages
 from evalkit.programmes import Label, treatments
 from evalkit.programmes.fact_file import BudgetLine, CheckEntry, FactEntry, Logic, Rule
 from evalkit.report.markdown import translate_markdown
+from evalkit.study.comparing_borders import AGAINST, CLASSES
+from evalkit.study.comparing_checks import Name as Variant
+from evalkit.study.comparing_costs import BASES
+from evalkit.study.comparing_samples import PATHS
 from evalkit.study.monitoring import Role
 from evalkit.study.opinions.result import Standing as Beside
 from evalkit.study.outcomes.jobs import FLOWS, SHARES
@@ -34,6 +38,8 @@ from evalkit.study.outcomes.panel_methods import CLASSIC, RECENT
 from evalkit.study.outcomes.shares import TERMS as SHARE_TERMS
 from evalkit.study.pages import effect, monitoring_needs
 from evalkit.study.pages.audit_samples import LIMITS
+from evalkit.study.pages.comparison_mix import MOVED, ORDERS, PARTS
+from evalkit.study.pages.comparison_paths import ESTIMANDS
 from evalkit.study.pages.relocation import CAUSES
 from evalkit.study.pages.spillovers import BORDER_VARIABLES
 from evalkit.study.plan import load_plan
@@ -517,6 +523,24 @@ FAMILIES |= {
         for part in ("", "_money", "_places", "_results", "_sources")
         for name in constants(f"study/pages/programme{part}.py", "tabulated", 1)
     },
+}
+COMPARED = "study.comparison."
+FAMILIES |= {
+    f"{COMPARED}basis_*": set(BASES),
+    f"{COMPARED}border_*": set(CLASSES),
+    f"{COMPARED}border_held_*": set(AGAINST),
+    f"{COMPARED}border_short_*": set(CLASSES),
+    f"{COMPARED}effect_*": set(ESTIMANDS),
+    f"{COMPARED}held_*": set(ESTIMANDS),
+    f"{COMPARED}moved_*": set(MOVED),
+    f"{COMPARED}note_*": {"add", "cum", "own_last"},
+    f"{COMPARED}part_*": {"first", "last", *PARTS, *ORDERS},
+    f"{COMPARED}path_*": {*PATHS, "between"},
+    f"{COMPARED}split_*": {"both", "composition", "effect", "none"},
+    f"{COMPARED}title_borders_*": {"more", "less", "unclear"},
+    f"{COMPARED}use_*": {*PATHS, "between"},
+    f"{COMPARED}variant_*": set(get_args(Variant)),
+    f"{COMPARED}verdict_*": {"same", "both", "silent"},
 }
 # their holes are filled from literals of the same module, which `test_present_tabulation` renders
 ELSEWHERE = {"table.*", "table.repair_*", "study.*.*", "notebook.*.*"}
