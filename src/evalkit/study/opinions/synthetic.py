@@ -67,6 +67,7 @@ def synthetic(question: Question) -> Opinion:
     return question.answer(
         [first, *question.totals(first, treated), *ranks],
         same_question=True,
+        shares_comparison=True,
         estimate=found,
         counts=cluster_counts(found, treated_flags(found, sample)),
         checks=tuple(checks),

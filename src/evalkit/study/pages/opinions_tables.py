@@ -80,21 +80,7 @@ def table(
     rows: list[tuple[Any, ...]] = []
     counts: list[int | None] = []
     if effect is not None and lead is not None:
-        digits = digits_of(dict(lead))
-        allowed = bool(np.isfinite(lead["p_value"]))
-        rows.append(
-            (
-                say("study.opinion.leading", lang),
-                say("study.opinion.term.effect", lang),
-                Entry(lead["estimate"], "number", digits, unit_of(study, outcome)),
-                Entry((lead["conf_low"], lead["conf_high"]), "interval", digits),
-                p_value(lead["p_value"], letter=False) if allowed else say("study.opinion.no_p", lang),
-                effect.n_treated,
-                effect.n_comparison,
-                effect.headline.name,
-                None,
-            )
-        )
+        rows.append(_leading_cells(study, outcome, effect, lead))
         counts.append(firms_behind(study, outcome, effect.n_treated))
     reasons: list[str] = []
     for opinion in found:
@@ -109,7 +95,7 @@ def table(
     shown, roles = under_headings(rows)
     spread = iter(counts)
     by_row = [None if role == "heading" else next(spread) for role in roles]
-    notes = [say("study.opinion.note.intervals", lang), say("study.note.labels", lang)]
+    notes = [say("study.opinion.note.intervals", lang), say("study.opinion.note.labels", lang)]
     if reasons:
         notes.insert(0, say("study.opinion.no_p_note", lang, reasons="; ".join(dict.fromkeys(reasons))))
     tabulation = Tabulation(
@@ -141,6 +127,22 @@ def table(
         lang=lang,
     )
     show(release_of(study).table(tabulation))
+
+
+def _leading_cells(study: Study, outcome: str, effect: Effect, lead: Mapping[str, float]) -> tuple[Any, ...]:
+    lang, digits = study.lang, digits_of(dict(lead))
+    allowed = bool(np.isfinite(lead["p_value"]))
+    return (
+        say("study.opinion.leading", lang),
+        say("study.opinion.term.effect", lang),
+        Entry(lead["estimate"], "number", digits, unit_of(study, outcome)),
+        Entry((lead["conf_low"], lead["conf_high"]), "interval", digits),
+        p_value(lead["p_value"], letter=False) if allowed else say("study.opinion.no_p", lang),
+        effect.n_treated,
+        effect.n_comparison,
+        effect.headline.name,
+        None,
+    )
 
 
 def _cells(study: Study, opinion: Opinion, row: OpinionRow, standing: str | None) -> tuple[Any, ...]:
