@@ -97,7 +97,7 @@ def permuted(study: Study) -> None:
                     study.lang,
                     outcome=outcome_label(study, name),
                     draws=number(found.draws),
-                    p=p_value(found.p_value),
+                    p=p_value(found.p_value, letter=False),
                     difference=quantity(
                         found.difference,
                         unit_of(study, name),
