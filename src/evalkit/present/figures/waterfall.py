@@ -67,6 +67,7 @@ def waterfall(
         texts = [_row(axes, at, record, digits) for at, record in enumerate(records)]
         for at, record in enumerate(records[:-1]):
             _joined(axes, at, record)
+        axes.margins(x=0.04)
         axes.set_yticks(range(len(records)), [str(r["label"]) for r in records])
         axes.tick_params(axis="y", length=0)
         for tick, record in zip(axes.get_yticklabels(), records, strict=True):
