@@ -42,7 +42,8 @@ class JobsOutcome:
     shares : regular and young staff among jobs, from the counts
     fractional : the same shares by fractional logit, the denominators as they turned out, cohort by cohort
     survivors : survival, zeros, ipw, cohort by cohort
-    second : the planned design on the plan's second source; None where the plan names none
+    second : the planned design on the plan's second source; None where the plan names none or the
+        panel lacks it
     absent : variables of flows and shares that the panel does not have
     """
 
@@ -75,6 +76,7 @@ def jobs_outcome(plan: Plan, effect: Effect) -> JobsOutcome:
         name: answered(partial(_share, plan, effect, name, stock)) for name in SHARES if name in panel.varying
     }
     second = plan.outcomes[effect.outcome].second_source
+    second = second if second in panel.varying else None
     return JobsOutcome(
         effect=effect,
         stock=stock,

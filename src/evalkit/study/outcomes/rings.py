@@ -75,7 +75,7 @@ class Spillovers:
     before : never-supported firms left out because a zone of an earlier phase was near already
     by_time : terms (kind, ring, event_time): direct, and every ring on its own clock
     averages : terms (kind, ring): means over the horizon, joint covariance
-    counts : of the joint estimate: clusters
+    counts : clusters of the part that has the fewest on one side: a sum is known no better than that
     net : terms direct, spillover, net: persons (or money) a year, mean of the horizon, summed over supported and ring firms
     donuts : km -> effect and mean ring effect when far firms nearer than this are left out too
     naive : the headline design with ring firms in the comparison; bias : naive − headline; expected : −share × mean ring effect
@@ -132,8 +132,11 @@ def spillovers(plan: Plan, panel: Panel, effect: Effect) -> Spillovers:
         parts[at] = _ring_effect(plan, effect, around, (around.band == j) | around.far)
     by_time = _labelled(parts, [("direct", ""), *(("ring", band.label) for band in bands)])
     averages = _averages(by_time, effect.horizon)
-    touched = np.isin(by_time.units, around.panel.units[np.isfinite(around.since)]) | np.isin(
-        by_time.units, effect.sample.panel.units[effect.sample.treated]
+    near = around.panel.units[np.isfinite(around.since)]
+    counts = min(
+        effect.counts,
+        *(cluster_counts(part, np.isin(part.units, near)) for at, part in parts.items() if at),
+        key=lambda found: found.fewest,
     )
     naive = _with_neighbours(plan, effect, around)
     near_share = float(sum(sizes)) / float(sum(sizes) + around.far.sum())
@@ -147,7 +150,7 @@ def spillovers(plan: Plan, panel: Panel, effect: Effect) -> Spillovers:
         before=around.before,
         by_time=by_time,
         averages=averages,
-        counts=cluster_counts(by_time, touched),
+        counts=counts,
         net=net_effect(averages, [effect.n_treated, *weights]),
         donuts={km: answered(partial(_donut, plan, effect, around, bands, km)) for km in DONUTS},
         naive=naive,

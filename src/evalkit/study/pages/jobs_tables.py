@@ -73,7 +73,7 @@ def stock_table(study: Study, found: JobsOutcome) -> None:
         notes=(
             say("study.jobs.note_stock", lang, horizon=horizon_words(study, effect)),
             say("study.jobs.note_ratio", lang),
-            *([] if found.second is None else [say("study.jobs.note_second", lang)]),
+            say("study.jobs.note_no_second" if found.second is None else "study.jobs.note_second", lang),
         ),
     )
     show(release_of(study).table(table))
