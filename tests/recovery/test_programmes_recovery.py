@@ -45,7 +45,7 @@ def test_one_world_of_each(tmp_path: Path) -> None:
     two = found("dhub", "digital_jobs", 1, tmp_path / "b")
     assert abs(two["miss"]) < 0.06
     beside = found("dhub", "digital_jobs_everywhere", 1, tmp_path / "c")
-    assert beside["miss"] > 0.05  # who applied was growing already
+    assert beside["miss"] > 0.03  # who applied was growing already
 
 
 def study(name: str, outcome: str, folder: Path, **options: float) -> dict[str, float]:

@@ -351,7 +351,15 @@ def opened(folder: Path, name: str, lang: str) -> Study:
             ],
         ),
         ("swc2", "en", ["5 of this programme, 14 of another", "divisions 10, 23, 46, 85, 86"]),
-        ("dhub", "ko", ["신청했으나 탈락한 시군구 9곳을 비교집단으로 쓴다", "처치된 시군구 4곳"]),
+        (
+            "dhub",
+            "ko",
+            [
+                "신청했으나 탈락한 시군구 9곳을 비교집단으로 쓴다",
+                "탈락 지역은 지어낸 것이며",
+                "처치된 시군구 4곳",
+            ],
+        ),
         ("dhub", "en", ["9 municipalities that applied and were not chosen"]),
     ],
 )

@@ -287,7 +287,7 @@ def targets_file(world: IndustriesWorld) -> str:
         for name, (sector, words) in TARGETS.items()
     ]
     rows += [
-        (name, sector, START, "동시사업", "국가혁신클러스터 대표산업", "모의값")
+        (name, sector, START, "동시사업", "모의 대표산업(국가혁신클러스터)", "모의값")
         for name, sector in world.concurrent.items()
     ]
     return _csv(pd.DataFrame(rows, columns=["시도", "업종코드", "시작연도", "구분", "특화산업", "출처"]))

@@ -44,4 +44,11 @@ def targets(study: Study) -> None:
         )
         show(release.table(table))
     if facts.get("rejected"):
-        show(release.text(say("study.industries.rejected", lang, n=number(len(facts["rejected"])))))
+        n = number(len(facts["rejected"]))
+        show(
+            release.text(
+                say("study.industries.rejected_simulated", lang, n=n)
+                if study.simulated
+                else say("study.industries.rejected", lang, n=n)
+            )
+        )
