@@ -32,7 +32,8 @@ shows that the files give the same); the committed plan plans/nic_phase1_vs_phas
 
     OPENBLAS_NUM_THREADS=1 nice python tests/helpers/reported_recovery.py {most}
 
-- bias: mean of estimate − truth, with its Monte Carlo error; for ratios (억원/명, %) the median, since their mean need not exist
+- bias: mean of estimate − truth, with its Monte Carlo error; for ratios (억원/명, 중력모형) the median of the finite ones, since their mean
+  need not exist
 - se: mean half width of the interval / 1.96; sd: standard deviation of estimate − truth (ratios: 1.4826 × median absolute deviation)
 - coverage: how often the printed interval or set holds the truth, with its Monte Carlo error; refused: no number was printed
 
@@ -78,6 +79,7 @@ def line(asked: Number, rows: list[dict[str, Any]]) -> str:
     if len(drawn) < 2:
         return f"| {asked.name} | {asked.unit} | {len(drawn)} | – | – | – | – | – | {refused} |"
     miss = np.array([row["estimate"] - row["truth"] for row in drawn])
+    miss = miss[np.isfinite(miss)]  # a ratio without an upper end has no distance from the truth
     truth = float(np.mean([row["truth"] for row in drawn]))
     ratio = asked.unit == "억원/명" or asked.name.startswith("relocation: 중력모형")
     spread = 1.4826 * float(np.median(np.abs(miss - np.median(miss)))) if ratio else float(miss.std(ddof=1))
