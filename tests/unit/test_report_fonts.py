@@ -49,3 +49,15 @@ def test_both_weights_are_embedded() -> None:
     rules = fonts.font_faces("<p>가</p><h2>나</h2>")
     assert rules.count("@font-face") == rules.count("data:font/woff2;base64,") == 2
     assert "http" not in rules
+
+
+def test_a_total_row_is_set_in_bold() -> None:
+    """The style sheet sets its cells in bold: glyphs that stand nowhere else in bold must travel with the page."""
+    from evalkit.report.fonts import _Glyphs
+
+    glyphs = _Glyphs()
+    glyphs.feed(
+        '<table><tr class="total"><td>합계</td></tr><tr class="body"><td>곁</td></tr></table><p>글</p>'
+    )
+    assert {"합", "계"} <= glyphs.bold
+    assert not {"곁", "글"} & glyphs.bold

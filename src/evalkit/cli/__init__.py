@@ -66,8 +66,6 @@ def report(
     from evalkit.report.task import Options
 
     options = Options(only, force, lang, data, out, jobs, timeout)
-    if len(plans) > 1:  # plans/*.yml finds the fact files beside the plans as well
-        plans = tuple(path for path in plans if not path.name.endswith(".facts.yml")) or plans
     outcomes: list[tuple[str, Outcome]]
     if len(plans) == 1:
         outcomes = [("", render_plan(plans[0], options))]

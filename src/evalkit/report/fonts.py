@@ -24,7 +24,7 @@ _FOLDER = Path(evalkit.__file__).with_name("present") / "fonts"
 _BOLD = {"h1", "h2", "h3", "h4", "h5", "h6", "th", "strong", "b", "caption", "figcaption", "dt"}
 _UNSEEN = {"style", "script", "head"}
 _ALWAYS = "0123456789.,%()+-−–—·…†*<>=≤≥±× "
-_RECIPE = "3"  # part of the cache key: change it when the subsetting below changes
+_RECIPE = "4"  # part of the cache key: change it when the subsetting below changes
 
 
 class _Glyphs(HTMLParser):
@@ -35,6 +35,7 @@ class _Glyphs(HTMLParser):
         self.regular: set[str] = set(_ALWAYS)
         self.bold: set[str] = set(_ALWAYS)
         self._depth: dict[str, int] = {"bold": 0, "unseen": 0}
+        self._total_row = False
 
     def _count(self, tag: str, step: int) -> None:
         for name, tags in (("bold", _BOLD), ("unseen", _UNSEEN)):
@@ -43,15 +44,19 @@ class _Glyphs(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._count(tag, 1)
+        if tag == "tr":  # the style sheet sets the cells of a total row in bold
+            self._total_row = "total" in (dict(attrs).get("class") or "").split()
 
     def handle_endtag(self, tag: str) -> None:
         self._count(tag, -1)
+        if tag == "tr":
+            self._total_row = False
 
     def handle_data(self, data: str) -> None:
         if self._depth["unseen"]:
             return
         self.regular |= set(data)
-        if self._depth["bold"]:
+        if self._depth["bold"] or self._total_row:
             self.bold |= set(data)
 
 

@@ -128,14 +128,30 @@ def _refuse_unread(folder: Path, plan: Plan, found: dict[str, list[Path]]) -> No
 
 
 def fingerprint(plan_path: str | Path, plan: Plan, data: str | Path | None = None) -> Inputs:
-    """Which files the plan reads, with their hashes; decides whether the simulated world is used.
+    """Which files the plan reads, with their hashes, its own fact file among them; decides whether the simulated world is used.
 
     Raises
     ------
-    FileError : the data folder named by hand is missing; a required source has no file while others have; nothing is
-        found at all, unless the plan watches indicators, whose published values need no file
+    FileError : the data folder named by hand or the fact file is missing; a required source has no file while others
+        have; nothing is found at all, unless the plan watches indicators, whose published values need no file
     """
-    plan_path = Path(plan_path)
+    inputs = _data_files(Path(plan_path), plan, data)
+    if plan.facts is None:
+        return inputs
+    path = Path(plan_path).parent / plan.facts
+    if not path.is_file():
+        raise FileError(
+            f"사실 파일 {plan.facts!r} 이(가) 없음",
+            where=(Path(plan_path).name, "facts"),
+            remedy="계획 파일이 있는 폴더에서 본 경로를 적을 것",
+        )
+    own = InputFile(f"facts:{path.name}", sha256_of(path), path.stat().st_size)
+    digest = hashlib.sha256(f"{inputs.digest} {own.sha256}".encode()).hexdigest()
+    return Inputs(digest, (*inputs.files, own), inputs.simulated, inputs.folder)
+
+
+def _data_files(plan_path: Path, plan: Plan, data: str | Path | None) -> Inputs:
+    """The files of the plan's sources, or the simulated world in their place."""
     folder = _data_folder(plan_path, plan, Path(data) if data else None)
     found = _found(folder, plan)
     simulation = plan.data.simulate

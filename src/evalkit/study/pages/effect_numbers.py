@@ -185,6 +185,8 @@ def inference_label(name: str, lang: str) -> str:
     if both:
         first, second = (inference_label(part, lang) for part in both.groups())
         return say("study.inference.wider", lang, first=first, second=second)
+    if name == "wider":  # the rule before there is an estimate: which of the two it will be is not known yet
+        return inference_label("max(CV3,CR2)", lang)
     rule, _, cluster = name.partition(":")
     if cluster == "two_way":
         return say("study.inference.of_two_way", lang, method=say(f"study.inference.{rule}", lang))
