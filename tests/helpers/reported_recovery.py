@@ -35,6 +35,7 @@ shows that the files give the same); the committed plan plans/nic_phase1_vs_phas
 - bias: mean of estimate − truth, with its Monte Carlo error; for ratios (억원/명, 중력모형) the median of the finite ones, since their mean
   need not exist
 - se: mean half width of the interval / 1.96; sd: standard deviation of estimate − truth (ratios: 1.4826 × median absolute deviation)
+- no end: the estimate itself is infinite (no such flow before); its interval still has a lower end
 - coverage: how often the printed interval or set holds the truth, with its Monte Carlo error; refused: no number was printed
 
 | number | unit | worlds | truth | bias (error) | sd | se | coverage % (error) | refused |
@@ -79,19 +80,23 @@ def line(asked: Number, rows: list[dict[str, Any]]) -> str:
     if len(drawn) < 2:
         return f"| {asked.name} | {asked.unit} | {len(drawn)} | – | – | – | – | – | {refused} |"
     miss = np.array([row["estimate"] - row["truth"] for row in drawn])
-    miss = miss[np.isfinite(miss)]  # a ratio without an upper end has no distance from the truth
+    endless = 1.0 - float(np.isfinite(miss).mean())
+    miss = miss[np.isfinite(miss)]
     truth = float(np.mean([row["truth"] for row in drawn]))
     ratio = asked.unit == "억원/명" or asked.name.startswith("relocation: 중력모형")
     spread = 1.4826 * float(np.median(np.abs(miss - np.median(miss)))) if ratio else float(miss.std(ddof=1))
     bias = float(np.median(miss)) if ratio else float(miss.mean())
     error = spread * (1.2533 if ratio else 1.0) / np.sqrt(len(miss))
+    centre = f"{bias:+.3f} ({error:.3f})"
+    if endless > 0.05:  # the finite ones alone are chosen by their smallness
+        centre = f"no end in {100 * endless:.0f} %"
     widths = np.array([row["width"] for row in drawn], dtype=float)
     se = float(np.nanmedian(widths) if ratio else np.nanmean(widths)) / 3.92
     covers = [bool(row["covers"]) for row in drawn if row["covers"] is not None]
     rate = float(np.mean(covers)) if covers else float("nan")
     noise = 100 * np.sqrt(max(rate * (1 - rate), 0.0) / max(1, len(covers)))
     return (
-        f"| {asked.name} | {asked.unit} | {len(drawn)} | {truth:.3f} | {bias:+.3f} ({error:.3f}) | {spread:.3f} |"
+        f"| {asked.name} | {asked.unit} | {len(drawn)} | {truth:.3f} | {centre} | {spread:.3f} |"
         f" {se:.3f} | {100 * rate:.1f} ({noise:.1f}) | {refused} |"
     )
 
@@ -106,15 +111,15 @@ def table(rows: dict[tuple[int, str], dict[str, Any]], most: int) -> str:
     return HEAD.format(size=SIZE, seed=FIRST_SEED, most=most) + "\n".join(lines) + "\n"
 
 
-def main(most: int) -> None:
-    """Draw what is missing: the quick numbers of every world first."""
+def main(most: int, start: int = 0) -> None:
+    """Draw what is missing: the quick numbers of every world first; a second run may begin at a later world."""
     warnings.simplefilter("ignore")
     effect.effect_checks = lambda *_, **__: ()  # checks take half of the time and change no number
     rows, plan = done(STORE), load_plan(PLAN)
     STORE.parent.mkdir(parents=True, exist_ok=True)
-    with STORE.open("a", encoding="utf-8") as out:
+    with STORE.open("a", encoding="utf-8", buffering=1) as out:
         for late in (False, True):
-            for seed in range(FIRST_SEED, FIRST_SEED + most):
+            for seed in range(FIRST_SEED + start, FIRST_SEED + most):
                 missing = [n for n in NUMBERS.values() if n.late is late and (seed, n.name) not in rows]
                 if not missing:
                     continue
@@ -123,9 +128,8 @@ def main(most: int) -> None:
                     row = draw(case, asked, seed)
                     rows[seed, asked.name] = row
                     out.write(json.dumps(row, ensure_ascii=False) + "\n")
-                out.flush()
-                TABLE.write_text(table(rows, most), encoding="utf-8")
+                TABLE.write_text(table(done(STORE), most), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
+    main(*(int(word) for word in sys.argv[1:] or ("200",)))
