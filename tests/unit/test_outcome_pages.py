@@ -22,6 +22,7 @@ from evalkit.study.outcomes.cells import measure, require_levels
 from evalkit.study.outcomes.cohorts import each_cohort
 from evalkit.study.outcomes.panel_methods import Bacon, negative_share
 from evalkit.study.outcomes.reported import reported_jobs, reported_sales, whole_number
+from evalkit.study.outcomes.ring_sample import firms_around, ring_groups
 from evalkit.study.outcomes.rings import spillovers
 from evalkit.study.pages import jobs, measures, panel_analysis, sales
 from evalkit.study.pages import spillovers as rings_page
@@ -257,3 +258,30 @@ def test_rows_carry_their_units_and_leave_out_an_empty_column(study):
     assert [column.key for column in table.columns] == ["item", "estimate", "interval", "p_value"]
     counted = measures.line_table(study, "jobs", "t", "제목", [measures.Line("가", row, "명", 2)])
     assert counted.firms(0, 1) == 2  # the disclosure rule sees it
+
+
+def test_a_thin_ring_joins_the_one_beyond_it_and_the_last_the_one_before():
+    place = np.array(["가", "나", "다"])
+    many = np.tile(place, 4)
+    band = np.repeat([0, 1, 2], [12, 2, 12])
+    assert ring_groups(band, np.concatenate([many, place[:2], many])) == [(0,), (1, 2)]
+    assert ring_groups(np.repeat([0, 2], [12, 2]), np.concatenate([many, place[:2]])) == [(0, 2)]
+    # enough firms, but all in one province: without it nothing would be left
+    assert ring_groups(
+        np.repeat([0, 1, 2], [12, 12, 12]), np.concatenate([many, np.full(12, "가"), many])
+    ) == [
+        (0,),
+        (1, 2),
+    ]
+    assert ring_groups(np.array([0, 0]), place[:2]) == []
+    assert ring_groups(np.full(5, -1), np.full(5, "가")) == []
+
+
+def test_firms_that_closed_before_a_zone_came_are_in_no_ring(study):
+    effect, panel = study.effect("jobs", 1), study.panel("units")
+    around = firms_around(study.plan, panel, effect)
+    near = np.flatnonzero(np.isfinite(around.since))
+    column = int(np.flatnonzero(around.panel.periods == around.first - 1)[0])
+    assert (around.panel.values("alive")[near, column] > 0).all()
+    assert not (around.far & np.isfinite(around.since)).any()
+    assert (np.asarray(around.panel.constant("capital_region")) == "0").all()

@@ -32,35 +32,22 @@ from evalkit.inference import ClusterCounts, cluster_counts
 from evalkit.panel import Panel
 from evalkit.study.effect import Effect
 from evalkit.study.outcomes.cells import rows
+from evalkit.study.outcomes.ring_sample import (
+    BANDS,
+    EXPOSED,
+    FEWEST,
+    NEAR,
+    Around,
+    Band,
+    firms_around,
+    ring_groups,
+)
 from evalkit.study.plan import Plan
 from evalkit.study.robustness import answered
-from evalkit.study.sample import scaled_values
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-BANDS: tuple[tuple[str, int, int], ...] = (
-    ("ring_0_5", 0, 5),
-    ("ring_5_10", 5, 10),
-    ("ring_10_20", 10, 20),
-)
-NEAR, EXPOSED = "near_outcome", "exposed_since"
 DONUTS = (30.0, 40.0)
-FEWEST = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Band:
-    """A ring: its variable, bounds in km (above, up to], and never-supported firms in it when its zone went to work."""
-
-    variable: str
-    low: int
-    high: int
-    firms: int
-
-    @property
-    def label(self) -> str:
-        """Such as «5–10»."""
-        return f"{self.low}–{self.high}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,18 +86,6 @@ class Spillovers:
     two_stage: Estimate | EvalkitError
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Around:
-    """Never-supported firms near zones: the panel, who is near since when and in which band, who is far."""
-
-    panel: Panel
-    since: Floats
-    band: NDArray[np.int64]
-    far: Bools
-    before: int
-    first: int
-
-
 def spillovers(plan: Plan, panel: Panel, effect: Effect) -> Spillovers:
     """Everything about rings of the phase behind an effect.
 
@@ -118,18 +93,21 @@ def spillovers(plan: Plan, panel: Panel, effect: Effect) -> Spillovers:
     ------
     DesignError : the panel says nothing about rings, or no never-supported firm comes to lie in one within the phase
     """
-    around = _around(plan, panel, effect)
-    sizes = [int((around.band == j).sum()) for j in range(len(BANDS))]
-    used = [j for j, n in enumerate(sizes) if n >= FEWEST]
-    if not used:
+    around = firms_around(plan, panel, effect)
+    groups = ring_groups(around.band, around.place)
+    if not groups:
         raise DesignError(
-            f"지구에서 20km 안에 드는 미지원 기업이 {sum(sizes)}개뿐이라 고리 효과를 추정할 수 없음",
+            f"지구에서 20km 안에 드는 미지원 기업이 {int((around.band >= 0).sum())}개뿐이라 고리 효과를 추정할 수 없음",
             remedy="고리를 넓히거나 지구 둘레의 기업 자료를 더할 것",
         )
-    bands = tuple(Band(*BANDS[j], sizes[j]) for j in used)
+    inside = [np.isin(around.band, group) for group in groups]
+    bands = tuple(
+        Band(tuple(BANDS[j][0] for j in group), BANDS[group[0]][1], BANDS[group[-1]][2], int(mask.sum()))
+        for group, mask in zip(groups, inside, strict=True)
+    )
     parts = {0: _kept(effect.plain, effect.horizon)}
-    for at, j in enumerate(used, start=1):
-        parts[at] = _ring_effect(plan, effect, around, (around.band == j) | around.far)
+    for at, mask in enumerate(inside, start=1):
+        parts[at] = _ring_effect(plan, effect, around, mask | around.far)
     by_time = _labelled(parts, [("direct", ""), *(("ring", band.label) for band in bands)])
     averages = _averages(by_time, effect.horizon)
     near = around.panel.units[np.isfinite(around.since)]
@@ -139,68 +117,29 @@ def spillovers(plan: Plan, panel: Panel, effect: Effect) -> Spillovers:
         key=lambda found: found.fewest,
     )
     naive = _with_neighbours(plan, effect, around)
-    near_share = float(sum(sizes)) / float(sum(sizes) + around.far.sum())
     weights = np.array([band.firms for band in bands], dtype=np.float64)
+    near_share = float(weights.sum() / (weights.sum() + around.far.sum()))
     mean_ring = float(averages.values[1:] @ weights / weights.sum())
     return Spillovers(
         effect=effect,
         bands=bands,
-        empty=tuple(f"{low}–{high}" for (_, low, high), n in zip(BANDS, sizes, strict=True) if n < FEWEST),
+        empty=tuple(
+            f"{low}–{high}"
+            for j, (_, low, high) in enumerate(BANDS)
+            if not any(j in group for group in groups)
+        ),
         since=around.first,
         before=around.before,
         by_time=by_time,
         averages=averages,
         counts=counts,
         net=net_effect(averages, [effect.n_treated, *weights]),
-        donuts={km: answered(partial(_donut, plan, effect, around, bands, km)) for km in DONUTS},
+        donuts={km: answered(partial(_donut, plan, effect, around, km)) for km in DONUTS},
         naive=naive,
         bias=float(naive.values[0]) - float(effect.average.values[0]),
         expected=-near_share * mean_ring,
         near_share=near_share,
-        two_stage=answered(partial(_two_stage, plan, effect, around)),
-    )
-
-
-def _around(plan: Plan, panel: Panel, effect: Effect) -> _Around:
-    """Never-supported firms outside the capital region: who comes near a zone within the phase, and who is far."""
-    missing = [name for name, _, _ in BANDS if name not in panel.varying]
-    if missing or "ring" not in panel.fixed:
-        raise DesignError(
-            f"고리 변수 {(missing or ['ring'])[0]} 이(가) 패널에 없음",
-            where=(plan.id,),
-            remedy="지구와 시군구의 거리표(zone_distances)를 계획의 sources 에 둘 것",
-        )
-    lo, hi = plan.phases[effect.phase].cohorts
-    never = ~np.isfinite(np.asarray(panel.constant(plan.design.adoption), dtype=np.float64))
-    if "capital_region" in panel.fixed:
-        never &= panel.constant("capital_region").astype(str) != "1"
-    exposure: Bools = np.stack([np.nan_to_num(panel.values(name)) > 0 for name, _, _ in BANDS])  # (J, N, T)
-    near: Bools = np.any(exposure, axis=0)
-    since = np.where(np.any(near, axis=1), panel.periods[near.argmax(axis=1)].astype(np.float64), np.inf)
-    at = near.argmax(axis=1)
-    band = np.where(np.any(near, axis=1), exposure[:, np.arange(len(at)), at].argmax(axis=0), -1)
-    inside = never & (since >= lo) & (since <= hi)
-    window = plan.phases[effect.phase].periods
-    far = never & (panel.constant("ring").astype(str) != "1")
-    keep = inside | far
-    values = scaled_values(panel, plan.outcomes[effect.outcome].variable, plan.outcomes[effect.outcome].scale)
-    ready = panel.with_derived((plan.outcomes[effect.outcome].variable,), **{NEAR: values}).with_fixed(
-        **{EXPOSED: np.where(inside, since, np.inf)}
-    )
-    chosen = ready.select(keep, [int(t) for t in panel.periods if window[0] <= t <= window[1]])
-    if not inside.any():
-        raise DesignError(
-            f"{lo}–{hi}년에 지구에서 20km 안에 들게 된 미지원 기업이 없음",
-            where=(plan.id, f"phases.{effect.phase}"),
-            remedy="단계의 cohorts 와 지구의 지정 연도를 확인할 것",
-        )
-    return _Around(
-        panel=chosen,
-        since=np.where(inside, since, np.inf)[keep],
-        band=np.where(inside, band, -1)[keep],
-        far=far[keep],
-        before=int((never & (since < lo)).sum()),
-        first=int(since[inside].min()),
+        two_stage=answered(partial(_two_stage, plan, effect, around, bands)),
     )
 
 
@@ -248,7 +187,7 @@ def _cells(plan: Plan, panel: Panel, design: Design) -> Estimate:
     )
 
 
-def _ring_effect(plan: Plan, effect: Effect, around: _Around, keep: Bools) -> Estimate:
+def _ring_effect(plan: Plan, effect: Effect, around: Around, keep: Bools) -> Estimate:
     base = around.first - 1 - effect.sample.design.anticipation
     frozen = _frozen(plan, effect, around.panel, base)
     ready = around.panel.with_fixed(**frozen).select(keep & _complete(frozen, len(keep)))
@@ -280,14 +219,14 @@ def _averages(by_time: Estimate, horizon: tuple[int, ...]) -> Estimate:
     return by_time.combine(weights, pd.MultiIndex.from_tuples(pairs, names=["kind", "ring"]))
 
 
-def _with_neighbours(plan: Plan, effect: Effect, around: _Around) -> Estimate:
+def _with_neighbours(plan: Plan, effect: Effect, around: Around) -> Estimate:
     """The headline with ring firms among the comparison, as if nothing reached them."""
     treated = effect.sample.panel.units[effect.sample.treated]
     return _against(plan, effect, around, np.ones(len(around.panel.units), dtype=bool), treated)
 
 
 def _against(
-    plan: Plan, effect: Effect, around: _Around, comparison: Bools, treated: NDArray[np.str_]
+    plan: Plan, effect: Effect, around: Around, comparison: Bools, treated: NDArray[np.str_]
 ) -> Estimate:
     """The mean effect on supported firms against chosen never-supported ones.
 
@@ -314,7 +253,7 @@ def _against(
     return aggregate.average(aggregate.event_study(cells), effect.horizon)
 
 
-def _donut(plan: Plan, effect: Effect, around: _Around, bands: tuple[Band, ...], km: float) -> pd.DataFrame:
+def _donut(plan: Plan, effect: Effect, around: Around, km: float) -> pd.DataFrame:
     """Direct and mean ring effect when far firms nearer than `km` are left out of the comparison.
 
     Raises
@@ -344,7 +283,7 @@ def _donut(plan: Plan, effect: Effect, around: _Around, bands: tuple[Band, ...],
     return pd.DataFrame(found).T
 
 
-def _two_stage(plan: Plan, effect: Effect, around: _Around) -> Estimate:
+def _two_stage(plan: Plan, effect: Effect, around: Around, bands: tuple[Band, ...]) -> Estimate:
     """Butts' two stages on firms that were there in the year before the first cohort, without covariates."""
     lo, _ = plan.phases[effect.phase].cohorts
     treated = effect.sample.panel.units[effect.sample.treated]
@@ -353,13 +292,11 @@ def _two_stage(plan: Plan, effect: Effect, around: _Around) -> Estimate:
     at_risk = effect.sample.design.at_risk
     periods = own.periods
     other = source.select(None, [int(t) for t in periods])
-    names = [name for name, _, _ in BANDS]
-    exposed = np.stack([np.nan_to_num(other.values(name)) for name in names])
-    exposed *= np.isfinite(around.since)[None, :, None]
     varying = {NEAR: np.vstack([own.values("outcome"), other.values(NEAR)])}
-    for name, cells in zip(names, exposed, strict=True):
-        if cells.any():
-            varying[name] = np.vstack([np.zeros(own.shape), cells])
+    for band in bands:
+        cells = np.nan_to_num(np.sum([other.values(name) for name in band.variables], axis=0))
+        cells = np.where(np.isfinite(around.since)[:, None], cells, 0.0)
+        varying[band.name] = np.vstack([np.zeros(own.shape), cells])
     start = int(np.flatnonzero(periods == lo - 1)[0])
     there = np.isfinite(varying[NEAR][:, start])
     if at_risk is not None:
@@ -371,7 +308,7 @@ def _two_stage(plan: Plan, effect: Effect, around: _Around) -> Estimate:
     joined = Panel(np.concatenate([own.units, other.units]), periods, varying, fixed).select(there)
     design = Design(outcome=NEAR, adoption=EXPOSED, cluster=effect.sample.design.cluster)
     return spillover_effects(
-        joined, design, rings=tuple(name for name in names if name in varying), after_exposure="left_out"
+        joined, design, rings=tuple(band.name for band in bands), after_exposure="left_out"
     )
 
 

@@ -299,7 +299,7 @@ def methods_table(study: Study, found: Spillovers) -> None:
     if isinstance(found.two_stage, EvalkitError):
         lines.append(no_row(say("study.ring.supported", lang), found.two_stage, other))
     else:
-        named = {band.variable: band for band in found.bands}
+        named = {band.name: band for band in found.bands}
         for at, (kind, ring) in enumerate(found.two_stage.terms):
             band = named.get(str(ring))
             if kind == "ring" and band is None:
