@@ -93,7 +93,7 @@ def split_figures(study: Study) -> None:
                 **table[part],
                 "label": say(f"study.comparison.part_{part}", study.lang),
                 "unit": unit_of(study, name),
-                "digits": _digits(table, PARTS),
+                "digits": max(_digits(table, PARTS), digits_of(table[part])),
                 "n": firms_behind(study, name, least),
             }
             for part in PARTS
@@ -151,12 +151,13 @@ def split_orders(study: Study) -> None:
         digits = _digits(table, (*PARTS, *ORDERS))
         for part in ("first", "last", *PARTS, *ORDERS):
             row = table[part]
+            places = max(digits, digits_of(row))  # a bound that is not zero is not written as zero
             rows.append(
                 (
                     f"{outcome_label(study, name)} ({unit_of(study, name)})",
                     say(f"study.comparison.part_{part}", lang),
-                    Entry(float(row["estimate"]), "number", digits),
-                    Entry((float(row["conf_low"]), float(row["conf_high"])), "interval", digits),
+                    Entry(float(row["estimate"]), "number", places),
+                    Entry((float(row["conf_low"]), float(row["conf_high"])), "interval", places),
                     Entry(float(row["p_value"]), "p_value"),
                 )
             )

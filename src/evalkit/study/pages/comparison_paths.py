@@ -209,8 +209,8 @@ def _figure(study: Study, name: str, dropped: PathEffect, continuing: PathEffect
         frames[1],
         table,
         labels=(
-            say("study.comparison.short_10", lang, **names),
-            say("study.comparison.short_11", lang, **names),
+            say("study.comparison.short_10", lang),
+            say("study.comparison.short_11", lang),
         ),
         title=_figure_title(study, name, table),
         ylabel=f"{outcome_label(study, name)} ({unit_of(study, name)})",
@@ -241,10 +241,10 @@ def _figure_title(study: Study, name: str, gap: pd.DataFrame) -> str:
 def per_cost(study: Study) -> None:
     """Net effect a year per real 억원 in both phases, their difference and their ratio; the reason where a cost is unknown."""
     lang, level = study.lang, study.plan.inference.level
-    first, last = phases_of(study)
     rows: list[tuple[object, ...]] = []
     behind: list[int | None] = []
     notes: list[str] = []
+    ratios: list[str] = []
     refused: dict[str, None] = {}
     for name in comparisons(study):
         outcome = study.plan.outcomes[name]
@@ -265,47 +265,50 @@ def per_cost(study: Study) -> None:
                 digits = digits_of(row)
                 cells.append(Entry(float(row["estimate"]), "number", digits))
                 cells.append(Entry((float(row["conf_low"]), float(row["conf_high"])), "interval", digits))
-            rows.append((*cells, set_words(rates.ratio, 2)))
+            rows.append(tuple(cells))
+            ratios.append(
+                say(
+                    "study.comparison.ratio",
+                    lang,
+                    outcome=outcome_label(study, name),
+                    basis=words,
+                    level=level_of(study),
+                    set=set_words(rates.ratio, 2),
+                )
+            )
             behind.append(firms_behind(study, name, min(rates.units)))
             notes.append(_cost_note(study, name, words, rates.costs, costs.base_year, costs.sources))
     release = release_of(study)
     if rows:
-        labels = (
-            phase_label(study, first),
-            phase_label(study, last),
-            say("study.comparison.difference", lang),
-        )
-        columns = [
-            Column("outcome", say("study.outcome", lang)),
-            Column("basis", say("study.comparison.basis", lang)),
-        ]
-        for key, label in zip(("first", "last", "difference"), labels, strict=True):
-            columns.append(Column(key, say("table.estimate", lang), "number", group=label))
-            columns.append(
-                Column(
-                    f"{key}_interval",
-                    say("table.interval", lang, level=level_of(study)),
-                    "interval",
-                    group=label,
-                )
-            )
-        columns.append(Column("ratio", say("study.comparison.ratio", lang, level=level_of(study))))
-        show(
-            release.table(
-                Tabulation(
-                    name="per_cost",
-                    title=say("study.comparison.table_cost", lang),
-                    columns=tuple(columns),
-                    rows=tuple(rows),
-                    notes=(*dict.fromkeys(notes), say("study.comparison.note_cost", lang)),
-                    counts=tuple(behind),
-                    stub=2,
-                    lang=lang,
-                )
-            )
-        )
+        table = _cost_table(study, rows, behind, notes)
+        show(release.table(table), release.text("\n".join(f"- {line}" for line in ratios)))
     for line in refused:
         show(release.notice("caution", line))
+
+
+def _cost_table(
+    study: Study, rows: list[tuple[object, ...]], behind: list[int | None], notes: list[str]
+) -> Tabulation:
+    lang = study.lang
+    labels = (*_names(study).values(), say("study.comparison.difference", lang))
+    columns = [
+        Column("outcome", say("study.outcome", lang)),
+        Column("basis", say("study.comparison.basis", lang)),
+    ]
+    bounds = say("table.interval", lang, level=level_of(study))
+    for key, label in zip(("first", "last", "difference"), labels, strict=True):
+        columns.append(Column(key, say("table.estimate", lang), "number", group=label))
+        columns.append(Column(f"{key}_interval", bounds, "interval", group=label))
+    return Tabulation(
+        name="per_cost",
+        title=say("study.comparison.table_cost", lang),
+        columns=tuple(columns),
+        rows=tuple(rows),
+        notes=(*dict.fromkeys(notes), say("study.comparison.note_cost", lang)),
+        counts=tuple(behind),
+        stub=2,
+        lang=lang,
+    )
 
 
 def _cost_note(study: Study, name: str, words: str, costs, base: int | None, sources) -> str:  # type: ignore[no-untyped-def]
