@@ -56,6 +56,7 @@ _HOMES = {
     "duration_pre_test": "evalkit.estimators.duration_did",
     "dynamic_panel_effects": "evalkit.estimators.dynamic_panel",
     "e_value": "evalkit.checks.e_value",
+    "effect_per_cost": "evalkit.appraisal.rates",
     "entropy_balancing": "evalkit.balancing.entropy",
     "equivalence": "evalkit.checks.equivalence",
     "equivalence_check": "evalkit.checks.equivalence",
@@ -96,6 +97,8 @@ _HOMES = {
     "overlap": "evalkit.checks.overlap",
     "panel_regression": "evalkit.estimators.panel_regression",
     "percent_effects": "evalkit.estimators.percent_effects",
+    "permute_paths": "evalkit.appraisal.path_randomisation",
+    "permuted_targets": "evalkit.inference.target_permutation",
     "phase_path_effects": "evalkit.estimators.phase_paths",
     "placebo_in_industry": "evalkit.checks.placebo",
     "placebo_in_place": "evalkit.checks.placebo_places",
@@ -121,14 +124,17 @@ _HOMES = {
     "spatial_components": "evalkit.inference.spatial_components",
     "specification_curve": "evalkit.checks.specification_curve",
     "spillover_effects": "evalkit.estimators.spillovers",
+    "split_difference": "evalkit.appraisal.composition",
     "stacked_effects": "evalkit.estimators.stacked",
     "sun_abraham_effects": "evalkit.estimators.sun_abraham",
     "switching_average": "evalkit.estimators.switching",
     "switching_effects": "evalkit.estimators.switching",
     "synthetic_control_effects": "evalkit.estimators.synthetic_control",
     "synthetic_did_effects": "evalkit.estimators.synthetic_did",
+    "target_industry_effects": "evalkit.estimators.target_industries",
     "tier_contrasts": "evalkit.estimators.tier_effects",
     "tier_effects": "evalkit.estimators.tier_effects",
+    "transport": "evalkit.appraisal.transport",
     "triple_difference_effects": "evalkit.estimators.triple_differences",
     "two_stage_effects": "evalkit.estimators.two_stage",
     "two_stage_event_study": "evalkit.estimators.two_stage",
@@ -145,8 +151,12 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from evalkit.appraisal.composition import split_difference as split_difference
+    from evalkit.appraisal.path_randomisation import permute_paths as permute_paths
+    from evalkit.appraisal.rates import effect_per_cost as effect_per_cost
     from evalkit.appraisal.ratio import fieller as fieller
     from evalkit.appraisal.ratio import log_ratio as log_ratio
+    from evalkit.appraisal.transport import transport as transport
     from evalkit.balancing.entropy import entropy_balancing as entropy_balancing
     from evalkit.balancing.inverse_probability import inverse_probability as inverse_probability
     from evalkit.balancing.matching import matching as matching
@@ -221,6 +231,7 @@ if TYPE_CHECKING:
     )
     from evalkit.estimators.synthetic_control import synthetic_control_effects as synthetic_control_effects
     from evalkit.estimators.synthetic_did import synthetic_did_effects as synthetic_did_effects
+    from evalkit.estimators.target_industries import target_industry_effects as target_industry_effects
     from evalkit.estimators.tier_effects import tier_contrasts as tier_contrasts
     from evalkit.estimators.tier_effects import tier_effects as tier_effects
     from evalkit.estimators.triple_differences import triple_difference_effects as triple_difference_effects
@@ -253,6 +264,7 @@ if TYPE_CHECKING:
     from evalkit.inference.spatial import conley as conley
     from evalkit.inference.spatial import driscoll_kraay as driscoll_kraay
     from evalkit.inference.spatial_components import spatial_components as spatial_components
+    from evalkit.inference.target_permutation import permuted_targets as permuted_targets
     from evalkit.inference.two_way_clusters import two_way_clusters as two_way_clusters
     from evalkit.inference.wild import wild_bootstrap as wild_bootstrap
     from evalkit.inference.wild_draws import wild_joint as wild_joint

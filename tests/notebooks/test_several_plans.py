@@ -145,7 +145,9 @@ def test_english_stands_beside_korean(project: Project) -> None:
     run(project, one, two)
     korean = (project.root / "reports" / "index.html").read_bytes()
     together = run(project, one, two, lang="en")
-    assert together.index.name == "index.en.html"
+    assert together.index == project.root / "reports" / "index.en.html"
+    over = (project.root / "reports" / "programmes" / "en" / "05_programmes.html").read_text(encoding="utf-8")
+    assert 'href="../../index.en.html"' in over
     text = together.index.read_text(encoding="utf-8")
     assert '<html lang="en">' in text
     for address in re.findall(r'href="([^"#]+)"', text):

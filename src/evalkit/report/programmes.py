@@ -80,9 +80,7 @@ def render_plans(paths: Sequence[Path], options: Options, *, present: bool = Fal
         over = None if overview is None else _render_overview(overview, options, workshop)
     index = Path()
     if overview is not None:
-        index = overview.folder.parent / (
-            "index.html" if lang == works[0].plan.lang else f"index.{lang}.html"
-        )
+        index = overview.index
         _write_index(index, works, overview, lang)
     everything = [outcome for _, outcome in outcomes] + ([] if over is None else [over])
     codes = [outcome.exit_code for outcome in everything]
@@ -129,10 +127,11 @@ def _works(paths: Sequence[Path], options: Options) -> tuple[list[Work], list[tu
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The page over all plans: its job, where it goes, and why it must run ("" = it need not)."""
+    """The page over all plans: its job, where it and the first page go, and why it must run ("" = it need not)."""
 
     task: Task
     folder: Path
+    index: Path
     root: Path
     lang: str
     before: Mapping[str, Any]
@@ -165,8 +164,10 @@ def _overview(works: Sequence[Work], options: Options, lang: str) -> Overview:
     )
     stem = Path(NOTEBOOK).stem
     task = Task(Job(stem, NOTEBOOK, {}), path, sha, typed, declared, "", made_of)
-    base = (options.out or root / "reports").resolve() / FOLDER
-    folder = base if lang == works[0].plan.lang else base / lang
+    reports = (options.out or root / "reports").resolve()
+    folder, index = reports / FOLDER, reports / "index.html"
+    if lang != works[0].plan.lang:
+        folder, index = folder / lang, index.with_suffix(f".{lang}.html")
     before = store.read_run(folder)
     record = before.get("jobs", {}).get(stem)
     changed = reasons(record.get("made_of") if record else None, made_of)
@@ -175,7 +176,7 @@ def _overview(works: Sequence[Work], options: Options, lang: str) -> Overview:
         why = "결과 파일이 없거나 바뀜"
     simulated = any(work.inputs.simulated for work in works)
     shown = tuple(relative(work.plan_path, root) for work in works)
-    return Overview(task, folder, root, lang, before, why, simulated, shown)
+    return Overview(task, folder, index, root, lang, before, why, simulated, shown)
 
 
 def _render_overview(overview: Overview, options: Options, workshop: Workshop) -> Outcome:
@@ -188,7 +189,7 @@ def _render_overview(overview: Overview, options: Options, workshop: Workshop) -
         context = _context(overview)
         with store.staging(overview.folder) as staged:
             spec = spec_of(task, context, staged, overview.root, options)
-            spec["index_href"] = "../index.html"
+            spec["index_href"] = Path(os.path.relpath(overview.index, overview.folder)).as_posix()
             run_specs(
                 workshop.pool,
                 [spec],

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.errors import DataError
-from evalkit.flows import Flows
 from evalkit.study import provenance
 from evalkit.study.inputs import Inputs, code_sha256, fingerprint, project_root, source_options
 from evalkit.study.plan import Plan
@@ -123,6 +122,7 @@ def prepare(
         return Prepared(folder, inputs, changed=False)
     why = provenance.changes(provenance.read(folder), making) or ["다시 만들도록 함"]
 
+    from evalkit.flows import Flows
     from evalkit.ingest.store import TableStore
     from evalkit.study.build import build
 
