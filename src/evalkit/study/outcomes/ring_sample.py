@@ -58,6 +58,7 @@ class Around:
     far : beyond every ring  # (N,)
     before : firms left out because a zone of an earlier phase was near already
     first : first year in which zones of the phase reach anybody
+    far_there : far firms at risk in the year before
     """
 
     panel: Panel
@@ -67,6 +68,7 @@ class Around:
     far: Bools
     before: int
     first: int
+    far_there: int
 
 
 def ring_groups(band: NDArray[np.int64], place: NDArray[Any]) -> list[tuple[int, ...]]:
@@ -121,7 +123,8 @@ def firms_around(plan: Plan, panel: Panel, effect: Effect) -> Around:
     asked = plan.outcomes[effect.outcome]
     values = scaled_values(panel, asked.variable, asked.scale)
     inside = never & (since >= lo) & (since <= hi)
-    inside &= _there_before(panel, since, effect.sample.design.at_risk, values)
+    at_risk = effect.sample.design.at_risk
+    inside &= _there_before(panel, since, at_risk, values)
     window = plan.phases[effect.phase].periods
     far = never & (panel.constant("ring").astype(str) != "1")
     keep, cluster = inside | far, effect.sample.design.cluster
@@ -135,6 +138,7 @@ def firms_around(plan: Plan, panel: Panel, effect: Effect) -> Around:
             where=(plan.id, f"phases.{effect.phase}"),
             remedy="단계의 cohorts 와 지구의 지정 연도를 확인할 것",
         )
+    first = int(since[inside].min())
     return Around(
         panel=chosen,
         since=np.where(inside, since, np.inf)[keep],
@@ -142,5 +146,6 @@ def firms_around(plan: Plan, panel: Panel, effect: Effect) -> Around:
         place=panel.constant(cluster)[keep] if cluster else np.arange(int(keep.sum())),
         far=far[keep],
         before=int((never & (since < lo)).sum()),
-        first=int(since[inside].min()),
+        first=first,
+        far_there=int((far & _there_before(panel, np.full(len(far), float(first)), at_risk, values)).sum()),
     )

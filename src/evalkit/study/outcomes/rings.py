@@ -118,7 +118,7 @@ def spillovers(plan: Plan, panel: Panel, effect: Effect) -> Spillovers:
     )
     naive = _with_neighbours(plan, effect, around)
     weights = np.array([band.firms for band in bands], dtype=np.float64)
-    near_share = float(weights.sum() / (weights.sum() + around.far.sum()))
+    near_share = float(weights.sum() / (weights.sum() + around.far_there))
     mean_ring = float(averages.values[1:] @ weights / weights.sum())
     return Spillovers(
         effect=effect,
