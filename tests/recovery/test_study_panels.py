@@ -34,9 +34,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Study, dict[s
 
 
 def in_order(panel: Panel) -> np.ndarray:
-    """Firms of the files have hashes for names: order them by all that they are."""
-    keys = [np.nan_to_num(panel.values(name), nan=-1.0).T for name in ("jobs", "hires", "youth")]
-    return np.lexsort(np.concatenate(keys))
+    """Firms of the files have hashes of a key of the day for names: order them by all that they are."""
+    varying = [np.nan_to_num(panel.values(n), nan=-1.0).T for n in ("jobs", "hires", "youth", "regular")]
+    fixed = [np.unique(panel.constant(n), return_inverse=True)[1] for n in ("sigungu", "sector")]
+    keys = np.concatenate([*varying, np.stack(fixed)])
+    assert len(np.unique(keys, axis=1).T) == len(panel.units)  # no two firms alike
+    return np.lexsort(keys)
 
 
 def test_firms_are_those_of_the_world(made: tuple[World, Study, dict[str, Panel]]) -> None:
@@ -109,11 +112,14 @@ def test_flows_survive_their_file(made: tuple[World, Study, dict[str, Panel]], t
 
 
 def test_nobody_appears_or_disappears(made: tuple[World, Study, dict[str, Panel]]) -> None:
-    """Hires less separations are the change of the staff, the year of closing included."""
+    """Hires less separations are the change of the staff, the year of closing included; of the first year nothing is said."""
     panel = made[1].panel("units")
-    jobs = np.nan_to_num(panel.values("jobs"))
-    net = np.nan_to_num(panel.values("hires") - panel.values("separations"))
-    np.testing.assert_array_equal(net[:, 1:], np.diff(jobs, axis=1))
+    alive, jobs = panel.values("alive"), np.nan_to_num(panel.values("jobs"))
+    net = (panel.values("hires") - panel.values("separations"))[:, 1:]
+    begins = np.isfinite(alive[:, 1:]) & ~np.isfinite(alive[:, :-1])
+    assert begins.sum() > 50
+    np.testing.assert_array_equal(np.isfinite(net), np.isfinite(alive[:, 1:]) & ~begins)
+    np.testing.assert_array_equal(net[np.isfinite(net)], np.diff(jobs, axis=1)[np.isfinite(net)])
     closed = (jobs[:, 1:] == 0) & (jobs[:, :-1] > 0)
     assert closed.sum() > 50
     np.testing.assert_array_equal(panel.values("separations")[:, 1:][closed], jobs[:, :-1][closed])

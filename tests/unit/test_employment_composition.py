@@ -73,6 +73,17 @@ def test_after_closing_nobody_comes_or_goes() -> None:
     assert composition(Panel(panel.units, panel.periods, {"jobs": values}, {}), alive) == {}
 
 
+def test_a_founding_is_no_hiring() -> None:
+    """The first year of a firm says nothing of flows; that of the files may be any firm's."""
+    values = np.array([[4.0, 9.0, 5.0], [np.nan, 12.0, 5.0]])
+    alive = np.array([[1.0, 1.0, 1.0], [np.nan, 1.0, 1.0]])
+    panel = Panel(np.array(["a", "b"]), np.arange(2018, 2021), dict.fromkeys(HEADS, values), {})
+    found = composition(panel, alive)
+    for name in ("hires", "separations"):
+        np.testing.assert_array_equal(found[name], [[4, 9, 5], [np.nan, np.nan, 5]])
+    np.testing.assert_array_equal(found["regular"], values)
+
+
 def test_separations_are_persons_and_no_ratio() -> None:
     assert kind_by_name("separations", "명") == "count"
     assert kind_by_name("debt_ratio") == "share"

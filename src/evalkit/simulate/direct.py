@@ -131,7 +131,7 @@ def _units(world: World, groups: Mapping[str, Sequence[str]], ring_km: float, mo
             "sales_real": sales,
             "log_jobs": log_jobs,
             "log1p_sales": np.log1p(sales),
-            **world.composition.treated,
+            **_staff(world),
             **{
                 f"ring_{low}_{high}": ((in_force <= high) & ((in_force > low) | (low == 0))).astype(float)
                 for low, high in _BANDS
@@ -153,6 +153,15 @@ def _units(world: World, groups: Mapping[str, Sequence[str]], ring_km: float, mo
             **{f"km_phase{phase}": km[phase] for phase in (1, 3)},
         },
     )
+
+
+def _staff(world: World) -> dict[str, Floats]:
+    """The counts of the extract; no flows in the year in which a firm is first seen, when its whole staff is new."""
+    begins = (world.years[None, :] == world.firms.entry[:, None]) & (world.years > world.years[0])
+    return {
+        name: np.where(begins, np.nan, counts) if name in ("hires", "separations") else counts
+        for name, counts in world.composition.treated.items()
+    }
 
 
 def _targets(sido: NDArray[np.str_], sector: NDArray[np.str_]) -> NDArray[np.str_]:

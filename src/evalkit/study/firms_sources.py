@@ -21,6 +21,7 @@ from evalkit.study.programme_files import reported_totals
 
 INSURED = "고용보험"
 COMPOSITION = "고용보험DB"
+FLOWS = ("hires", "separations")
 HEADS = ("hires", "separations", "regular", "youth")
 """Persons of a firm: taken on and left during the year, regular and young (15–34) at its end."""
 
@@ -79,14 +80,20 @@ def parts_of(tables: Mapping[str, list[Table]]) -> list[Part]:
 def composition(panel: Panel, alive: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """Hires, separations, regular and young staff where the extract was given; zero after the year of exit.
 
-    The extract has a row for the year in which a firm closes (everybody leaves), and none after it.
+    The extract has a row for the year in which a firm closes (everybody leaves), and none after it. In the year in which a
+    firm is first seen its whole staff counts as hired: no flow of a firm that was there, so that hires and separations are
+    missing in that year. In a comparison they would stand in the base year and fall by the whole staff after it.
     """
     gone = (alive == 0) & np.isfinite(alive)
-    return {
-        name: np.where(gone & ~np.isfinite(panel.values(name)), 0.0, panel.values(name))
-        for name in HEADS
-        if name in panel.varying
-    }
+    seen = np.isfinite(alive)
+    begins = seen & (np.cumsum(seen, axis=1) == 1)
+    begins[:, 0] = False  # before the first file nobody knows
+    made = {}
+    for name in HEADS:
+        if name in panel.varying:
+            values = np.where(gone & ~np.isfinite(panel.values(name)), 0.0, panel.values(name))
+            made[name] = np.where(begins, np.nan, values) if name in FLOWS else values
+    return made
 
 
 def reported(tables: list[Table], programme: str, rules: CountingRules) -> dict[str, Any]:
