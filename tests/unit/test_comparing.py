@@ -227,6 +227,42 @@ def test_costs_of_the_plan_lead(tmp_path: Path) -> None:
     assert study.comparing("jobs").permuted is None
 
 
+def test_a_cost_in_value_leads_and_stands_on_one_basis(tmp_path: Path) -> None:
+    """National money of one phase against all money of another, or two base years, would be no ratio of phases."""
+    source = {"ko": "예산서", "en": "budget"}
+
+    def found(costs: dict[int, list[tuple[str, float]]], *, beside: bool) -> dict[int, float]:
+        levels = {2018: 0.5, 2023: 2.0, 2020: 1.0}
+        years = {1: [2018, 2018], 3: [2023, 2023]}
+        items = {
+            phase: {
+                "items": [
+                    {"years": years[phase], "eok": eok, "basis": basis, "source": source}
+                    for basis, eok in pairs
+                ]
+            }
+            for phase, pairs in costs.items()
+        }
+        value = {"prices": {"base_year": 2020, "levels": levels, "source": source}, "costs": items}
+        given = {phase: {"eok": 7.0, "source": source} for phase in (1, 3)} if beside else {}
+        study = phase_study(tmp_path, value=value, comparison={"permutations": 0, "costs": given})
+        return dict(phase_costs(study, "jobs", "budget").eok)
+
+    both = {1: [("national", 100.0)], 3: [("national", 100.0)]}
+    assert found(both, beside=False) == {1: 200.0, 3: 50.0}
+    assert found(both, beside=True) == {1: 200.0, 3: 50.0}
+    shared = {1: [("national", 100.0), ("total", 150.0)], 3: [("total", 300.0), ("rd", 80.0)]}
+    assert found(shared, beside=False) == {1: 300.0, 3: 150.0}
+    apart = {1: [("national", 100.0)], 3: [("total", 100.0)]}
+    with pytest.raises(RefusalError, match=r"서로 다른 범위\(national, total\)"):
+        found(apart, beside=False)
+    # one phase known to `value` alone: the other place is used for both, never one each
+    one = {1: [("national", 100.0)]}
+    assert found(one, beside=True) == {1: 7.0, 3: 7.0}
+    with pytest.raises(RefusalError, match="3단계의 총비용이 없어"):
+        found(one, beside=False)
+
+
 # -- zones redrawn ---------------------------------------------------------------------------------
 
 

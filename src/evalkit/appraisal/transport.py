@@ -298,6 +298,8 @@ def _replicates(
     out = np.full((len(labels), 2), np.nan)
     for c, label in enumerate(labels):
         kept, left = source.cluster != label, target.cluster != label
+        if not left.any() or not (kept & treated).any():
+            continue
         try:
             coef = _calibrated(xs[kept & treated], xt[left], columns)
             out[c, 0] = fit(np.ones(len(xs)), kept).values[0]

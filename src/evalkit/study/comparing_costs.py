@@ -12,7 +12,8 @@ from evalkit.appraisal.prices import PUBLISHED_CPI, in_base_prices
 from evalkit.appraisal.rates import Rates, effect_per_cost
 from evalkit.errors import DataError, EvalkitError, RefusalError
 from evalkit.study.comparing import Comparing
-from evalkit.study.costs import real_cost
+from evalkit.study.costs import RealCost, real_costs
+from evalkit.study.plan import Plan
 from evalkit.study.sample import ADOPTION
 from evalkit.study.study import Study
 
@@ -41,9 +42,9 @@ class PhaseCosts:
 def phase_costs(study: Study, outcome: str, basis: Basis) -> PhaseCosts:
     """The real cost of both phases on one basis.
 
-    ``budget`` is that of the plan's `value` section, or of `comparison.costs`: it also paid for units supported again. ``grants`` is the sum
-    of what the survey records for the treated units of the sample in the phase of their first support, counted at the prices of the
-    year in which support began.
+    ``budget`` is that of the plan's `value` section, on one basis for both phases, or else of `comparison.costs`: it also paid for
+    units supported again. ``grants`` is the sum of what the survey records for the treated units of the sample in the phase of their
+    first support, counted at the prices of the year in which support began.
 
     Raises
     ------
@@ -92,17 +93,45 @@ def known_rates(study: Study, outcome: str) -> dict[Basis, tuple[Rates, PhaseCos
 
 
 def _budget(study: Study, asked: Comparing) -> PhaseCosts:
+    """Both phases from one place: `value`, or else `comparison.costs`; a mix would have two bases or two base years."""
     plan, lang = study.plan, study.lang
-    eok, sources = {}, {}
-    base: int | None = None
-    for phase in asked.phases:
-        given = plan.comparison.costs.get(phase)
-        if given is not None:
-            eok[phase], sources[phase] = given.eok, given.source[lang]
-            continue
-        cost = real_cost(plan, phase)
-        eok[phase], sources[phase], base = cost.eok, cost.source(lang), cost.base_year
-    return PhaseCosts("budget", eok, base, sources)
+    given = plan.comparison.costs
+    try:
+        costs = _of_one_basis(plan, asked.phases)
+    except RefusalError:
+        if not all(phase in given for phase in asked.phases):
+            raise
+        return PhaseCosts(
+            "budget",
+            {phase: given[phase].eok for phase in asked.phases},
+            None,
+            {phase: given[phase].source[lang] for phase in asked.phases},
+        )
+    return PhaseCosts(
+        "budget",
+        {phase: cost.eok for phase, cost in costs.items()},
+        next(iter(costs.values())).base_year,
+        {phase: cost.source(lang) for phase, cost in costs.items()},
+    )
+
+
+def _of_one_basis(plan: Plan, phases: tuple[int, int]) -> dict[int, RealCost]:
+    """The cost of both phases on the first basis of the earlier one that the later one has too.
+
+    Raises
+    ------
+    RefusalError : a phase without a total, or national money in one phase and all money in the other
+    """
+    earlier, later = (real_costs(plan, phase) for phase in phases)
+    for cost in earlier:
+        for other in later:
+            if cost.basis == other.basis:
+                return {phases[0]: cost, phases[1]: other}
+    raise RefusalError(
+        f"두 단계의 비용이 서로 다른 범위({earlier[0].basis}, {later[0].basis})라 견주지 않음",
+        where=(plan.id, "value.costs"),
+        remedy="두 단계의 비용을 같은 basis(national, local, total, rd)로 적을 것",
+    )
 
 
 def _grants(asked: Comparing) -> PhaseCosts:
