@@ -255,7 +255,7 @@ def per_cost(study: Study) -> None:
         for basis, found in known_rates(study, name).items():
             words = say(f"study.comparison.basis_{basis}", lang)
             if isinstance(found, EvalkitError):
-                refused[f"{words}: {told(study, found)}"] = None
+                refused[f"{words}: {_unknown_cost(study, basis) or told(study, found)}"] = None
                 continue
             rates, costs = found
             table = rates.estimate.table(level)
@@ -280,10 +280,27 @@ def per_cost(study: Study) -> None:
             notes.append(_cost_note(study, name, words, rates.costs, costs.base_year, costs.sources))
     release = release_of(study)
     if rows:
-        table = _cost_table(study, rows, behind, notes)
-        show(release.table(table), release.text("\n".join(f"- {line}" for line in ratios)))
+        shown = _cost_table(study, rows, behind, notes)
+        show(release.table(shown), release.text("\n".join(f"- {line}" for line in ratios)))
     for line in refused:
         show(release.notice("caution", line))
+
+
+def _unknown_cost(study: Study, basis: str) -> str:
+    """The plan's own reason why the budget of a phase is not known; empty where that is not what is missing."""
+    value = study.plan.value
+    if basis != "budget" or value is None:
+        return ""
+    for phase in phases_of(study):
+        cost = value.costs.get(phase)
+        if cost is not None and cost.missing is not None:
+            return say(
+                "study.comparison.cost_unknown",
+                study.lang,
+                phase=phase_label(study, phase),
+                reason=cost.missing[study.lang],
+            )
+    return ""
 
 
 def _cost_table(
