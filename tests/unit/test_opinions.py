@@ -275,6 +275,23 @@ def test_province_effects_make_up_the_contrast_of_tiers(study: Study) -> None:
     assert study.opinion("tiers").facts["phi"] == pytest.approx(5 / 7)
 
 
+def test_a_tier_of_one_province_has_no_interval(world: simulate.World, study: Study, tmp_path: Path) -> None:
+    """Fourteen provinces with supported firms are no fourteen where a whole tier is one of them."""
+    panel = study.panel("units")
+    tier, place = panel.constant("tier").astype(str), panel.constant("sido").astype(str)
+    alone = np.where(tier == "0", "0", np.where(place == "부산", "2", "1"))
+    other = world_study(tmp_path, world, {"tiers": ASKED["tiers"]})
+    panel.with_fixed(tier=alone).save(next(tmp_path.rglob("units.npz")))
+    rows = {row.term: row for row in other.opinion("tiers").rows}
+    assert rows["contrast_jackknife"].why == "one_cluster_on_one_side"
+    assert np.isnan([rows["contrast_jackknife"].low, rows["contrast_jackknife"].p_value]).all()
+    assert rows["contrast"].low == -np.inf  # fourteen labellings reject nothing at 95 per cent
+    even = panel.with_fixed(tier=np.where(tier == "0", "0", "1"))
+    even.save(next(tmp_path.rglob("units.npz")))
+    again = Study(other.plan, other.plan_path, other.folder, other.inputs, "ko")
+    assert "등급이 1가지임" in again.opinion("tiers").refusal.reason.ko
+
+
 # -- the page ---------------------------------------------------------------------------------------
 
 

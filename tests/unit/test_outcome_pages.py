@@ -159,6 +159,18 @@ def test_rings_are_refused_where_the_panel_knows_no_distance(study):
         spillovers(study.plan, nobody, effect)
 
 
+def test_neighbours_in_the_comparison_are_not_counted_twice(study, tmp_path):
+    """Without the rule that keeps ring firms apart, their loss would be a gain of the supported and a loss of the ring."""
+    rules = tuple(rule for rule in study.plan.units.exclude if rule.variable != "ring")
+    assert len(rules) < len(study.plan.units.exclude)
+    plan = study.plan.model_copy(update={"units": study.plan.units.model_copy(update={"exclude": rules})})
+    other = Study(plan, study.plan_path, study.folder, study.inputs, "ko")
+    with pytest.raises(
+        DesignError, match=r"비교집단 \d+개 가운데 \d+개가 지구에서 20km 안에 있어.*ring 이 1"
+    ):
+        other.spillovers("jobs", 1)
+
+
 def test_methods_rest_on_one_sample_and_the_leading_estimate_stands_on_top(study, shown):
     found = study.methods("jobs", 1)
     text = shown("02h_panel_analysis", panel_analysis, study, found)

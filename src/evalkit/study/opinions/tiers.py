@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from evalkit import programmes
@@ -22,6 +23,7 @@ from evalkit.arrays.acceptance import covered, of_coefficient
 from evalkit.arrays.permutations import TIE, all_assignments, as_large, p_value
 from evalkit.checks.check import Check
 from evalkit.errors import DesignError, EvalkitError
+from evalkit.estimate import Estimate
 from evalkit.estimators.tier_effects import tier_contrasts, tier_effects
 from evalkit.inference.reassignment import least_rejected
 from evalkit.interval_set import IntervalSet
@@ -54,7 +56,7 @@ def tiers(question: Question) -> Opinion:
         raise DesignError(
             f"등급이 {len(contrast) + 1}개 이상이라 한 줄로 견줄 수 없음", remedy="두 등급의 변수를 고를 것"
         )
-    lead = question.led(contrast, treated_flags(contrast, sample))
+    lead = question.led(contrast, _smaller_tier(contrast, sample))
     high, low = int(provinces.units[provinces.high].sum()), int(provinces.units[~provinces.high].sum())
     rows = [
         _row("contrast", found, high, low),
@@ -131,6 +133,14 @@ def with_tier(sample: AnalysisSample, name: str) -> AnalysisSample:
         )
     numbers = np.where(tier == "", np.nan, np.where(tier == found[1], 2.0, 1.0))
     return replace(sample, panel=sample.panel.with_fixed(**{TIER: numbers}))
+
+
+def _smaller_tier(contrast: Estimate, sample: AnalysisSample) -> NDArray[np.bool_]:
+    """Supported units of the tier in fewer clusters: their difference is known no better than that tier  # (N,)"""
+    place = pd.Index(sample.panel.units).get_indexer(pd.Index(contrast.units))
+    tier = np.asarray(sample.panel.constant(TIER), dtype=float)[place]
+    sides = [treated_flags(contrast, sample) & (tier == level) for level in (1.0, 2.0)]
+    return min(sides, key=lambda side: len(np.unique(contrast.cluster[side])))
 
 
 def province_effects(sample: AnalysisSample, horizon: int, province: str = "sido") -> ProvinceEffects:

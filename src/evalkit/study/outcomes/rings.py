@@ -91,9 +91,11 @@ def spillovers(plan: Plan, panel: Panel, effect: Effect) -> Spillovers:
 
     Raises
     ------
-    DesignError : the panel says nothing about rings, or no never-supported firm comes to lie in one within the phase
+    DesignError : the panel says nothing about rings, or no never-supported firm comes to lie in one within the phase; the
+        direct effect is held against ring firms, so that what they lost would count in it and again in the sum
     """
     around = firms_around(plan, panel, effect)
+    _refuse_neighbours_compared(plan, effect, around)
     groups = ring_groups(around.band, around.place)
     if not groups:
         raise DesignError(
@@ -141,6 +143,17 @@ def spillovers(plan: Plan, panel: Panel, effect: Effect) -> Spillovers:
         near_share=near_share,
         two_stage=answered(partial(_two_stage, plan, effect, around, bands)),
     )
+
+
+def _refuse_neighbours_compared(plan: Plan, effect: Effect, around: Around) -> None:
+    compared = effect.sample.panel.units[effect.sample.comparison]
+    both = int(np.isin(compared, around.panel.units[np.isfinite(around.since)]).sum())
+    if both:
+        raise DesignError(
+            f"비교집단 {len(compared)}개 가운데 {both}개가 지구에서 20km 안에 있어 이웃의 변화가 직접 효과와 고리 효과에 두 번 들어감",
+            where=(plan.id, "units.exclude"),
+            remedy="ring 이 1 인 미지원 기업을 비교집단에서 빼는 규칙을 둘 것",
+        )
 
 
 def _design(effect: Effect, covariates: tuple[str, ...]) -> Design:
