@@ -60,6 +60,23 @@ def term_words(study: Study, opinion: Opinion, row: OpinionRow) -> str:
     return say(f"study.opinion.term.{term}", study.lang, **values)
 
 
+def by_words(code: str, lang: str) -> str:
+    """How the inference of a row is called in its table: the code of a method, or a word of the language."""
+    text = _by(code, lang)
+    return code if " — " in text else text
+
+
+def _by(code: str, lang: str) -> str:
+    key = f"study.opinion.by.{code}"
+    return say(key, lang) if key in keys() else code
+
+
+def by_notes(codes: list[str], lang: str) -> list[str]:
+    """What the codes of a table's inference stand for, in the order of their rows."""
+    told = [text for code in dict.fromkeys(codes) if " — " in (text := _by(code, lang))]
+    return [say("study.opinion.note.by", lang, methods="; ".join(told))] if told else []
+
+
 def row_firms(study: Study, opinion: Opinion, row: OpinionRow) -> int | None:
     """Firms behind a row, for the disclosure rule; None where its units are not firms."""
     if opinion.kind not in OF_FIRMS or not of_firms(study, opinion.outcome or ""):
@@ -96,6 +113,10 @@ def table(
     spread = iter(counts)
     by_row = [None if role == "heading" else next(spread) for role in roles]
     notes = [say("study.opinion.note.intervals", lang), say("study.opinion.note.labels", lang)]
+    if any(row.term == "net" for opinion in found for row in opinion.rows):
+        notes.append(say("study.opinion.note.rings", lang))
+    leading = [] if effect is None or lead is None else [effect.headline.name]
+    notes += by_notes([*leading, *(row.by for opinion in found for row in opinion.rows)], lang)
     if reasons:
         notes.insert(0, say("study.opinion.no_p_note", lang, reasons="; ".join(dict.fromkeys(reasons))))
     tabulation = Tabulation(
@@ -140,7 +161,7 @@ def _leading_cells(study: Study, outcome: str, effect: Effect, lead: Mapping[str
         p_value(lead["p_value"], letter=False) if allowed else say("study.opinion.no_p", lang),
         effect.n_treated,
         effect.n_comparison,
-        effect.headline.name,
+        by_words(effect.headline.name, lang),
         None,
     )
 
@@ -167,7 +188,7 @@ def _cells(study: Study, opinion: Opinion, row: OpinionRow, standing: str | None
         p,
         row.treated,
         row.comparison,
-        row.by or None,
+        by_words(row.by, study.lang) if row.by else None,
         standing,
     )
 

@@ -12,9 +12,10 @@ from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.programmes import fact
 from evalkit.study.opinions import Opinion
 from evalkit.study.pages import relocation_listed as listed
-from evalkit.study.pages.opinions_tables import opinion_label, term_words
+from evalkit.study.pages.effect import answer_sentence
+from evalkit.study.pages.opinions_tables import by_words, opinion_label, term_words
 from evalkit.study.pages.relocation_events import claims, events, moved_where
-from evalkit.study.pages.showing import phase_label, reason_words, release_of, show
+from evalkit.study.pages.showing import phase_label, reason_words, release_of, result_label, show
 from evalkit.study.relocation import Outflow, outflow_of
 from evalkit.study.study import Study
 
@@ -70,6 +71,7 @@ def answer(study: Study) -> None:
     if isinstance(result, EvalkitError):
         show(release_of(study).text(say("study.relocation.no_answer", lang, reason=reason_words(result))))
         return
+    thin = any(_thin_spans(study, result))
     lines = [
         say(
             f"study.relocation.reading.{result.reading}",
@@ -79,6 +81,18 @@ def answer(study: Study) -> None:
             first=str(result.first),
         )
     ]
+    if thin and result.share is not None:
+        least = number(study.plan.disclosure.min_firms)
+        lines = [
+            say(
+                "study.relocation.share_hidden",
+                lang,
+                ratio=_ratio(result.total),
+                first=str(result.first),
+                least=least,
+            )
+        ]
+    lines += _effects(study)
     if result.spread == result.spread and result.spread < 0.05:
         lines.append(say("study.relocation.spread", lang, p=p_value(result.spread)))
     if study.plan.programme == "NIC":
@@ -114,6 +128,8 @@ def total_outflow(study: Study) -> None:
         show(release_of(study).text(say("study.relocation.no_answer", lang, reason=reason_words(result))))
         return
     rows, counts = [], []
+    # a part that is too thin is the total less the other part: neither of the two may stand, nor what is made of them
+    thin = _thin_spans(study, result)
     for cause in CAUSES:
         sums = _sums(result, cause)
         ratio: ExactRate = getattr(result, cause)
@@ -130,7 +146,11 @@ def total_outflow(study: Study) -> None:
                 p_value(ratio.p_value, letter=False),
             )
         )
-        counts.append((None, sums[0], sums[1], sums[0], sums[1], min(sums), min(sums), min(sums)))
+        before, after = (
+            1 if cause != "total" and hidden else n for n, hidden in zip(sums, thin, strict=True)
+        )
+        least = min(before, after)
+        counts.append((None, before, after, before, after, least, least, least))
     show(
         release_of(study).table(
             Tabulation(
@@ -162,6 +182,29 @@ def total_outflow(study: Study) -> None:
     )
 
 
+def _thin_spans(study: Study, result: Outflow) -> tuple[bool, bool]:
+    """Whether the moves before, and after, hold a part from too few firms."""
+    least = study.plan.disclosure.min_firms
+    parts = [_sums(result, cause) for cause in ("zone", "elsewhere")]
+    before, after = (any(0 < part[span] < least for part in parts) for span in (0, 1))
+    return before, after
+
+
+def _effects(study: Study) -> list[str]:
+    """The effect on moves into a zone's municipality, as the leading design has it: what the description above is not."""
+    lines = []
+    for name, asked in study.plan.outcomes.items():
+        if asked.variable != "moved_in":
+            continue
+        for phase in study.plan.phases_of(name):
+            found = study.effects().get((name, phase))
+            if found is None or isinstance(found, EvalkitError):
+                continue
+            label = f"**{result_label(study, name, phase)}**"
+            lines.append(f"{label} — {answer_sentence(study, found, named=False)}")
+    return lines
+
+
 def _sums(result: Outflow, cause: str) -> tuple[int, int]:
     frame = result.years
     series = frame["zone"] + frame["elsewhere"] if cause == "total" else frame[cause]
@@ -185,13 +228,15 @@ def hazards(study: Study) -> None:
     rows: list[dict[str, object]] = []
     least = study.plan.disclosure.min_firms
     hidden = 0
-    for cause in ("zone", "elsewhere"):
+    causes = ["zone", "elsewhere"]
+    for cause in causes:
         for label, lo, hi in spans:
             part = result.years[(result.years.index >= lo) & (result.years.index <= hi)]
             if part.empty:
                 continue
             n = int(part[cause].sum())
-            if 0 < n < least:
+            # the total of the span stands in a table, so a thin cause hides the other one too
+            if ((part[causes].sum() > 0) & (part[causes].sum() < least)).any():
                 hidden += 1
                 continue
             rate = exact_rate(n, float(part["at_risk"].sum()), level)
@@ -235,10 +280,10 @@ def draw(study: Study) -> None:
         (
             opinion_label(study, opinion) if opinion.phase is None else phase_label(study, opinion.phase),
             term_words(study, opinion, row),
-            Entry(row.estimate, "number", 0, "%"),
+            Entry(row.estimate, "number", 0, "%") if np.isfinite(row.estimate) else None,
             Entry((row.low, row.high), "interval", 0),
             p_value(row.p_value, letter=False),
-            row.by or None,
+            by_words(row.by, lang) if row.by else None,
         )
         for opinion in chosen
         for row in opinion.rows

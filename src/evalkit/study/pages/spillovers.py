@@ -222,7 +222,14 @@ def net_table(study: Study, found: Spillovers) -> None:
         say("study.ring.table_net", lang, result=result_label(study, effect.outcome, effect.phase)),
         lines,
         units=say("figure.units", lang),
-        notes=(say("study.ring.note_net", lang), say("study.ring.note_local", lang)),
+        notes=tuple(
+            say(key, lang)
+            for key in (
+                "study.ring.note_net",
+                "study.ring.note_local",
+                *(["study.ring.note_value"] if study.plan.value is not None else []),
+            )
+        ),
     )
     show(release_of(study).table(table))
 

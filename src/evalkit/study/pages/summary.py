@@ -7,7 +7,7 @@ import pandas as pd
 
 from evalkit.errors import EvalkitError, RefusalError
 from evalkit.present import figures
-from evalkit.present.messages import number, p_value, say
+from evalkit.present.messages import number, p_value, quantity, say
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.effect import Effect
 from evalkit.study.families import family_tests, look_of, repeated
@@ -97,7 +97,9 @@ def table(study: Study) -> None:
         say("study.note.units", lang),
         say("study.note.grade", lang),
         say("study.note.breakdown", lang),
-        say("study.note.labels", lang),
+        *_compared(study),
+        *_claimed(study),
+        say("study.note.labels" if study.plan.value is None else "study.note.labels_value", lang),
     ]
     if marks:
         notes.insert(0, say("study.note.description", lang))
@@ -112,6 +114,39 @@ def table(study: Study) -> None:
         lang=lang,
     )
     show(release_of(study).table(tabulation))
+
+
+def _compared(study: Study) -> list[str]:
+    """Who is compared with whom: one line for the outcomes of each panel."""
+    panels: dict[str, list[str]] = {}
+    for name, outcome in study.plan.outcomes.items():
+        panels.setdefault(outcome.panel, []).append(outcome_label(study, name))
+    lines = []
+    for panel, names in panels.items():
+        groups = study.plan.units.groups.get(panel)
+        if groups is not None:
+            lines.append(
+                say(
+                    "study.note.compared",
+                    study.lang,
+                    outcomes="·".join(names),
+                    treated=groups.treated[study.lang],
+                    comparison=groups.comparison[study.lang],
+                )
+            )
+    return lines
+
+
+def _claimed(study: Study) -> list[str]:
+    """What the programme reported, under its own name, so that nobody reads a net effect as the reported total."""
+    lang = study.lang
+    items = [
+        f"{phase_label(study, phase)} {claim.label[lang]} {quantity(claim.value, outcome.total_unit[lang], 0, lang)}"
+        for outcome in study.plan.outcomes.values()
+        for phase, claim in outcome.claimed.items()
+        if outcome.total_unit is not None
+    ]
+    return [say("study.note.claimed", study.lang, items="; ".join(items))] if items else []
 
 
 def _row(study: Study, label: str, found: Effect) -> tuple[object, ...]:
