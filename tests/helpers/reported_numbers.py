@@ -174,8 +174,15 @@ def gravity_of(case: Case, phase: int) -> Found:
 
 
 def dose_of(case: Case, phase: int) -> Found:
-    """The mean effect of the design with amounts of support."""
-    return opinion_row(case, f"dose_jobs_{phase}", "effect", truth_of(case, "jobs", phase))
+    """The mean effect of the design with amounts of support: every firm over the years 0–2 that its cohort has.
+
+    The leading design averages the years plainly, each over the cohorts that have it; in phase 3, whose last cohorts have no
+    later years, the two are different averages.
+    """
+    table = case.world.truth.effects.query("outcome == 'jobs' and phase == @phase and 0 <= event_time <= 2")
+    by_cohort = table.groupby("cohort").agg(effect=("att", "mean"), units=("units", "first"))
+    truth = float(np.average(by_cohort["effect"], weights=by_cohort["units"]))
+    return opinion_row(case, f"dose_jobs_{phase}", "effect", truth)
 
 
 for outcome_ in ("jobs", "sales", "survival"):
