@@ -177,6 +177,46 @@ def test_thin_sizes_are_joined_first_then_industries() -> None:
     assert ("기계", "1/2") in found.joined
 
 
+def test_as_many_as_asked_are_enough() -> None:
+    """Twelve units, six treated in three places: neither too few treated, nor places, nor comparison units."""
+    names = np.array([f"u{i:03d}" for i in range(12)])
+    cohort = np.where(np.arange(12) % 2 == 0, 2.0, np.inf)
+    place = PLACES[np.arange(12) // 2 % 3]
+    one = replace(
+        side(1, 5, names, covariate=False), cohort=cohort, cluster=place, cells=[("가공", "1/1")] * 12
+    )
+    kept = join_thin_cells(one, one, treated=6, clusters=3, comparison=6)
+    assert kept == {("가공", "1/1"): ("가공", "1/1")}
+    for more in ({"treated": 7}, {"clusters": 4}, {"comparison": 7}):
+        with pytest.raises(DesignError, match="구성과 효과를 나눌 수 없음"):
+            join_thin_cells(one, one, **({"treated": 6, "clusters": 3, "comparison": 6} | more))
+
+
+@pytest.mark.parametrize("thin", [0, 1])
+def test_the_phase_in_fewer_places_decides_which_inference_leads(
+    sides: tuple[PhaseUnits, PhaseUnits], thin: int
+) -> None:
+    """A phase that supported one place alone has no interval, however many places the other has."""
+    alone = sides[thin]
+    gone = np.isfinite(alone.cohort) & (alone.cluster != "가")
+    keep = ~gone
+    part = replace(
+        alone,
+        units=alone.units[keep],
+        cluster=alone.cluster[keep],
+        cells=[cell for cell, k in zip(alone.cells, keep, strict=True) if k],
+        y=alone.y[keep],
+        at_risk=alone.at_risk[keep],
+        cohort=alone.cohort[keep],
+        x=alone.x[keep],
+    )
+    pair = (part, sides[1]) if thin == 0 else (sides[0], part)
+    one_cell = dict.fromkeys(AS_THEY_ARE, (ALL, ALL))
+    found = split_difference(*pair, horizon=TIMES, joined=one_cell)
+    assert "one_cluster_on_one_side" in found.reasons
+    assert np.isnan(found.estimate.table(0.95)["conf_low"].to_numpy()).all()
+
+
 def test_too_few_units_altogether_are_refused() -> None:
     names = np.array([f"u{i:03d}" for i in range(12)])
     one, two = side(1, 5, names, covariate=False), side(3, 6, names, covariate=False)

@@ -177,3 +177,44 @@ def test_a_unit_in_two_places_is_refused() -> None:
             fit_on(panel, ("group",)),
             columns=("1", "2"),
         )
+
+
+def weighed(ones: int, treated: int, share: float):  # type: ignore[no-untyped-def]
+    """`ones` of the `treated` have a feature that `share` of a hundred later firms have; no covariates in the fit."""
+    n = 3 * treated
+    is_treated = np.arange(n) < treated
+    x = ((np.arange(n) % treated) < ones).astype(float)[:, None]
+    y = np.random.default_rng(1).normal(size=(n, 3))
+    panel = Panel(
+        np.array([f"u{i:03d}" for i in range(n)]),
+        np.arange(3),
+        {"y": y},
+        {"g": np.where(is_treated, 1.0, np.inf), "place": PLACES[np.arange(n) % 6]},
+    )
+    target = Population(
+        np.array([f"t{i:03d}" for i in range(100)]),
+        PLACES[np.arange(100) % 6],
+        (np.arange(100) < round(100 * share)).astype(float)[:, None],
+    )
+    source = Population(panel.units.astype(str), panel.constant("place").astype(str), x)
+    return transport(source, is_treated, target, fit_on(panel, ()), columns=("x",))
+
+
+def test_each_limit_of_the_overlap_refuses_by_itself() -> None:
+    # one of sixty carries 14 or 16 in a hundred: 27 effective units of 60 either way
+    assert weighed(1, 60, 0.14).overlap.largest == pytest.approx(0.14)
+    with pytest.raises(RefusalError, match=r"한 기업의 몫이 최대 16 %"):
+        weighed(1, 60, 0.16)
+    # everybody weighs the same, but there are only fourteen
+    assert weighed(8, 16, 0.5).overlap.ess == pytest.approx(16)
+    with pytest.raises(RefusalError, match=r"지원 기업이 14개\(전체의 100 %\)"):
+        weighed(7, 14, 0.5)
+
+
+def test_a_later_phase_in_one_place_has_no_replicate_without_it() -> None:
+    panel, source, target, treated, _, _ = made()
+    alone = Population(target.units, np.full(N3, "가"), target.x)
+    found = transport(source, treated, alone, fit_on(panel, ("group",)), columns=("1", "2"))
+    at = list(found.estimate.cluster_labels).index("가")
+    assert np.isnan(found.estimate.replicates[at]).all()
+    assert np.isfinite(np.delete(found.estimate.replicates, at, axis=0)).all()

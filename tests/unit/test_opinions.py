@@ -292,6 +292,24 @@ def test_a_tier_of_one_province_has_no_interval(world: simulate.World, study: St
     assert "등급이 1가지임" in again.opinion("tiers").refusal.reason.ko
 
 
+def test_tiers_that_differed_before_there_were_tiers_fail_the_placebo(
+    world: simulate.World, study: Study, tmp_path: Path
+) -> None:
+    """Phase 1 gave every province the same: a difference there is none of the tier."""
+    panel = study.panel("units")
+    high = panel.constant("tier").astype(str) == "2"
+    first = np.asarray(panel.constant("adoption_phase1"), dtype=float)
+    more = 40.0 * (high[:, None] & (panel.periods >= first[:, None]))
+    other = world_study(tmp_path, world, {"tiers": ASKED["tiers"]})
+    panel.with_varying(jobs=panel.values("jobs") + more).save(next(tmp_path.rglob("units.npz")))
+    found = {check.detail["phase"]: check for check in other.opinion("tiers").checks}
+    assert found[1].verdict == "fail"
+    assert found[1].p_value == pytest.approx(2 / 3432)
+    assert found[1].statistic > 20
+    usual = {check.detail["phase"]: check for check in study.opinion("tiers").checks}
+    assert usual[1].verdict == "pass"
+
+
 # -- the page ---------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from evalkit.appraisal.net_effect import net_effect
@@ -114,6 +115,15 @@ def test_net_effect_leaves_out_the_periods_before() -> None:
     found = spillover_effects(panel, DESIGN, rings=("near",), by="event_time", leads=True)
     plain = spillover_effects(panel, DESIGN, rings=("near",))
     assert net_effect(found).values[2] == pytest.approx(net_effect(plain).values[2])
+
+
+def test_net_effect_leaves_out_the_very_year_before() -> None:
+    """What moved a year before support, in anticipation or by chance, is no effect of it."""
+    found = spillover_effects(small(), DESIGN, rings=("near",))
+    labels = [("direct", "", -1), ("direct", "", 0), ("ring", "near", -1), ("ring", "near", 0)]
+    terms = pd.MultiIndex.from_tuples(labels, names=["kind", "ring", "event_time"])
+    moved = found.combine([[1, 0], [1, 0], [0, 1], [0, 1]], terms)
+    np.testing.assert_allclose(net_effect(moved, [2, 2, 3, 3]).values, [6.0, 3.0, 9.0])
 
 
 @pytest.mark.parametrize(

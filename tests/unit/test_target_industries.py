@@ -51,6 +51,8 @@ def test_two_cohorts_are_compared_with_cells_that_are_never_a_target() -> None:
     est = target_industry_effects(panel(starts), Design("y"))
     late = [(g, t) for g, t in est.terms if g == 2020]
     assert [est.values[est.terms.get_loc(x)] for x in late] == pytest.approx([0, 0, 0, 0, 3, 3], abs=1e-10)
+    early = [(g, t) for g, t in est.terms if g == 2018]
+    assert [est.values[est.terms.get_loc(x)] for x in early] == pytest.approx([0, 0, 3, 3, 3, 3], abs=1e-10)
     # the cells of the other cohort are no comparison
     assert set(est.n_comparison.tolist()) == {20}
 
@@ -143,3 +145,29 @@ def test_permutation_of_lists() -> None:
             Design("y", anticipation=1),
             horizon=1,
         )
+
+
+def test_cells_that_are_never_seen_change_no_error() -> None:
+    """Influence is in the scale of all cells, seen or not: a province without data adds nothing to what is known."""
+    whole = panel(SOME)
+    y = whole.values("y") + np.random.default_rng(8).standard_normal((24, 6))
+    gone = SIDO == "p3"
+    blank = np.where(gone[:, None], np.nan, y)
+    seen = target_industry_effects(panel(SOME, y=y).select(~gone), Design("y"))
+    some = target_industry_effects(panel(SOME, y=blank), Design("y"))
+    np.testing.assert_allclose(some.values, seen.values)
+    np.testing.assert_allclose(some.std_errors, seen.std_errors)
+    assert (seen.std_errors[2:] > 0).all()
+
+
+def test_cohorts_are_averaged_with_the_weights_of_their_cells() -> None:
+    """A cohort of cells with 30 jobs each counts thrice as much as one of cells with 10."""
+    starts = {(0, 1): 2018.0, (1, 2): 2018.0, (2, 4): 2020.0, (3, 0): 2020.0}
+    start = np.array([starts.get((p, k), np.inf) for p, k in zip(P, K, strict=True)])
+    base = panel(starts, effect=0.0).values("y")
+    y = base + np.where(start[:, None] <= YEARS, np.where(start[:, None] == 2018, 2.0, 6.0), 0.0)
+    jobs = np.where(start == 2018, 10.0, 30.0)
+    est = target_industry_effects(panel(starts, y=y, jobs=jobs), Design("y", weight="jobs"))
+    now = event_study(est)
+    at = list(now.terms.get_level_values("event_time")).index(0)
+    assert now.values[at] == pytest.approx((2 * 10 + 6 * 30) / 40)
