@@ -166,10 +166,23 @@ def test_variants_are_the_planned_difference_with_one_thing_changed(study: Study
     assert found["no_repeats"].averages.n_treated[0] < planned.averages.n_treated[0]
 
 
+def test_a_year_left_out_may_be_no_base_year_either(tmp_path: Path) -> None:
+    """Without 2022 the cohort of 2023, whose base it is, tells nothing: what is left of phase 3 is the cohort of 2024."""
+    asked = phase_study(tmp_path, comparison={"permutations": 0, "covid": [2022]}).comparing("jobs")
+    found = {v.name: v.found for v in asked.variants}["covid_out"]
+    assert not isinstance(found, EvalkitError)
+    cells = asked.effects[3].cells
+    for event in found.horizon:
+        own = cells.values[list(cells.terms).index((2024, 2024 + event))]
+        assert found.effects.table().loc[(3, event), "estimate"] == pytest.approx(own)
+
+
 def test_naive_regression_leans_on_what_is_left(study: Study) -> None:
     naive = study.comparing("jobs").naive
     assert naive.estimate.values[0] < naive.first - 0.3  # lasting effects stand in the reference
     assert naive.first_until == 2020
+    for shown, phase in ((naive.first, 1), (naive.last, 3)):
+        assert shown == study.effect("jobs", phase).average.values[0]
 
 
 def test_judging_a_difference() -> None:
