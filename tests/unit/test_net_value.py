@@ -572,3 +572,44 @@ def test_shares_are_drawn_from_the_largest() -> None:
 
 def test_provinces_of_the_small_panel_are_those_that_the_rings_lie_in() -> None:
     assert pd.Series(PROVINCE).value_counts().eq(12).all()
+
+
+def test_a_band_in_too_few_clusters_joins_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left alone, leaving its one province out would leave no band and the joint estimate no error."""
+    from types import SimpleNamespace
+
+    from evalkit.study import ring_paths
+
+    provinces = np.array(["가", "가", "가", "나", "다", "라", "나", "다", "라", "가"])
+    adoption = np.full(10, np.inf)
+    panel = Panel(
+        np.array([f"u{k}" for k in range(10)]),
+        np.array([2017, 2018]),
+        {"y": np.zeros((10, 2))},
+        {"adoption": adoption, "sido": provinces},
+    )
+    plan: Any = SimpleNamespace(
+        phases={1: SimpleNamespace(cohorts=(2018, 2018))},
+        outcomes={"y": SimpleNamespace(adoption=None)},
+        design=SimpleNamespace(adoption="adoption"),
+    )
+    effect: Any = SimpleNamespace(
+        phase=1, outcome="y", sample=SimpleNamespace(design=SimpleNamespace(cluster="sido"))
+    )
+    near = np.array([2018.0] * 9 + [np.inf])
+    which = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, -1])
+    named = (("ring_0_5", (0.0, 5.0)), ("ring_5_10", (5.0, 10.0)), ("ring_10_20", (10.0, 20.0)))
+    bands, found = ring_paths._without_thin(plan, panel, effect, named, near, which)
+    assert [name for name, _ in bands] == ["ring_0_10", "ring_10_20"]
+    assert found.tolist() == [0, 0, 0, 0, 0, 0, 1, 1, 1, -1]
+    last = which.copy()
+    last[6:9] = 1
+    last[9] = -1
+    last[0] = 2  # the outermost band has one firm: it joins the one before
+    bands, found = ring_paths._without_thin(plan, panel, effect, named, near, last)
+    assert len(bands) == 1
+    assert set(found[:9].tolist()) == {0}
+    even = np.array([0, 1, 2, 0, 0, 1, 1, 2, 2, -1])
+    bands, found = ring_paths._without_thin(plan, panel, effect, named, near, even)
+    assert bands == named
+    assert found.tolist() == even.tolist()

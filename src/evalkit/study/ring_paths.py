@@ -25,6 +25,8 @@ from evalkit.study.fitting import planned_fit
 from evalkit.study.plan import Plan
 from evalkit.study.sample import draw_sample
 
+# clusters that a band must lie in: with fewer, leaving one out can leave no band
+FEWEST = 3
 _BAND = re.compile(r"ring_(\d+(?:\.\d+)?)_(\d+(?:\.\d+)?)")
 
 
@@ -112,6 +114,8 @@ def paths_of(plan: Plan, panel: Panel, effect: Effect, *, rings: bool = True) ->
         near, which = first_near(panel)
         if _near_units_compared(panel, effect, near):
             missing, named = "contaminated", ()
+        else:
+            named, which = _without_thin(plan, panel, effect, named, near, which)
     for at, (name, km) in enumerate(named):
         try:
             plain, treated, found = _band_effect(plan, panel, effect, near, which == at)
@@ -143,6 +147,52 @@ def paths_of(plan: Plan, panel: Panel, effect: Effect, *, rings: bool = True) ->
     )
 
 
+def _without_thin(
+    plan: Plan,
+    panel: Panel,
+    effect: Effect,
+    named: tuple[tuple[str, tuple[float, float]], ...],
+    near: NDArray[np.float64],
+    which: NDArray[np.int64],
+) -> tuple[tuple[tuple[str, tuple[float, float]], ...], NDArray[np.int64]]:
+    """Bands and each unit's band, with a band in too few clusters joined to the next one that holds firms.
+
+    Without one cluster such a band could not be estimated, and the joint estimate would have no error. Reads no outcome.
+    """
+    mine = _first_near_in_phase(plan, panel, effect, near)
+    cluster = effect.sample.design.cluster
+    place = panel.units.astype(str) if cluster is None else panel.constant(cluster).astype(str)
+    out, bands = which.copy(), list(named)
+    held = [at for at in range(len(bands)) if (mine & (out == at)).any()]
+    while len(held) > 1:
+        thin = [at for at in held if len(np.unique(place[mine & (out == at)])) < FEWEST]
+        if not thin:
+            break
+        k = held.index(thin[0])
+        low, high = sorted((thin[0], held[k + 1] if k + 1 < len(held) else held[k - 1]))
+        ends = (bands[low][1][0], bands[high][1][1])
+        bands[high] = (f"ring_{ends[0]:g}_{ends[1]:g}", ends)
+        out[out == low] = high
+        held.remove(low)
+    joined = set(range(len(bands))) - set(held)
+    gone = [at for at in joined if (which == at).any() and not (out == at).any()]
+    kept = [at for at in range(len(bands)) if at not in gone]
+    place_of = {at: k for k, at in enumerate(kept)}
+    return tuple(bands[at] for at in kept), np.array(
+        [place_of.get(int(at), -1) for at in out], dtype=np.int64
+    )
+
+
+def _first_near_in_phase(
+    plan: Plan, panel: Panel, effect: Effect, near: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Never-supported units first near a zone within the phase  # (N,)"""
+    lo, hi = plan.phases[effect.phase].cohorts
+    name = plan.outcomes[effect.outcome].adoption or plan.design.adoption
+    never = ~np.isfinite(np.asarray(panel.constant(name), dtype=np.float64))
+    return np.asarray(never & (near >= lo) & (near <= hi))
+
+
 def _near_units_compared(panel: Panel, effect: Effect, near: NDArray[np.float64]) -> bool:
     """Whether the direct effect compares with units that were near a zone in its years."""
     sample = effect.sample
@@ -158,7 +208,7 @@ def _band_effect(
     lo, hi = plan.phases[number].cohorts
     adoption = np.asarray(panel.constant(outcome.adoption or plan.design.adoption), dtype=np.float64)
     never = ~np.isfinite(adoption)
-    mine = never & inside & (near >= lo) & (near <= hi)
+    mine = _first_near_in_phase(plan, panel, effect, near) & inside
     if not mine.any():
         raise DesignError(
             f"{number}단계({lo}–{hi}년)에 지구가 처음 가까이 들어선 지원받지 않은 기업이 없음",

@@ -18,6 +18,7 @@ from evalkit.estimators.dose_response import dose_response
 from evalkit.study.opinions.question import Question, Unanswerable, require, treated_flags
 from evalkit.study.opinions.result import Opinion
 from evalkit.study.plan_opinions import DoseOptions
+from evalkit.study.sample import AnalysisSample
 
 DOSE = "dose_used"
 QUARTILES = (0.25, 0.5, 0.75)
@@ -69,7 +70,8 @@ def dose(question: Question) -> Opinion:
     curve = [row for row in every if row.term == "dose_att" and row.values["dose"]]
     return question.answer(
         [mean, *question.totals(mean, treated), slope, *curve],
-        same_question=True,
+        # it averages over firms, the leading design over event times: the same where every cohort is seen at all of them
+        same_question=_seen_throughout(sample, question.horizon),
         shares_comparison=True,
         estimate=lead.estimate,
         lead=lead,
@@ -83,3 +85,9 @@ def dose(question: Question) -> Opinion:
             "unit": asked.unit,
         },
     )
+
+
+def _seen_throughout(sample: AnalysisSample, horizon: int) -> bool:
+    """Whether the last cohort is observed at every event time of the horizon."""
+    adoption = np.asarray(sample.panel.constant(sample.design.adoption), dtype=np.float64)
+    return bool(adoption[np.isfinite(adoption)].max() + horizon <= sample.panel.periods[-1])

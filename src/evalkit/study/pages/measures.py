@@ -78,7 +78,8 @@ def event_frame(study: Study, found: Measured, counts: ClusterCounts, last: int)
     frame.index = pd.Index(
         np.asarray(frame.index.get_level_values("event_time"), dtype=int), name="event_time"
     )
-    return frame[np.isfinite(frame["estimate"]) & (frame.index <= last)]
+    kept = np.isfinite(frame["estimate"].to_numpy()) & (frame.index.to_numpy() <= last)
+    return pd.DataFrame(frame.loc[kept])
 
 
 def line_table(
