@@ -143,8 +143,8 @@ def test_targets_of_another_horizon_are_no_achievement(tmp_path: Path, shown: Ca
 
 def test_a_showcase_shows_its_share(tmp_path: Path, shown: Callable[..., str]) -> None:
     text = shown(study_of(tmp_path, "NIC"), programme_results.cases)
-    assert "경북 사례 하나가 사업화 매출의 20.5%이다" in text
-    assert "강원 사례 하나가 중핵기업 유치의 25.4%이다" in text
+    assert "경북 사례 하나가 사업화 매출의 20.5%를 차지한다" in text
+    assert "강원 사례 하나가 중핵기업 유치의 25.4%를 차지한다" in text
     assert "|9.1%|" in text
 
 

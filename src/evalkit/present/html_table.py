@@ -11,7 +11,7 @@ from html import escape
 from itertools import groupby
 
 from evalkit.present.messages import say
-from evalkit.present.tabulation import Column, Tabulation, clean_text
+from evalkit.present.tabulation import Column, Entry, Tabulation, clean_text
 
 
 def escaped(text: object) -> str:
@@ -20,6 +20,7 @@ def escaped(text: object) -> str:
 
 
 _BOUNDS = re.compile(r"(\[[−\d.,]+,) (?=[−\d.,]+\])")
+_SIGN = re.compile(r"^(&lt;|&gt;) (?=\d)")
 _P_VALUE = re.compile(r"\bp (=|&lt;) (?=\d)")
 
 
@@ -70,6 +71,12 @@ def _css(column: Column) -> str:
     return "" if column.kind in ("text", "code") else ' class="num"'
 
 
+def _wordy(table: Tabulation, at: int, c: int) -> str:
+    """The class of a number whose unit is several words: it may break between them, or the table outgrows the page."""
+    cell = table.rows[at][c]
+    return ' class="num wordy"' if isinstance(cell, Entry) and " " in (cell.unit or "") else ""
+
+
 def _head(table: Tabulation) -> str:
     groups = _groups(table)
     deep = any(group for group, _ in groups)
@@ -102,10 +109,10 @@ def _row(table: Tabulation, at: int) -> str:
         return f'<tr class="heading"><th scope="rowgroup" colspan="{width}">{lines(words)}</th></tr>'
     cells: list[str] = []
     for c, column in enumerate(table.columns):
-        shown = lines(table.text(at, c))
+        shown = _SIGN.sub("\\1\u00a0", lines(table.text(at, c)))
         if c < table.stub:
             cells.append(f'<th scope="row"{_css(column)}>{shown}</th>')
         else:
-            cells.append(f"<td{_css(column)}>{shown}</td>")
+            cells.append(f"<td{_wordy(table, at, c) or _css(column)}>{shown}</td>")
     css = ' class="total"' if role == "total" else ""
     return f"<tr{css}>{''.join(cells)}</tr>"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from evalkit.present.phrases import reworded
 from evalkit.report.frozen import Frozen, as_rows, deviations
 from evalkit.report.page import Frame
 from evalkit.report.provenance import code_hash, lock_sha256, package_versions
@@ -76,7 +77,7 @@ def make_frame(
         programme=plan["title"] if plan else "",
         banners=tuple(banners),
         facts=_facts(context, bare, notebook),
-        parameters=parameters,
+        parameters=tuple({**row, "comment": reworded(str(row["comment"]), lang)} for row in parameters),
         deviations=tuple(context.get("deviations", ())),
         inputs=tuple(context.get("inputs", ())),
         index_href=index_href,
