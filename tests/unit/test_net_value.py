@@ -391,6 +391,14 @@ def test_sales_in_other_prices_are_not_set_against_the_cost(tmp_path: Path) -> N
     value = study.value(1)
     assert isinstance(value.sales, PlanError)
     assert value.sales_rows == ()
+    # the panel says in which prices its sales are, where the audit does not
+    (tmp_path / "audit.json").write_text('{"panels": {}, "tables": []}', encoding="utf-8")
+    panel = ringed_panel()
+    noted = Panel(
+        panel.units, panel.periods, dict(panel.varying), dict(panel.fixed), {"price_base_year": 2015}
+    )
+    silent = valued(tmp_path, panel=noted, outcomes=outcomes, value={"sales": "sales"})
+    assert isinstance(silent.value(1).sales, PlanError)
 
 
 # -- verdicts ---------------------------------------------------------------------------------------
@@ -464,6 +472,18 @@ def test_an_unbounded_cost_is_printed_as_such(tmp_path: Path, shown: Callable[..
     assert row.found.cost_each.notes == ("complement",)  # type: ignore[union-attr]
     text = shown(lambda: value_costs.costs(study, 1))
     assert re.search(r"\[[\d.,]+, ∞\) ∪ \(−∞, −[\d.,]+\]: 일자리가 0일 수 있어 상한이 없음", text)
+
+
+def test_a_net_loss_has_no_cost_each(tmp_path: Path, shown: Callable[..., str]) -> None:
+    """−500 jobs for 90 억원 are no jobs at −0.2 억원 each, which would look cheaper the fewer are lost."""
+    study = valued(tmp_path, panel=ringed_panel(loss=-30.0))
+    row = next(r for r in study.value(1).rows if r.net)
+    assert row.found.total[2] < 0  # type: ignore[union-attr]
+    text = shown(lambda: page.answer(study, 1), lambda: value_costs.costs(study, 1))
+    assert (
+        text.count("늘지 않고 줄어 하나에 든 비용이 없음") == 4
+    )  # in words, and jobs and two kinds of job-years
+    assert f"−{abs(row.found.cost_each.estimate):.2f}" not in text  # type: ignore[union-attr]
 
 
 def test_a_phase_without_costs_says_what_is_missing(tmp_path: Path, shown: Callable[..., str]) -> None:

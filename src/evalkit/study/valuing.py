@@ -251,7 +251,8 @@ def _sales(study: Study, asked: ValuePlan, phase: int) -> Effect | EvalkitError 
         return None
     try:
         _check_outcome(study, asked.sales)
-        base = study.audit.get("price_base_year")
+        notes = study.panel(study.plan.outcomes[asked.sales].panel).notes
+        base = study.audit.get("price_base_year", notes.get("price_base_year"))
         if base is not None and int(base) != asked.prices.base_year:
             raise PlanError(
                 f"실질 매출은 {base}년 가격, 비용은 {asked.prices.base_year}년 가격이라 견줄 수 없음",

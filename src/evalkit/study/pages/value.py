@@ -206,8 +206,13 @@ def years_words(line: CostLine) -> str:
 
 
 def set_words(study: Study, found: IntervalSet, *, sales: bool = False) -> str:
-    """A set with its shape: «[1.5, ∞) ∪ (−∞, −7.1]: …»; the part above zero first."""
+    """A set with its shape: «[1.5, ∞) ∪ (−∞, −7.1]: …»; the part above zero first.
+
+    Wholly below zero there is nothing that the money bought, and a cost each would look the better the more was lost.
+    """
     lang = study.lang
+    if found.pieces and max(high for _, high in found.pieces) <= 0:
+        return say("study.value.set_negative", lang)
     shape = found.notes[0] if found.notes else "bounded"
     digits = 2
     pieces = sorted(found.pieces, key=lambda piece: -piece[1])

@@ -160,7 +160,7 @@ def _numbers(
         Entry(value, "number", digits),
         Entry((low, high), "interval", digits) if low == low else None,
         Entry(per_eok[0], "number", 2),
-        Entry(each, "number", 2) if math.isfinite(each) else None,
+        Entry(each, "number", 2) if math.isfinite(each) and each > 0 else None,
         words,
     )
 
