@@ -203,6 +203,49 @@ def test_judging_a_difference() -> None:
     assert judge(one(0.1, 0.2), None, 0.95) == "silent"
 
 
+# -- composition and transport ------------------------------------------------------------------------
+
+
+def test_composition_and_transport_find_what_was_put_in(tmp_path: Path) -> None:
+    """Phase 3 supported more of the industry with the larger effect: most of its lead is who was supported."""
+    from phase_worlds import EFFECT, GROUPS
+
+    study = phase_study(tmp_path, phase_panel(3, 1500, noise=0.3), comparison={"permutations": 0})
+    asked = study.comparing("jobs")
+    shares = []
+    for phase in (1, 3):
+        sample = asked.effects[phase].sample
+        own = sample.panel.constant("sector_group_fixed")[sample.treated]
+        shares.append(np.array([(own == group).mean() for group in GROUPS]))
+    (w1, w3), (t1, t3) = shares, (EFFECT[1], EFFECT[3])
+    truth = {
+        "first": w1 @ t1,
+        "last": w3 @ t3,
+        "total": w3 @ t3 - w1 @ t1,
+        "composition": (w3 - w1) @ (t1 + t3) / 2,
+        "effect": (w1 + w3) / 2 @ (t3 - t1),
+        "transported": w3 @ t1,
+    }
+    split = dict(
+        zip(asked.split.estimate.terms.get_level_values("part"), asked.split.estimate.values, strict=True)
+    )
+    for part in ("first", "last", "total", "composition", "effect"):
+        assert split[part] == pytest.approx(truth[part], abs=0.2), part
+    moved = asked.moved
+    table = dict(zip(moved.table.terms.get_level_values(0), moved.table.values, strict=True))
+    assert table["own"] == pytest.approx(study.effect("jobs", 1).average.values[0], rel=1e-6)
+    assert table["last"] == pytest.approx(study.effect("jobs", 3).average.values[0], rel=1e-6)
+    assert table["transported"] == pytest.approx(truth["transported"], abs=0.25)
+    assert len(moved.transport.columns) == 3
+    for at, name in enumerate(moved.transport.columns):
+        _, _, group = name.partition("=")
+        if group:  # weights give the earlier phase the later one's share of it
+            sample = asked.effects[1].sample
+            mine = sample.panel.constant("sector_group_fixed")[sample.treated] == group
+            later = w3[list(GROUPS).index(group)]
+            assert (moved.transport.overlap.weights @ mine) / len(mine) == pytest.approx(later), at
+
+
 # -- cost ------------------------------------------------------------------------------------------
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from small_study import PERIODS, UNITS, raw_plan, small_panel, small_study
+from world_study import world_study
 
+from evalkit import simulate
+from evalkit.arrays.exact_odds import exact_odds
+from evalkit.flows import Flows
 from evalkit.panel import Panel
+from evalkit.study import Study
 from evalkit.study.opinions import Opinion
+from evalkit.study.opinions.gravity import collapsed, within_phase
 
 AT = np.arange(UNITS) // 6  # 0–4 supported, the rest not
 
@@ -108,3 +115,56 @@ def test_the_mean_of_the_mix_ends_at_the_horizon(tmp_path: Path) -> None:
     rank = next(row.p_value for row in found.rows if row.term == "placebo_rank")
     assert checks["placebo"].verdict == ("pass" if rank <= 0.05 else "unknown")
     assert rank <= 0.05
+
+
+# -- flows -----------------------------------------------------------------------------------------
+
+
+def moves() -> Flows:
+    """One origin, five destinations (zones of 2017, 2018, 2019, 2023 and none), 2016–2020; each cell its own power of two."""
+    return Flows(
+        np.array(["서울"]),
+        np.array(["a", "b", "c", "d", "e"]),
+        np.arange(2016, 2021),
+        2.0 ** np.arange(25).reshape(1, 5, 5),
+        {"zone_adoption": np.array([2017.0, 2018.0, 2019.0, 2023.0, np.inf])},
+    )
+
+
+def test_a_phase_keeps_its_own_zones_and_counts_a_zone_from_its_first_year() -> None:
+    found = within_phase(moves(), "zone_adoption", (), (2018, 2020), (2016, 2020))
+    assert found.destinations.tolist() == [
+        "b",
+        "c",
+        "d",
+        "e",
+    ]  # a zone of 2017 is neither treated nor untouched
+    assert found.constant("adoption_used").tolist() == [2018.0, 2019.0, np.inf, np.inf]
+    cells = moves().counts[0]
+    by_hand = [
+        [cells[1, 2:].sum() + cells[2, 3:].sum(), cells[3:, 2:].sum()],
+        [cells[1:3, :2].sum(), cells[3:, :2].sum()],
+    ]
+    assert collapsed(found).tolist() == by_hand  # 2018 of the zone of 2019 stands in no cell
+
+
+def test_flows_are_told_in_per_cent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"gravity": {"design": "gravity", "outcome": "relocation", "phase": 1}}
+    study = world_study(tmp_path, simulate.world(6, firms=1500), asked)
+    exact = {row.term: row for row in study.opinion("gravity").rows}["exact"]
+    flows = within_phase(study.flows(), "zone_adoption", (), (2018, 2020), (2013, 2022))
+    odds = exact_odds(collapsed(flows), 0.95)
+    assert exact.unit == "percent"
+    assert (exact.estimate, exact.low) == pytest.approx((100 * (odds.ratio - 1), 100 * (odds.low - 1)))
+    # enough moves for the regression: many to zones after they came
+    rng, original = np.random.default_rng(4), study.flows()
+    start = np.asarray(original.constant("zone_adoption"), dtype=float)
+    mean = 8.0 * np.where(start[:, None] <= original.periods, 2.0, 1.0)
+    many = replace(original, counts=rng.poisson(np.broadcast_to(mean, original.counts.shape)).astype(float))
+    monkeypatch.setattr(Study, "flows", lambda self, name="relocation": many)
+    found = world_study(tmp_path, simulate.world(6, firms=1500), asked).opinion("gravity")
+    assert found.refusal is None, found.refusal
+    assert found.estimate is not None
+    row = {row.term: row for row in found.rows}["flow"]
+    assert row.estimate == pytest.approx(100 * np.expm1(found.estimate.values[0]))
+    assert row.estimate == pytest.approx(100, abs=25)
