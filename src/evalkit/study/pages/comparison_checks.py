@@ -82,6 +82,8 @@ def variants(study: Study) -> None:
 def permuted(study: Study) -> None:
     """What permuting whole paths within provinces says of the difference, beside the jackknife."""
     lines = []
+    leading = comparisons(study)
+    alpha = 1 - study.plan.inference.level
     for name, paths in outcomes_with_paths(study).items():
         if isinstance(paths, EvalkitError):
             continue
@@ -107,6 +109,13 @@ def permuted(study: Study) -> None:
                     ),
                 )
             )
+            lead = leading.get(name)
+            if lead is None or isinstance(lead, EvalkitError):
+                continue
+            if (float(lead.averages.table(study.plan.inference.level)["p_value"].iloc[2]) < alpha) != (
+                found.p_value < alpha
+            ):
+                lines[-1] += " " + say("study.comparison.permuted_apart", study.lang)
     if lines:
         lines.append(say("study.comparison.note_permuted", study.lang))
         show(release_of(study).text("\n".join(f"- {line}" for line in lines)))
