@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from evalkit.errors import EvalkitError
 from evalkit.present import figures
-from evalkit.present.messages import number, p_value, quantity, say
+from evalkit.present.messages import digits_for, number, p_value, quantity, say
 from evalkit.study.effect import Effect
 from evalkit.study.opinions import Opinion, OpinionRow
+from evalkit.study.opinions.question import natural
 from evalkit.study.pages.opinions_tables import (
     designs,
     opinion_label,
@@ -227,8 +228,19 @@ def caveats(study: Study, outcome: str) -> None:
         for opinion in found
         for line in caveat_lines(study, opinion)
     ]
-    if lines:
-        show(release_of(study).text("\n".join(f"- {line}" for line in lines)))
+    if not lines:
+        answered = any(o.answered for found in by_phase(study, outcome).values() for o in found)
+        key = "study.opinions.no_checks" if answered else "study.opinions.none_short"
+        show(release_of(study).text(say(key, study.lang)))
+        return
+    show(release_of(study).text("\n".join(f"- {line}" for line in lines)))
+
+
+def _fit_words(study: Study, opinion: Opinion) -> str:
+    """The gap before in the unit of the outcome: a gap of logarithms is a percentage."""
+    outcome = opinion.outcome or ""
+    fit = natural(float(opinion.facts["pre_fit"]), study.plan.outcomes[outcome].scale)
+    return quantity(fit, unit_of(study, outcome), digits_for(fit), study.lang)
 
 
 def caveat_lines(study: Study, opinion: Opinion) -> list[str]:
@@ -252,7 +264,7 @@ def caveat_lines(study: Study, opinion: Opinion) -> list[str]:
                 say(
                     "study.opinion.pre_fit",
                     lang,
-                    fit=quantity(float(opinion.facts["pre_fit"]), unit, 3, lang),
+                    fit=_fit_words(study, opinion),
                     draws=number(check.detail["draws"]),
                     p=p_value(check.p_value),
                 )

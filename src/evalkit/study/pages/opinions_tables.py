@@ -28,6 +28,12 @@ from evalkit.study.study import Study
 
 # codes of the decision on inference for which one cluster or none stands on a side
 FEW = ("no_clusters_on_one_side", "one_cluster_on_one_side")
+# rings around places, whose units are no firms
+AROUND_PLACES = {
+    "compares": "study.opinion.compares.ring_places",
+    "identifies": "study.opinion.identifies.ring_places",
+    "cannot": "study.opinion.cannot.ring_places",
+}
 OF_FIRMS = ("rings", "tiers", "dose", "applicants")
 
 
@@ -212,12 +218,17 @@ def designs(study: Study, outcome: str) -> None:
         if opinion.outcome != outcome or not opinion.answered or opinion.phase is None:
             continue
         facts = fact_words(study, opinion)
+        around = opinion.kind == "rings" and not of_firms(study, outcome)
         rows.append(
             (
                 phase_label(study, opinion.phase),
                 opinion_label(study, opinion),
                 *(
-                    say(f"study.opinion.{part}.{opinion.kind}", lang, **facts)
+                    say(
+                        AROUND_PLACES[part] if around else f"study.opinion.{part}.{opinion.kind}",
+                        lang,
+                        **facts,
+                    )
                     for part in ("compares", "identifies", "cannot")
                 ),
             )
