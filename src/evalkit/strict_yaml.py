@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -48,6 +50,70 @@ def load(text: str) -> Any:
     """
     _bound(text)
     return yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 (a safe loader)
+
+
+@dataclass(frozen=True, slots=True)
+class SyntaxFault:
+    """Why a text is no YAML, in words.
+
+    Attributes
+    ----------
+    line : the line to look at, counted from one; for what was never closed the line that opens it
+    """
+
+    line: int
+    problem: str
+    remedy: str
+
+
+_NO_SPACE, _SPACE = "키 뒤에 콜론(:)과 빈칸이 없음", "키: 값 처럼 콜론 뒤에 한 칸 띄울 것"
+
+
+def syntax_fault(error: yaml.YAMLError, text: str) -> SyntaxFault:
+    """What somebody who edits a file by hand most likely did, from the error of the parser."""
+    mark = getattr(error, "problem_mark", None)
+    opened = getattr(error, "context_mark", None)
+    problem, context = str(getattr(error, "problem", "") or error), str(getattr(error, "context", "") or "")
+    if mark is None:
+        return SyntaxFault(1, f"YAML 문법이 맞지 않음 ({problem})", "예와 견주어 고칠 것")
+    rows = text.split("\n")
+    tabbed = _tab_near(rows, mark.line)
+    if tabbed is not None:
+        return SyntaxFault(tabbed + 1, "들여쓰기에 탭(Tab)을 씀", "탭을 지우고 빈칸으로 들여 쓸 것")
+    if "quoted scalar" in context and opened is not None:
+        return SyntaxFault(opened.line + 1, "여기에서 연 따옴표가 닫히지 않음", "따옴표의 짝을 맞출 것")
+    if "cannot start any token" in problem:
+        sign = rows[mark.line][mark.column : mark.column + 1] if mark.line < len(rows) else ""
+        return SyntaxFault(mark.line + 1, f"글이 기호 {sign!r} (으)로 시작함", "글을 큰따옴표로 묶을 것")
+    if "mapping values are not allowed" in problem:
+        above = rows[mark.line - 1] if 0 < mark.line <= len(rows) else ""
+        if re.match(r"\s*(- )?[^\s:#{\[\"']+:\S", above):
+            return SyntaxFault(mark.line, _NO_SPACE, _SPACE)
+        return SyntaxFault(
+            mark.line + 1, "콜론(:)이 한 줄에 더 있거나 윗줄과 들여쓰기가 다름", "콜론이 든 글은 큰따옴표로 묶고, 들여쓰기를 윗줄과 맞출 것"
+        )  # fmt: skip
+    if "flow" in context and opened is not None:
+        return SyntaxFault(
+            opened.line + 1, "여기에서 연 괄호가 닫히지 않았거나 그 안의 따옴표·쉼표가 맞지 않음", "{ } [ ] 와 따옴표의 짝, 항목 사이의 쉼표를 확인할 것"
+        )  # fmt: skip
+    if "could not find expected ':'" in problem:
+        start = opened or mark
+        return SyntaxFault(start.line + 1, _NO_SPACE, _SPACE)
+    if "did not find expected" in problem:
+        return SyntaxFault(
+            mark.line + 1,
+            "들여쓰기나 따옴표가 앞뒤 줄과 맞지 않음",
+            "이 줄과 바로 윗줄의 들여쓰기(빈칸 수)와 따옴표의 짝을 맞출 것",
+        )
+    return SyntaxFault(mark.line + 1, f"YAML 문법이 맞지 않음 ({problem})", "들여쓰기와 따옴표를 확인할 것")
+
+
+def _tab_near(rows: list[str], line: int) -> int | None:
+    """The row at or just above a place whose indentation holds a tab."""
+    for at in range(min(line, len(rows) - 1), max(line - 3, -1), -1):
+        if "\t" in rows[at][: len(rows[at]) - len(rows[at].lstrip())]:
+            return at
+    return None
 
 
 def _bound(text: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from evalkit.errors import UsageError
 from evalkit.programmes import read_programme
 from evalkit.programmes.formulas import evaluate, named_in
+from evalkit.study.profile import budget_rows
 
 GOOD = """\
 id: OURS
@@ -86,7 +87,7 @@ def test_reading_ones_own_file_leaves_the_others_as_they_were(tmp_path: Path) ->
     [
         ("value: 120,", "value: 125,", ("12행", "수치 125 이(가) 인용문에 없음", "figure_in_quote: false")),
         ("quote: '일자리 240개', ", "", ("13행", "인용문(quote)이 없음", "그대로 옮겨")),
-        ("source: D1}\n  1.outcome", "source: D9}\n  1.outcome", ("12행", "'D9' 을(를) 알 수 없음", "쓸 수 있는 이름: S0")),
+        ("source: D1}\n  1.outcome", "source: D9}\n  1.outcome", ("12행", "'D9' 을(를) 알 수 없음", "D1, P1")),
         ("quote: '일자리 240개', source: D1}", "quote: '일자리 240개'}", ("13행", "'source' 이(가) 없음")),
         ("status: realised", "status: realized", ("13행", "적힌 값: 'realized'", "비슷한 이름: realised")),
         ("status: realised", "state: realised", ("13행", "모르는 키 'state'", "비슷한 이름: status")),
@@ -110,9 +111,34 @@ def test_reading_ones_own_file_leaves_the_others_as_they_were(tmp_path: Path) ->
         ("id: OURS", "id: 우리", ("1행", "영문자로 시작하는")),
         ("id: OURS\n", "", ("꼭 필요한 키 'id' 이(가) 없음",)),
         ("regions: [부산, 강원]", "regions: 부산", ("3행", "목록([ ])")),
-        ("regions: [부산, 강원]", "regions: [부산, 강원", ("YAML 문법이 맞지 않음", "행")),
+        ("regions: [부산, 강원]", "regions: [부산, 강원", ("3행", "괄호가 닫히지 않았거나", "짝")),
         ("  1.outcome.jobs:", "  1.budget.national:", ("두 번 있음", "13행")),
         ("phases:\n", "phases:\n  - {number: 1, years: [2020, 2020]}\n", ("같은 number 가 두 번",)),
+        ("  1.outcome.jobs:", "\t1.outcome.jobs:", ("13행", "탭(Tab)", "빈칸으로")),
+        ("  1.outcome.jobs:", "   1.outcome.jobs:", ("13행", "들여쓰기나 따옴표", "빈칸 수")),
+        ("quote: '일자리 240개'", "quote: '일자리 240개", ("13행", "따옴표", "짝")),
+        ("quote: '일자리 240개'", "quote: @일자리", ("13행", "기호 '@'", "큰따옴표")),
+        ("name: 우리 지역 사업", "name: 우리: 사업", ("2행", "콜론(:)", "큰따옴표")),
+        ("id: OURS\n", "id:OURS\n", ("1행", "콜론")),
+        ("value: 240,", "value:240,", ("13행", "'value:240'", "한 칸 띄울 것")),
+        ("value: 240,", "value: 1,240,", ("13행", "키 자리에 240", "쉼표를 빼고")),
+        ("'일자리 240개'", "“일자리, 240개”", ("13행", "240개”", "큰따옴표로 묶을 것")),
+        ("value: 240,", "value: '240개',", ("13행", "'240개' 이(가) 글로 적힘", "unit 에")),
+        ("value: 240, unit: 명,", "value: 240,", ("13행", "단위가 없음", "unit:")),
+        ("status: realised", "status: recalled", ("13행", "기억에만 있는 수치", "quote 와 source")),
+        ("status: realised", "status: 실적", ("13행", "realised (으)로 적을 것")),
+        ("fund: national,", "fund: 도비,", ("19행", "local(지방비)")),
+        ("  1.outcome.jobs: {", "  2.outcome.firms: {", ("13행", "2단계가 phases 에 없음", "1 (으)로 시작")),
+        ("status: realised,", "status: realised, year: 2019,", ("13행", "2021–2023년", "2019 이(가) 단계의 시작보다 앞섬")),
+        ("status: realised,", "status: realised, year: 2030,", ("13행", "2030 이(가) 출처 D1 의 날짜(2024-02-01)보다 뒤임")),
+        ("value: 240, unit: 명,", "value: 240, unit: 천명,", ("13행", "나란히 놓이는", "명 (으)로")),
+        ("unit: 명, status: realised", "unit: 명, status: planned", ("13행", "status 가 planned", "1.target.jobs")),
+        ("unit: 억원, status", "unit: 달러, status", ("19행", "단위 '달러'", "백만원")),
+        ("value: 120,", "value: -120,", ("12행", "-120 이(가) 인용문에 없음")),
+        ("phases:\n  - {number: 1, years: [2021, 2023]}\n", "", ("1단계가 phases 에 없음",)),
+        ("value: 300, unit: 명", "value: 300, unit: 개소", ("21행", "'개소'", "견줄 수 없음")),
+        ("years: [2021, 2023], fact", "years: [2023, 2021], fact", ("19행", "거꾸로임", "[2021, 2023]")),
+        ("checks:", "growth:\n  - {name: 예산, from: 1.budget.national, to: target.jobs}\nchecks:", ("25행", "단위 '명'", "증감")),
     ],
 )  # fmt: skip
 def test_a_fault_is_named_with_its_line_and_what_is_expected(
@@ -123,6 +149,16 @@ def test_a_fault_is_named_with_its_line_and_what_is_expected(
     assert sentence.startswith("[ours.facts.yml")
     for part in parts:
         assert part in sentence, sentence
+
+
+def test_money_in_other_units_is_counted_as_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "ours.facts.yml"
+    text = GOOD.replace("value: 120, unit: 억원", "value: 12000, unit: 백만원").replace(
+        "120억원을", "12,000백만원을"
+    )
+    path.write_text(text.replace("published: 40", "published: 4000"), encoding="utf-8")
+    (row,) = budget_rows(read_programme(path))
+    assert row.per_year == pytest.approx(40.0)  # 12,000백만원 = 120억원 over three years
 
 
 def test_several_faults_are_counted(tmp_path: Path) -> None:

@@ -372,7 +372,11 @@ def test_programs_of_the_environment_come_first_on_the_path(root: Path) -> None:
     assert second == "somewhere"
 
 
-PLANS = [f"plans/{path.name}" for path in sorted((launcher.ROOT / "plans").glob("*.yml"))]
+PLANS = [
+    f"plans/{path.name}"
+    for path in sorted((launcher.ROOT / "plans").glob("*.yml"))
+    if not path.name.endswith(".facts.yml")
+]
 
 
 # -- words ----------------------------------------------------------------------------------------------

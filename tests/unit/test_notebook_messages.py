@@ -55,7 +55,7 @@ from evalkit.study.trends import Restriction
 PROJECT = Path(__file__).resolve().parents[2]
 SOURCE = PROJECT / "src" / "evalkit"
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
-PLANS = sorted((PROJECT / "plans").glob("*.yml"))
+PLANS = [p for p in sorted((PROJECT / "plans").glob("*.yml")) if not p.name.endswith(".facts.yml")]
 MESSAGES = read_messages(FOLDER)
 HANGUL = re.compile(r"[가-힣ㄱ-ㅎㅏ-ㅣ]")
 

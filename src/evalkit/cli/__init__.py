@@ -15,7 +15,7 @@ from evalkit.cli.build import build, raw
 from evalkit.cli.fetch import fetch
 from evalkit.cli.ingest import ingest
 from evalkit.cli.new import new
-from evalkit.errors import UsageError
+from evalkit.errors import PlanError, UsageError
 
 
 def _consoles() -> None:
@@ -142,22 +142,26 @@ def plan_check(plan: Path) -> None:
     """PLAN 과 그 공책의 매개변수가 맞는지 본다. 자료는 읽지 않는다."""
     from evalkit.report.parameters import declared_parameters, typed_parameters
     from evalkit.report.source import find_notebook, read_notebook
-    from evalkit.study.build import check_words
-    from evalkit.study.inputs import check_mapping_paths, project_root
+    from evalkit.study.inputs import project_root
     from evalkit.study.plan import load_plan
+    from evalkit.study.plan_check import check_plan
+    from evalkit.study.plan_faults import located
 
     loaded = load_plan(plan)
-    check_words(loaded)
-    check_mapping_paths(plan, loaded)
+    check_plan(loaded, plan)
     root = project_root(plan)
     jobs = loaded.jobs()
     for job in jobs:
-        path = find_notebook(job.notebook, plan_path=plan, root=root)
+        try:
+            path = find_notebook(job.notebook, plan_path=plan, root=root)
+        except PlanError as error:
+            raise located(error, plan) from None
         declared = declared_parameters(read_notebook(path), notebook=path.name)
         typed_parameters(job.parameters, declared, notebook=path.name)
     click.echo(f"{plan.name}: 이상 없음 (보고서 {len(jobs)}건, 해시 {loaded.sha256()[:12]})")
     for job in jobs:
         click.echo(f"  {job.name}")
+    click.echo("자료와 변수 이름은 evalkit audit 와 evalkit report 가 자료를 읽을 때 점검함.")
 
 
 @plan.command("freeze")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -61,41 +63,75 @@ def programme(
     root: Path,
 ) -> None:
     """사실 파일, 평가 계획, 자료 폴더를 만든다. 터미널에서는 빠진 것을 묻는다."""
-    from evalkit.study.starting import Beginning, begin, parse_phases
+    from evalkit.study.starting import (
+        Beginning,
+        begin,
+        check_id,
+        check_regions,
+        check_text,
+        parse_phases,
+    )
 
     asked = _at_terminal()
-    name_tag = name_tag or _ask("--id", "이름표(영문)", asked)
-    name = name or _ask("--name", "사업의 한글 이름", asked)
-    name_en = name_en or (click.prompt("사업의 영문 이름", default=name_tag) if asked else name_tag)
+    if not name_tag:
+        question = "이름표 (파일 이름이 됨; 영문자·숫자·밑줄, 예: busan_marine)"
+        name_tag = _ask("--id", question, asked, check_id)
+    name = name or _ask("--name", "사업의 한글 이름", asked, lambda text: check_text("이름", text))
+    if not name_en:
+        name_en = click.prompt("사업의 영문 이름", default=name_tag) if asked else name_tag
     if ministry is None:
         ministry = (
             click.prompt("주관 부처 (모르면 그냥 Enter)", default="", show_default=False) if asked else ""
         )
-    spans = parse_phases(
-        phases or _ask("--phase", "단계의 기간 (예: 2018-2020, 2021-2023)", asked).split(",")
-    )
+    if not phases:
+        question = "단계의 기간 (예: 2018-2020, 2021-2023)"
+        phases = tuple(
+            _ask("--phase", question, asked, lambda text: parse_phases(text.split(","))).split(",")
+        )
+    spans = parse_phases(phases)
     if kind is None:
         kind = _ask_kind(asked)
     if not regions and asked:
-        written = click.prompt("대상 시·도 (예: 부산, 대구; 없으면 Enter)", default="", show_default=False)
-        regions = tuple(part.strip() for part in written.split(",") if part.strip())
+        question = "대상 시·도의 짧은 이름 (예: 부산, 대구; 없으면 Enter)"
+        written = _answer(question, lambda text: check_regions(_parts(text)), default="", show_default=False)
+        regions = _parts(written)
     written_files = begin(
         Beginning(name_tag, name, name_en, ministry, spans, kind, regions), root=root, folder=folder
     )
     for path in written_files:
         click.echo(f"씀: {path}")
-    click.echo(f"다음: evalkit plan check plans/{name_tag}.yml")
+    click.echo("다음에 할 일:")
+    click.echo(f"  1. 공표된 수치를 적는다: plans/{name_tag}.facts.yml")
+    click.echo(f"  2. 자료를 둔다: {written_files[-1]} 에 어느 파일이 어디에 가는지 있음")
+    click.echo(f"  3. 점검한다: evalkit plan check plans/{name_tag}.yml")
+    click.echo(f"  4. 보고서를 만든다: evalkit report plans/{name_tag}.yml")
 
 
 def _at_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def _ask(flag: str, question: str, asked: bool) -> str:
+def _parts(written: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in written.split(",") if part.strip())
+
+
+def _ask(flag: str, question: str, asked: bool, check: Callable[[str], object]) -> str:
     """An answer at the terminal; without one, the flag that was left out."""
     if not asked:
         raise UsageError(f"{flag} 이(가) 빠짐 ({question})", remedy=f"{flag} 를 적을 것")
-    return str(click.prompt(question))
+    return _answer(question, check)
+
+
+def _answer(question: str, check: Callable[[str], object], **options: Any) -> str:
+    """An answer that can be used: one that cannot is said why, and the question is asked again."""
+    while True:
+        answer = str(click.prompt(question, **options)).strip()
+        try:
+            check(answer)
+        except UsageError as error:
+            click.echo(f"  {error.sentence()}")
+        else:
+            return answer
 
 
 def _ask_kind(asked: bool) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictFloat, StrictInt, model_validator
 
+from evalkit.programmes.faults import Told
 from evalkit.programmes.places import ENGLISH
 
 Year = Annotated[int, Field(ge=1990, le=2100)]
@@ -47,7 +48,7 @@ class Words(Part):
 
 def _known_province(value: str) -> str:
     if value not in ENGLISH:
-        raise ValueError(f"시·도 {value!r} 을(를) 알 수 없음: {', '.join(ENGLISH)} 가운데 하나로 적을 것")
+        raise Told(f"시·도 {value!r} 을(를) 알 수 없음", f"{', '.join(ENGLISH)} 가운데 하나로 적을 것")
     return value
 
 
@@ -120,7 +121,10 @@ class PhaseEntry(Part):
     @model_validator(mode="after")
     def _ordered(self) -> PhaseEntry:
         if self.years[0] > self.years[1]:
-            raise ValueError("years 는 [처음, 끝] 순서로 적을 것")
+            raise Told(
+                f"years {list(self.years)} 이(가) 거꾸로임: [처음, 끝] 순서여야 함",
+                f"[{self.years[1]}, {self.years[0]}] (으)로 적을 것",
+            )
         return self
 
 
@@ -278,7 +282,7 @@ class FactFile(Part):
     def _phases_once(self) -> FactFile:
         numbers = [phase.number for phase in self.phases]
         if len(set(numbers)) < len(numbers):
-            raise ValueError("phases 에 같은 number 가 두 번 있음")
+            raise Told("phases 에 같은 number 가 두 번 있음", "단계마다 다른 번호를 적을 것")
         return self
 
 

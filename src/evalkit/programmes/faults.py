@@ -29,6 +29,31 @@ _EXPECTED = {
     "too_short": "더 긴 목록(years 는 [처음, 끝])",
 }
 
+CHOICES = {
+    "realised": "실적",
+    "planned": "계획",
+    "target": "목표",
+    "stated": "서술",
+    "national": "국비",
+    "local": "지방비",
+    "private": "민간",
+    "total": "합계",
+    "unstated": "적혀 있지 않음",
+    "spent": "집행",
+    "all": "전체",
+    "rd": "R&D",
+    "non_rd": "비R&D",
+}
+"""Words of a choice of a fact file, as an evaluator says them."""
+
+
+class Told(ValueError):
+    """A fault that a model finds by itself, with the way out."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem)
+        self.remedy = remedy
+
 
 def place_of(name: str, lines: Mapping[Place, int], place: tuple[str | int, ...]) -> tuple[str, ...]:
     """File, line, and the keys down to a place; the nearest line above where the place itself has none."""
@@ -60,7 +85,13 @@ def first_fault(
         return UsageError(
             f"모르는 키 {str(location[-1])!r}{more}",
             where=place_of(name, lines, location),
-            remedy=nearest(str(location[-1]), _keys_at(model, location[:-1])),
+            remedy=_unknown_key(str(location[-1]), fault.get("input"), _keys_at(model, location[:-1])),
+        )
+    if fault["type"] == "invalid_key":
+        return UsageError(
+            f"키 자리에 {value!r} 이(가) 있음{more}",
+            where=place_of(name, lines, location),
+            remedy="1,200 처럼 쉼표가 든 수는 쉼표를 빼고 적고, 수로 된 이름표는 따옴표로 묶을 것",
         )
     if fault["type"] == "missing" and isinstance(location[-1], int):
         return UsageError(
@@ -86,16 +117,37 @@ def _problem(fault: Any) -> str:
 def _remedy(fault: Any) -> str:
     kind, context = fault["type"], fault.get("ctx", {})
     if kind == "value_error":
-        return "사실 파일을 고칠 것"
+        told = context.get("error")
+        return told.remedy if isinstance(told, Told) else "사실 파일을 고칠 것"
     if kind == "literal_error":
-        choices = re.findall(r"'([^']*)'|(\d+)", str(context.get("expected", "")))
-        words = [text or figure for text, figure in choices]
-        near = nearest(str(fault.get("input")), words)
-        return near if near.startswith("비슷한") else f"쓸 수 있는 값: {', '.join(words)}"
+        return _choice(fault.get("input"), str(context.get("expected", "")))
     if kind in ("greater_than_equal", "less_than_equal"):
         bound = context.get("ge", context.get("le"))
         return f"{bound} {'이상' if kind.startswith('greater') else '이하'}(으)로 적을 것"
     return f"{_EXPECTED.get(kind, '알맞은 값')}(으)로 적을 것"
+
+
+def _choice(value: Any, expected: str) -> str:
+    """What may stand there, in the evaluator's words; figures known from memory alone have no word at all."""
+    words = [text or figure for text, figure in re.findall(r"'([^']*)'|(\d+)", expected)]
+    if value == "recalled":
+        return "기억에만 있는 수치는 실을 수 없으므로, 문서를 찾아 quote 와 source 를 적거나 이 줄을 지울 것"
+    meant = [word for word in words if CHOICES.get(word) == value]
+    if meant:
+        return f"{meant[0]} (으)로 적을 것"
+    near = nearest(str(value), words)
+    if near.startswith("비슷한"):
+        return near
+    return "쓸 수 있는 값: " + ", ".join(f"{w}({CHOICES[w]})" if w in CHOICES else w for w in words)
+
+
+def _unknown_key(key: str, value: Any, known: list[str]) -> str:
+    """The nearest key; what stands between commas without a value is the rest of a text that was not quoted."""
+    if value is None and ":" in key:
+        return "콜론(:) 뒤에 한 칸 띄울 것"
+    if value is None and key not in known:
+        return "쉼표나 콜론이 든 글이면 곧은 큰따옴표로 묶을 것"
+    return nearest(key, known)
 
 
 def _written(location: tuple[int | str, ...]) -> tuple[int | str, ...]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from evalkit import strict_yaml
 from evalkit.errors import EvalkitError, UsageError, nearest
+from evalkit.programmes.contradictions import in_facts, in_use
 from evalkit.programmes.fact_file import (
     BudgetLine,
     Case,
@@ -110,13 +111,8 @@ def read_yaml(text: str, name: str) -> tuple[Any, dict[Place, int]]:
     try:
         return strict_yaml.load(text), strict_yaml.load_with_lines(text)[1]
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = (name, f"{mark.line + 1}행 {mark.column + 1}열") if mark else (name,)
-        raise UsageError(
-            f"YAML 문법이 맞지 않음 ({getattr(error, 'problem', error)})",
-            where=place,
-            remedy="들여쓰기와 따옴표를 확인할 것",
-        ) from error
+        fault = strict_yaml.syntax_fault(error, text)
+        raise UsageError(fault.problem, where=(name, f"{fault.line}행"), remedy=fault.remedy) from error
     except UsageError as error:
         raise UsageError(error.problem, where=(name, *error.where), remedy=error.remedy) from None
 
@@ -146,6 +142,8 @@ def enter_facts(sheet: Sheet, book: Book) -> None:
             if name in book.sources or name in book.press:
                 raise sheet.fault((part, name), f"출처 {name!r} 이(가) 이미 있음", "다른 이름표를 쓸 것")
         known.update(getattr(file, part))
+    for found_at in in_facts(file, book.sources):
+        raise sheet.fault(*found_at)
     for name, entry in file.press.items():
         book.facts[name] = press_fact(name, entry)
     for name, row in file.facts.items():
@@ -169,10 +167,11 @@ def press_fact(name: str, entry: PressSource) -> Fact:
 def _fact(sheet: Sheet, book: Book, name: str, row: FactEntry) -> Fact:
     place: Place = ("facts", name)
     if row.source not in book.sources and row.source not in book.press:
+        own = (*sheet.file.sources, *sheet.file.press) or (*book.sources, *book.press)
         raise sheet.fault(
             (*place, "source"),
             f"사실 {name!r} 의 출처 {row.source!r} 을(를) 알 수 없음",
-            f"sources 나 press 에 적은 이름표를 쓸 것 ({nearest(row.source, (*book.sources, *book.press))})",
+            f"sources 나 press 에 적은 이름표를 쓰거나 거기에 {row.source} 을(를) 적을 것 ({nearest(row.source, own)})",
         )
     press = book.press.get(row.source)
     if press is None and not row.quote:
@@ -257,6 +256,8 @@ def make_programme(sheet: Sheet, book: Book) -> Programme:
         if not found.id.startswith(f"{file.id}."):
             elsewhere[found.id] = found
     _refuse_unknown_phases(sheet)
+    for found_at in in_use(file, lambda name: book.find(name, file.id)):
+        raise sheet.fault(*found_at)
     everything = below(book.facts, file.id)
     later = file.later_name.name if file.later_name else None
     return Programme(
@@ -338,5 +339,9 @@ def _refuse_unknown_phases(sheet: Sheet) -> None:
     for place, number in named:
         if number not in known:
             raise sheet.fault(
-                place, f"단계 {number} 이(가) phases 에 없음", nearest(str(number), map(str, known))
+                place,
+                f"단계 {number} 이(가) phases 에 없음",
+                nearest(str(number), map(str, known))
+                if known
+                else f"phases 에 - {{number: {number}, years: [처음, 끝]}} 을 적을 것",
             )

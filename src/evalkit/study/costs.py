@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from evalkit import programmes
 from evalkit.appraisal.prices import PUBLISHED_CPI, in_base_prices
-from evalkit.errors import PlanError, RefusalError
+from evalkit.errors import PlanError, RefusalError, UsageError
+from evalkit.programmes.contradictions import MONEY
 from evalkit.study.plan import Plan
 from evalkit.study.plan_value import Basis, CostItem, ValuePlan
+from evalkit.study.programme_of import fact_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +154,23 @@ def _line(plan: Plan, phase: int, item: CostItem) -> CostLine:
         assert item.source is not None
         assert item.eok is not None
         return CostLine(item.eok, item.years, item.status, item.source.ko, item.source.en, False)
-    fact = programmes.fact(item.fact)
+    try:
+        fact = fact_of(plan, item.fact)
+    except UsageError as error:
+        raise PlanError(error.problem, where=where, remedy=error.remedy) from None
     words = fact.cite()  # refuses what is only recalled
     english = fact.cite("en")
     published = (
         fact.value if isinstance(fact.value, int | float) and not isinstance(fact.value, bool) else None
     )
+    if published is not None:
+        if fact.unit not in MONEY:
+            raise PlanError(
+                f"비용의 사실 {item.fact} 의 단위 {fact.unit!r} 은(는) 금액의 단위가 아님",
+                where=where,
+                remedy="금액인 사실을 적을 것",
+            )
+        published = published * MONEY[fact.unit]
     if published is not None and item.eok is not None and abs(item.eok - float(published)) > 1e-9:
         raise PlanError(
             f"비용 {item.eok:g}억원이 사실 {item.fact} 의 값 {float(published):g}과(와) 다름",

@@ -90,7 +90,7 @@ def build_firms(
     regions = municipality_panel(moved, zones, built.rows[INSURED], ring_km)
     adoption = panel.constant("adoption")
     facts = {
-        **reported(tables["performance_survey"], plan.programme, plan.data.counting.rules()),
+        **reported(tables["performance_survey"], plan),
         "linkage": linkage(pd.Index(panel.units), started),
         **facts,
         "reconciliation": reconciliation(

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from evalkit.building import Part
 from evalkit.errors import DataError, PlanError
-from evalkit.ingest.counting import CountingRules, counting_facts
+from evalkit.ingest.counting import counting_facts
 from evalkit.ingest.table import Table
 from evalkit.panel import Panel
 from evalkit.study.audit import describe_repair
 from evalkit.study.linking import MEMBERS, STATUS, pension_members
 from evalkit.study.places import capital_mask
+from evalkit.study.plan import Plan
 from evalkit.study.programme_files import reported_totals
+from evalkit.study.programme_of import outcomes_of
 
 INSURED = "고용보험"
 COMPOSITION = "고용보험DB"
@@ -96,9 +98,10 @@ def composition(panel: Panel, alive: NDArray[np.float64]) -> dict[str, NDArray[n
     return made
 
 
-def reported(tables: list[Table], programme: str, rules: CountingRules) -> dict[str, Any]:
+def reported(tables: list[Table], plan: Plan) -> dict[str, Any]:
     """Reported totals, the repairs that took double counting out of them, and what every rule would make of them."""
-    totals, cleaned = reported_totals(tables, programme, rules)
+    rules = plan.data.counting.rules()
+    totals, cleaned = reported_totals(tables, rules=rules, outcomes=lambda phase: outcomes_of(plan, phase))
     before = {repair for table in tables for repair in table.repairs}
     return {
         "programme": totals,

@@ -12,8 +12,10 @@ from evalkit.appraisal.monitoring import Direction, required_path
 from evalkit.errors import DataError, PlanError, RefusalError, UsageError, nearest
 from evalkit.ingest.table import Table
 from evalkit.panel import Panel
-from evalkit.programmes import Fact, fact
+from evalkit.programmes import Fact
+from evalkit.study.plan import Plan
 from evalkit.study.plan_monitoring import Figure, IndicatorPlan, MonitoringPlan, Point
+from evalkit.study.programme_of import fact_of
 
 Place = tuple[str, ...]
 
@@ -117,17 +119,15 @@ def build_indicators(plan: Any, tables: Mapping[str, list[Table]]) -> tuple[dict
 def all_series(plan: Any) -> list[Series]:
     """Every indicator of the plan with its published values, in the plan's order."""
     monitoring = _monitoring(plan)
-    return [
-        _series(plan.id, name, indicator, monitoring.as_of)
-        for name, indicator in monitoring.indicators.items()
-    ]
+    return [_series(plan, name, indicator) for name, indicator in monitoring.indicators.items()]
 
 
-def look_up(figure: Figure, unit: str, where: Place, *, not_a: tuple[str, ...] = ()) -> Published:
+def look_up(plan: Plan, figure: Figure, unit: str, where: Place, *, not_a: tuple[str, ...] = ()) -> Published:
     """The value of a figure; its unit and standing checked.
 
     Parameters
     ----------
+    plan : its own fact file is looked into first
     unit : unit that the fact must have; empty = any
     not_a : standings that the fact may not have (a target is no observation)
 
@@ -140,7 +140,7 @@ def look_up(figure: Figure, unit: str, where: Place, *, not_a: tuple[str, ...] =
         assert figure.value is not None
         return Published(float(figure.value), None, figure.source or "")
     try:
-        found = fact(figure.fact)
+        found = fact_of(plan, figure.fact)
         value = found.number
     except UsageError as error:
         raise PlanError(error.problem, where=where, remedy=error.remedy) from None
@@ -173,12 +173,12 @@ def _monitoring(plan: Any) -> MonitoringPlan:
     return found
 
 
-def _series(plan_id: str, name: str, indicator: IndicatorPlan, as_of: int | None) -> Series:
-    at: Place = (plan_id, "monitoring.indicators", name)
+def _series(plan: Plan, name: str, indicator: IndicatorPlan) -> Series:
+    at: Place = (plan.id, "monitoring.indicators", name)
     unit = indicator.unit.ko
 
     def point(asked: Point, key: str, not_a: tuple[str, ...] = ()) -> tuple[int, float]:
-        return asked.year, look_up(asked, unit, (*at, key), not_a=not_a).value
+        return asked.year, look_up(plan, asked, unit, (*at, key), not_a=not_a).value
 
     observed: dict[int, float] = {}
     start = None
@@ -187,7 +187,7 @@ def _series(plan_id: str, name: str, indicator: IndicatorPlan, as_of: int | None
         observed[start[0]] = start[1]
     target = point(indicator.target, "target") if indicator.target is not None else None
     if indicator.from_zero is not None and indicator.target is not None:
-        _says_from_zero(indicator.from_zero.words, indicator.target, (*at, "from_zero"))
+        _says_from_zero(plan, indicator.from_zero.words, indicator.target, (*at, "from_zero"))
         start = (indicator.from_zero.year, 0.0)
     for asked in indicator.observations:
         year, value = point(asked, "observations", ("target",))
@@ -205,9 +205,9 @@ def _series(plan_id: str, name: str, indicator: IndicatorPlan, as_of: int | None
     )
 
 
-def _says_from_zero(words: str, target: Point, where: Place) -> None:
+def _says_from_zero(plan: Plan, words: str, target: Point, where: Place) -> None:
     """A target is watched from zero only if its own quotation (or the source that the plan gives) says so."""
-    said = fact(target.fact).quote if target.fact is not None else str(target.source)
+    said = fact_of(plan, target.fact).quote if target.fact is not None else str(target.source)
     if words not in said:
         raise PlanError(
             f"목표의 출처에 {words!r} 이(가) 없어 0에서 센다고 볼 수 없음",

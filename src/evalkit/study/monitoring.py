@@ -77,19 +77,19 @@ def watch(plan: Plan, panel: Panel, audit: Any) -> tuple[Watched, ...]:
             direction=full.direction,
             now=monitoring.as_of,
         )
-        values = (*_published(plan.id, series), *_own(series.name, audit))
+        values = (*_published(plan, series), *_own(series.name, audit))
         found.append(Watched(full, tracking, steps(observed), values))
     return tuple(found)
 
 
-def _published(plan_id: str, series: Series) -> list[Value]:
-    plan, where = series.plan, (plan_id, "monitoring.indicators", series.name)
+def _published(whole: Plan, series: Series) -> list[Value]:
+    plan, where = series.plan, (whole.id, "monitoring.indicators", series.name)
     asked: list[tuple[Role, Point]] = []
     asked += [("baseline", plan.baseline)] if plan.baseline else []
     asked += [("observation", point) for point in plan.observations]
     asked += [("milestone", point) for point in plan.milestones]
     asked += [("target", plan.target)] if plan.target else []
-    return [Value(role, point.year, look_up(point, plan.unit.ko, where)) for role, point in asked]
+    return [Value(role, point.year, look_up(whole, point, plan.unit.ko, where)) for role, point in asked]
 
 
 def _own(name: str, audit: Any) -> list[Value]:
@@ -137,7 +137,7 @@ def budget(plan: Plan) -> Budget:
     unit = asked.unit.ko
 
     def value(figure: Figure, key: str, unit: str = unit) -> Published:
-        return look_up(figure, unit, (plan.id, "monitoring.portfolio", key))
+        return look_up(plan, figure, unit, (plan.id, "monitoring.portfolio", key))
 
     total = value(asked.total, "total")
     parts = tuple((line, value(line, f"parts.{key}")) for key, line in asked.parts.items())

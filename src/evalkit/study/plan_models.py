@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from evalkit.errors import nearest
 from evalkit.study.plan_base import Lang, Slug, Span, Strict, Text, Year
@@ -207,6 +207,17 @@ class Plan(Strict):
     reports: tuple[ReportItem, ...] = Field(min_length=1)
     known: tuple[Known, ...] = ()
     notes: dict[Slug, Text] = Field(default_factory=dict, description="보고서에 그대로 싣는 설명")
+    _path: Path | None = PrivateAttr(None)
+
+    @property
+    def path(self) -> Path | None:
+        """The file that the plan was read from; None for one that was made otherwise."""
+        return self._path
+
+    def read_from(self, path: Path) -> Plan:
+        """The plan, which now knows the file that it was read from: its own fact file lies beside that."""
+        self._path = path
+        return self
 
     @field_validator("outcomes")
     @classmethod

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 from evalkit.appraisal.prices import PUBLISHED_CPI, in_base_prices
 from evalkit.programmes import Fact, Programme, Treatment
+from evalkit.programmes.contradictions import MONEY
 from evalkit.programmes.fact_file import BudgetLine, Case, Growth, Target
 
 BASE_YEAR = 2020
-MONEY = {"억원": 1.0, "조원": 10_000.0}
-"""Units of money, in 억원."""
 OWN_FLAG = {"NIC": "nic", "SWC2": "swc2", "DHUB": "dhub"}
 """The column of the matrix of programmes that is the programme itself."""
 

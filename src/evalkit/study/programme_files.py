@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from evalkit.ingest.counting import INDICATORS, CountingRules, Indicator, Report
 from evalkit.ingest.counting.results import Counted
 from evalkit.ingest.sources.performance_survey import deduplicate_attracted, deduplicate_firm_totals
 from evalkit.ingest.table import Table
+from evalkit.programmes import Fact
 
 
 def _of(tables: Iterable[Table], spec: str) -> list[Table]:
@@ -46,6 +47,7 @@ def support(tables: Iterable[Table]) -> pd.DataFrame:
     )
 
 
+Outcomes = Callable[[int], Mapping[str, Fact]]
 # what is shown -> (indicator, attribute of the published outcomes, rules changed for it)
 INDICATORS_SHOWN: dict[str, tuple[str, str, dict[str, str]]] = {
     "new_jobs": ("new_jobs", "jobs", {}),
@@ -59,7 +61,11 @@ INDICATORS_SHOWN: dict[str, tuple[str, str, dict[str, str]]] = {
 
 
 def reported_totals(
-    tables: Iterable[Table], programme: str = "NIC", rules: CountingRules | None = None
+    tables: Iterable[Table],
+    programme: str = "NIC",
+    rules: CountingRules | None = None,
+    *,
+    outcomes: Outcomes | None = None,
 ) -> tuple[list[dict[str, Any]], list[Table]]:
     """Reported totals by phase: the sum over rows, as the rules count, and as published.
 
@@ -71,6 +77,7 @@ def reported_totals(
     ----------
     programme : whose published figures stand beside; a programme that `evalkit.programmes` does not know has none
     rules : how to count (`evalkit.ingest.counting`)
+    outcomes : the published outcomes of a phase, where they do not come from `programme` but from a fact file of one's own
 
     Returns
     -------
@@ -82,6 +89,7 @@ def reported_totals(
     ValueProblem : a firm's rows differ, and the rule is to stop
     """
     held, chosen = list(tables), rules or CountingRules()
+    told = outcomes or (lambda phase: published_outcomes(programme, phase))
     cleaned = _cleaned(held, chosen)
     reported = Reported.of(held)
     known = {indicator.name: indicator for indicator in INDICATORS}
@@ -96,7 +104,7 @@ def reported_totals(
             if not _reported_at_all(held, indicator.column, phase):
                 continue  # a column that the file does not have is not a total of zero
             raw, once = written.of(phase), net.of(phase)
-            row = _row(shown, programme, attribute, float(raw.sum()), float(once.sum()), phase)
+            row = _row(shown, told(phase).get(attribute), float(raw.sum()), float(once.sum()), phase)
             if indicator.column:
                 row |= {"firms": int((raw != 0).sum()), "repeated": _repeated(raw, once)}
             if changes:
@@ -136,10 +144,7 @@ def _cleaned(tables: list[Table], rules: CountingRules) -> list[Table]:
     return out
 
 
-def _row(
-    indicator: str, programme: str, attribute: str, raw: float, deduplicated: float, phase: int
-) -> dict[str, Any]:
-    fact = published(programme, phase, attribute)
+def _row(indicator: str, fact: Fact | None, raw: float, deduplicated: float, phase: int) -> dict[str, Any]:
     return {
         "phase": phase,
         "indicator": indicator,
@@ -156,12 +161,9 @@ def _repeated(raw: pd.Series, net: pd.Series) -> int:
     return int((both.abs() > 1e-9 * raw.abs().clip(lower=1.0).reindex(both.index, fill_value=1.0)).sum())
 
 
-def published(programme: str, phase: int, attribute: str) -> Any:
-    """The published figure of a phase of a programme, or None where none is known."""
-    if not attribute:
-        return None
+def published_outcomes(programme: str, phase: int) -> Mapping[str, Fact]:
+    """The published outcomes of a phase of a built-in programme; none where it is not known."""
     try:
-        found = programmes.programme(programme).phase(phase).outcomes
+        return programmes.programme(programme).phase(phase).outcomes
     except UsageError:
-        return None
-    return found.get(attribute)
+        return {}

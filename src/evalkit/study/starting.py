@@ -122,32 +122,53 @@ def begin(asked: Beginning, *, root: str | Path = ".", folder: str | Path | None
 
 
 def _check(asked: Beginning, root: Path) -> None:
-    from evalkit.programmes import ENGLISH, programmes
-
     if not (root / "notebooks").is_dir():
         raise UsageError(
             "여기에는 공책(notebooks)이 없어 계획을 둘 수 없음",
             where=(str(root),),
             remedy="evalkit 폴더에서 실행하거나 --root 로 그 폴더를 적을 것",
         )
-    if not _TAG.fullmatch(asked.id):
-        raise UsageError(
-            f"이름표 {asked.id!r} 을(를) 쓸 수 없음",
-            remedy="영문자로 시작하는 영문자·숫자·밑줄 40자까지로 적을 것",
-        )
-    if asked.id.upper() in programmes():
-        raise UsageError(f"이름표 {asked.id!r} 은(는) 이미 있는 사업임", remedy="다른 이름표를 쓸 것")
-    for what, text in (("이름", asked.name), ("영문 이름", asked.name_en), ("부처", asked.ministry)):
-        if re.search(r"[\x00-\x1f\x7f\x85\u2028\u2029]", text) or len(text) > 200:
-            raise UsageError(f"{what}에 줄바꿈이 있거나 200자를 넘음", remedy="한 줄로 짧게 적을 것")
-    for what, text in (("이름", asked.name), ("영문 이름", asked.name_en)):
-        if not text.strip():
-            raise UsageError(f"{what}이 비어 있음", remedy="사업의 이름을 적을 것")
+    check_id(asked.id)
+    check_text("이름", asked.name)
+    check_text("영문 이름", asked.name_en)
+    check_text("부처", asked.ministry, may_be_empty=True)
     if not asked.phases:
         raise UsageError("단계가 하나도 없음", remedy="--phase 2021-2023 처럼 적을 것")
-    for region in asked.regions:
-        if region not in ENGLISH:
-            raise UsageError(f"시·도 {region!r} 을(를) 알 수 없음", remedy=nearest(region, ENGLISH))
+    check_regions(asked.regions)
+
+
+def check_id(name: str) -> None:
+    """Refuse a name that files and plans cannot bear, or that a built-in programme has (UsageError)."""
+    from evalkit.programmes import programmes
+
+    if not _TAG.fullmatch(name):
+        raise UsageError(
+            f"이름표 {name!r} 을(를) 쓸 수 없음",
+            remedy="영문자로 시작하는 영문자·숫자·밑줄 40자까지로 적을 것",
+        )
+    if name.upper() in programmes():
+        raise UsageError(f"이름표 {name!r} 은(는) 이미 있는 사업임", remedy="다른 이름표를 쓸 것")
+
+
+def check_text(what: str, text: str, *, may_be_empty: bool = False) -> None:
+    """Refuse a text of more than one line, or none at all (UsageError)."""
+    if re.search(r"[\x00-\x1f\x7f\x85\u2028\u2029]", text) or len(text) > 200:
+        raise UsageError(f"{what}에 줄바꿈이 있거나 200자를 넘음", remedy="한 줄로 짧게 적을 것")
+    if not may_be_empty and not text.strip():
+        raise UsageError(f"{what}이 비어 있음", remedy="사업의 이름을 적을 것")
+
+
+def check_regions(names: Sequence[str]) -> None:
+    """Refuse what is no short name of a province (UsageError)."""
+    from evalkit.programmes import ENGLISH
+
+    for name in names:
+        if name not in ENGLISH:
+            short = next((known for known in ENGLISH if name.startswith(known)), None)
+            raise UsageError(
+                f"시·도 {name!r} 을(를) 알 수 없음",
+                remedy=f"{short} (으)로 적을 것" if short else nearest(name, ENGLISH),
+            )
 
 
 def _texts(asked: Beginning, root: Path, plan: Path, data: Path) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from evalkit import programmes
-from evalkit.errors import UsageError
 from evalkit.programmes import Fact
+from evalkit.study.plan import Plan
+from evalkit.study.programme_files import published_outcomes
+from evalkit.study.programme_of import outcomes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Reported:
     parts: tuple[Part, ...]
 
 
-def reported_jobs(programme: str, phase: int) -> Reported | None:
+def reported_jobs(programme: str | Plan, phase: int) -> Reported | None:
     """Published jobs and their parts; None where the programme or phase published none.
 
     Examples
@@ -42,7 +44,7 @@ def reported_jobs(programme: str, phase: int) -> Reported | None:
     [566, 454]
     """
     outcomes = _outcomes(programme, phase)
-    if outcomes is None or "jobs" not in outcomes:
+    if "jobs" not in outcomes:
         return None
     jobs = outcomes["jobs"]
     parts = tuple(
@@ -53,17 +55,15 @@ def reported_jobs(programme: str, phase: int) -> Reported | None:
     return Reported(jobs, parts)
 
 
-def reported_sales(programme: str, phase: int) -> Fact | None:
+def reported_sales(programme: str | Plan, phase: int) -> Fact | None:
     """Published 사업화 매출 of a phase; None where none was published."""
-    outcomes = _outcomes(programme, phase)
-    return None if outcomes is None else outcomes.get("commercialisation_sales")
+    return _outcomes(programme, phase).get("commercialisation_sales")
 
 
-def _outcomes(programme: str, phase: int) -> dict[str, Fact] | None:
-    try:
-        return dict(programmes.programme(programme).phase(phase).outcomes)
-    except UsageError:
-        return None
+def _outcomes(programme: str | Plan, phase: int) -> Mapping[str, Fact]:
+    if isinstance(programme, Plan):
+        return outcomes_of(programme, phase)
+    return published_outcomes(programme, phase)
 
 
 def whole_number(total: float, share: float) -> int | None:

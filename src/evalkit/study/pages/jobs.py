@@ -105,7 +105,7 @@ def answer_lines(study: Study, found: JobsOutcome) -> list[str]:
     )
     if found.absent:
         lines.append(absent_words(study, found))
-    gross = reported_jobs(study.plan.programme, effect.phase)
+    gross = reported_jobs(study.plan, effect.phase)
     if gross is not None:
         lines.append(
             say(

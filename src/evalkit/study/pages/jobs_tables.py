@@ -245,7 +245,7 @@ def _survivor(study: Study, found: JobsOutcome, pooled: Pooled, term: str) -> Li
 def reported_table(study: Study, found: JobsOutcome) -> None:
     """What the programme published beside what it did: two numbers with two labels."""
     lang, effect = study.lang, found.effect
-    gross = reported_jobs(study.plan.programme, effect.phase)
+    gross = reported_jobs(study.plan, effect.phase)
     if gross is None:
         show(release_of(study).text(say("study.jobs.nothing_reported", lang)))
         return

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from evalkit.present.messages import say
 from evalkit.present.tabulation import Column, Tabulation
-from evalkit.programmes import fact
 from evalkit.study.pages.monitoring_words import label, monitoring_of, origin, published, quoted
 from evalkit.study.pages.showing import release_of, show
+from evalkit.study.programme_of import fact_of
 from evalkit.study.study import Study
 
 NEEDS = ("design", "comparison", "unit", "data", "why_not_now")
@@ -88,8 +88,9 @@ def statements(study: Study) -> None:
     if not asked:
         return
     rows = [
-        (item.label[lang], quoted(fact(item.fact).quote), origin(fact(item.fact), lang))
+        (item.label[lang], quoted(found.quote), origin(found, lang))
         for item in asked.values()
+        for found in (fact_of(study.plan, item.fact),)
     ]
     show(
         release_of(study).table(

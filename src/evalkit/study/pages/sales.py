@@ -95,7 +95,7 @@ def answer_lines(study: Study, found: SalesOutcome) -> list[str]:
         )
     if isinstance(found.tails, Tails):
         lines.append(tails_sentence(study, found, found.tails))
-    gross = reported_sales(study.plan.programme, effect.phase)
+    gross = reported_sales(study.plan, effect.phase)
     if gross is not None:
         lines.append(
             say(
@@ -323,7 +323,7 @@ def deflator_table(study: Study, found: SalesOutcome) -> None:
 def commercialisation(study: Study, found: SalesOutcome) -> None:
     """사업화 매출 as the gross indicator that it is, and why nothing can be compared with it."""
     lang, release = study.lang, release_of(study)
-    gross = reported_sales(study.plan.programme, found.effect.phase)
+    gross = reported_sales(study.plan, found.effect.phase)
     if gross is None:
         show(release.text(say("study.sales.nothing_reported", lang)))
     else:
