@@ -203,49 +203,6 @@ def test_judging_a_difference() -> None:
     assert judge(one(0.1, 0.2), None, 0.95) == "silent"
 
 
-# -- composition and transport ------------------------------------------------------------------------
-
-
-def test_composition_and_transport_find_what_was_put_in(tmp_path: Path) -> None:
-    """Phase 3 supported more of the industry with the larger effect: most of its lead is who was supported."""
-    from phase_worlds import EFFECT, GROUPS
-
-    study = phase_study(tmp_path, phase_panel(3, 1500, noise=0.3), comparison={"permutations": 0})
-    asked = study.comparing("jobs")
-    shares = []
-    for phase in (1, 3):
-        sample = asked.effects[phase].sample
-        own = sample.panel.constant("sector_group_fixed")[sample.treated]
-        shares.append(np.array([(own == group).mean() for group in GROUPS]))
-    (w1, w3), (t1, t3) = shares, (EFFECT[1], EFFECT[3])
-    truth = {
-        "first": w1 @ t1,
-        "last": w3 @ t3,
-        "total": w3 @ t3 - w1 @ t1,
-        "composition": (w3 - w1) @ (t1 + t3) / 2,
-        "effect": (w1 + w3) / 2 @ (t3 - t1),
-        "transported": w3 @ t1,
-    }
-    split = dict(
-        zip(asked.split.estimate.terms.get_level_values("part"), asked.split.estimate.values, strict=True)
-    )
-    for part in ("first", "last", "total", "composition", "effect"):
-        assert split[part] == pytest.approx(truth[part], abs=0.2), part
-    moved = asked.moved
-    table = dict(zip(moved.table.terms.get_level_values(0), moved.table.values, strict=True))
-    assert table["own"] == pytest.approx(study.effect("jobs", 1).average.values[0], rel=1e-6)
-    assert table["last"] == pytest.approx(study.effect("jobs", 3).average.values[0], rel=1e-6)
-    assert table["transported"] == pytest.approx(truth["transported"], abs=0.25)
-    assert len(moved.transport.columns) == 3
-    for at, name in enumerate(moved.transport.columns):
-        _, _, group = name.partition("=")
-        if group:  # weights give the earlier phase the later one's share of it
-            sample = asked.effects[1].sample
-            mine = sample.panel.constant("sector_group_fixed")[sample.treated] == group
-            later = w3[list(GROUPS).index(group)]
-            assert (moved.transport.overlap.weights @ mine) / len(mine) == pytest.approx(later), at
-
-
 # -- cost ------------------------------------------------------------------------------------------
 
 
@@ -281,42 +238,6 @@ def test_costs_of_the_plan_lead(tmp_path: Path) -> None:
     study = phase_study(tmp_path, comparison={"permutations": 0, "costs": {1: cost, 3: cost | {"eok": 80.0}}})
     assert phase_costs(study, "jobs", "budget").eok == {1: 50.0, 3: 80.0}
     assert study.comparing("jobs").permuted is None
-
-
-def test_a_cost_in_value_leads_and_stands_on_one_basis(tmp_path: Path) -> None:
-    """National money of one phase against all money of another, or two base years, would be no ratio of phases."""
-    source = {"ko": "예산서", "en": "budget"}
-
-    def found(costs: dict[int, list[tuple[str, float]]], *, beside: bool) -> dict[int, float]:
-        levels = {2018: 0.5, 2023: 2.0, 2020: 1.0}
-        years = {1: [2018, 2018], 3: [2023, 2023]}
-        items = {
-            phase: {
-                "items": [
-                    {"years": years[phase], "eok": eok, "basis": basis, "source": source}
-                    for basis, eok in pairs
-                ]
-            }
-            for phase, pairs in costs.items()
-        }
-        value = {"prices": {"base_year": 2020, "levels": levels, "source": source}, "costs": items}
-        given = {phase: {"eok": 7.0, "source": source} for phase in (1, 3)} if beside else {}
-        study = phase_study(tmp_path, value=value, comparison={"permutations": 0, "costs": given})
-        return dict(phase_costs(study, "jobs", "budget").eok)
-
-    both = {1: [("national", 100.0)], 3: [("national", 100.0)]}
-    assert found(both, beside=False) == {1: 200.0, 3: 50.0}
-    assert found(both, beside=True) == {1: 200.0, 3: 50.0}
-    shared = {1: [("national", 100.0), ("total", 150.0)], 3: [("total", 300.0), ("rd", 80.0)]}
-    assert found(shared, beside=False) == {1: 300.0, 3: 150.0}
-    apart = {1: [("national", 100.0)], 3: [("total", 100.0)]}
-    with pytest.raises(RefusalError, match=r"서로 다른 범위\(national, total\)"):
-        found(apart, beside=False)
-    # one phase known to `value` alone: the other place is used for both, never one each
-    one = {1: [("national", 100.0)]}
-    assert found(one, beside=True) == {1: 7.0, 3: 7.0}
-    with pytest.raises(RefusalError, match="3단계의 총비용이 없어"):
-        found(one, beside=False)
 
 
 # -- zones redrawn ---------------------------------------------------------------------------------

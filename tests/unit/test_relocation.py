@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import chi2
 from shared_files import REAL, needs_real
 from world_study import world_study
 
@@ -67,6 +68,15 @@ def test_a_later_zone_is_elsewhere_until_it_is_one() -> None:
     assert found.share.ratio == 0.0  # before, both moves went to places that become zones
 
 
+def test_years_before_that_differ_by_more_than_chance_are_told_by_hand() -> None:
+    """Three and nine moves of equal numbers of firms: (3² + 3²)/6 = 3 on one degree of freedom."""
+    found = outflow(flows([[3, 9, 4, 6], [0, 0, 1, 2]], [2019, np.inf]), np.full(4, 100.0), 0.95)
+    assert found.spread == pytest.approx(float(chi2.sf(3.0, 1)))
+    # as many moves in proportion to those at risk are no spread at all
+    even = outflow(flows([[3, 9, 4, 6], [0, 0, 1, 2]], [2019, np.inf]), np.array([50.0, 150, 100, 100]), 0.95)
+    assert even.spread == pytest.approx(1.0)
+
+
 def test_a_year_that_cannot_be_told_is_left_out() -> None:
     told = flows([[1, 0, 4, 6], [2, 1, 1, 2]], [2019, np.inf])
     blank = np.array(told.counts)
@@ -90,6 +100,14 @@ def test_those_at_risk_are_firms_of_the_capital_that_have_not_left() -> None:
         {"capital_region": np.array(["1", "1", "1", "0"])},
     )  # fmt: skip
     assert at_risk(panel, flows([[1, 0, 0, 0]], [2019])).tolist() == [3, 2, 1, 1]
+
+
+def test_those_at_risk_were_there_a_year_before() -> None:
+    alive = np.array([[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0]], dtype=float)
+    units = Panel(
+        np.arange(3), np.arange(2016, 2020), {"alive": alive}, {"capital_region": np.array(["1", "1", "1"])}
+    )
+    assert at_risk(units, flows([[0, 0, 0, 0]], [2019])).tolist() == [3, 2, 1, 0]
 
 
 def result(total: tuple[float, float], share: tuple[float, float] | None) -> Outflow:
