@@ -33,7 +33,9 @@ def rings(question: Question) -> Opinion:
     """Direct effect, effect by band, and the totals of both."""
     asked = cast(RingsOptions, question.asked.options)
     require(question.study.panel(question.of.panel), *asked.bands)
-    sample = question.sample(without=(RING,), covariates=asked.covariates == "planned")
+    sample = _not_yet_near(
+        question.sample(without=(RING,), covariates=asked.covariates == "planned"), asked.bands
+    )
     panel, design = _with_yearly_covariates(sample.panel, sample.design)
     parts = _by_cohort(panel, design, asked.bands, adoption_of(sample), sample.baseline)
     joint, counts, cells = _combined(parts, asked.bands, question.horizon)
@@ -71,6 +73,19 @@ def rings(question: Question) -> Opinion:
             "base": sample.baseline,
             "widest": band_words(asked.bands[-1]).partition("–")[2],
         },
+    )
+
+
+def _not_yet_near(sample: AnalysisSample, bands: tuple[str, ...]) -> AnalysisSample:
+    """Without untreated units that were near a zone before this phase: what they lose is of the earlier zones."""
+    before = sample.panel.periods <= sample.baseline
+    near = np.any([(sample.panel.values(band) > 0)[:, before].any(axis=1) for band in bands], axis=0)
+    keep = np.asarray(sample.treated | ~near)
+    return replace(
+        sample,
+        panel=sample.panel.select(keep),
+        treated=sample.treated[keep],
+        comparison=sample.comparison[keep],
     )
 
 
