@@ -19,7 +19,7 @@ from evalkit.study import Study
 from evalkit.study.outcomes.cells import Measured, measure
 from evalkit.study.outcomes.cohorts import Pooled, each_cohort
 from evalkit.study.outcomes.jobs import job_years, survivors
-from evalkit.study.outcomes.sales import POSITIVE, sales_outcome
+from evalkit.study.outcomes.sales import POSITIVE, sales_outcome, tails
 
 ORDER = np.arange(UNITS) // 6  # 0–4 supported, the rest not
 
@@ -125,3 +125,29 @@ def test_firms_that_begin_to_sell_are_counted_in_per_cent_points(tmp_path: Path)
     assert isinstance(found, Measured)
     assert found.variable == POSITIVE
     assert found.average.values[0] == pytest.approx(20.0)
+
+
+def test_one_firm_and_the_largest_firms_carry_what_the_tails_say(tmp_path: Path) -> None:
+    """One supported firm gains 90 more than the others: without it the mean effect falls by three."""
+    panel = small_panel(noise=1.0)
+    event = PERIODS[None, :] - panel.constant("adoption")[:, None]
+    star = np.flatnonzero(ORDER == 2)[0]
+    jobs = panel.values("jobs") + 500.0 * (np.arange(UNITS) == star)[:, None]
+    jobs = jobs + 90.0 * ((np.arange(UNITS) == star)[:, None] & (event >= 0))
+    study = study_of(tmp_path, panel.with_varying(jobs=jobs, alive=np.ones(panel.shape)))
+    effect = study.effect("jobs", 1)
+    theta, found = float(effect.average.values[0]), tails(study.plan, effect)
+    assert found.lowest == pytest.approx(theta - 3.0, abs=0.4)
+    assert abs(found.highest - theta) < 0.5
+    assert found.top_units == study.plan.disclosure.min_firms
+    if np.isfinite(found.share):
+        rest = float(found.without_top.values[0]) * (30 - found.top_units)
+        assert found.share == pytest.approx(1 - rest / (30 * theta))
+    assert float(found.without_top.values[0]) == pytest.approx(3.0, abs=0.6)
+
+
+def test_what_the_largest_firms_carry_is_a_share_of_the_total(tmp_path: Path) -> None:
+    """Thirty alike: without the five largest the total is smaller by what five of thirty gain."""
+    study = study_of(tmp_path, small_panel(noise=0.01).with_varying(alive=np.ones((UNITS, len(PERIODS)))))
+    found = tails(study.plan, study.effect("jobs", 1))
+    assert found.share == pytest.approx(found.top_units / 30, abs=0.01)

@@ -12,6 +12,8 @@ from evalkit.errors import DataError, RefusalError
 from evalkit.study.comparing import PathEffect
 from evalkit.study.comparing_borders import BorderEffect
 from evalkit.study.comparing_costs import phase_costs
+from evalkit.study.deciding import decision_rows
+from evalkit.study.trends import trend_of
 
 
 def test_a_cost_in_value_leads_and_stands_on_one_basis(tmp_path: Path) -> None:
@@ -144,3 +146,42 @@ def test_composition_and_transport_find_what_was_put_in(tmp_path: Path) -> None:
             mine = sample.panel.constant("sector_group_fixed")[sample.treated] == group
             later = w3[list(GROUPS).index(group)]
             assert (moved.transport.overlap.weights @ mine) / len(mine) == pytest.approx(later), at
+
+
+def test_one_phase_exceeds_another_from_whichever_side_it_is_asked(tmp_path: Path) -> None:
+    """Effects of 1.7 and 3.6 on average: phase 3 exceeds phase 1, and phase 1 does not exceed phase 3."""
+    source = {"ko": "예산서", "en": "budget"}
+    items = [{"years": [2018, 2018], "eok": 100.0, "source": source}]
+    value = {
+        "prices": {"base_year": 2020},
+        "costs": {phase: {"items": items} for phase in (1, 3)},
+        "rings": False,
+        "draws": 1_000,
+    }
+    panel = phase_panel(noise=0.3)
+    for phase, other, verdict in ((1, 3, "fails"), (3, 1, "holds")):
+        asked = value | {"decisions": [{"asks": "exceeds_phase", "phase": other}]}
+        study = phase_study(tmp_path, panel, value=asked, comparison={"permutations": 0})
+        found = study.value(phase)
+        assert study.plan.value is not None
+        rows = decision_rows(study, found, study.plan.value.decisions)
+        assert {row.verdicts[0] for row in rows if row.key == "direct"} == {verdict}, phase
+
+
+def test_bounds_on_trends_are_of_the_total_and_not_of_one_firm(tmp_path: Path) -> None:
+    value = {
+        "prices": {"base_year": 2020},
+        "costs": {1: {"missing": {"ko": "모름", "en": "unknown"}}},
+        "rings": False,
+        "draws": 1_000,
+    }
+    study = phase_study(tmp_path, phase_panel(noise=0.3), value=value, comparison={"permutations": 0})
+    found = study.value(1)
+    sets = trend_of(study.plan, found.jobs, "relative_magnitudes").found
+    by_bound = dict(zip(sets.bounds, sets.sets, strict=True))
+    rows = [row for row in decision_rows(study, found, ()) if row.key == "trends"]
+    assert rows
+    for row in rows:
+        one = by_bound[row.detail]
+        n = found.jobs.n_treated
+        assert (row.low, row.high) == pytest.approx((one.low * n, one.high * n))
