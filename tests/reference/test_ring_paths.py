@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from small_study import PERIODS, PROVINCE, UNITS, raw_plan, small_panel, small_study
 
+from evalkit.appraisal.value import summed
 from evalkit.inference import headline
 from evalkit.panel import Panel
+from evalkit.study import Study
+from evalkit.study.deciding import decision_rows
 from evalkit.study.ring_paths import Paths, paths_of
-from evalkit.study.value_totals import year_weights
+from evalkit.study.value_totals import job_year_weights, year_weights
 
 ORDER = np.arange(UNITS) // 6  # 0–4 supported, 5–11 not
 APART = {"variable": "ring", "equals": "1", "reason": {"ko": "지구 가까이", "en": "near a zone"}}
@@ -33,10 +37,14 @@ def ringed(*, only: str | None = None, noise: float = 0.0) -> Panel:
     ).with_fixed(ring=(inner | outer | late).astype(int).astype(str))
 
 
-def paths(folder: Path, panel: Panel) -> tuple[Paths, tuple[int, ...]]:
+def study_of(folder: Path, panel: Panel, **changes: Any) -> Study:
     units = raw_plan()["units"] | {"exclude": [APART]}
     design = raw_plan()["design"] | {"covariates": [], "method": "reg"}
-    study = small_study(folder, panel, units=units, design=design)
+    return small_study(folder, panel, units=units, design=design, **changes)
+
+
+def paths(folder: Path, panel: Panel) -> tuple[Paths, tuple[int, ...]]:
+    study = study_of(folder, panel)
     effect = study.effect("jobs", 1)
     return paths_of(study.plan, panel, effect), effect.horizon
 
@@ -59,3 +67,56 @@ def test_a_band_in_one_province_decides_that_the_sum_has_no_interval(tmp_path: P
     assert found.clusters.fewest == 1
     led = headline(found.joint, found.clusters, rule="auto")
     assert "one_cluster_on_one_side" in led.reasons
+
+
+VALUE: dict[str, Any] = {
+    "prices": {"base_year": 2020},
+    "costs": {1: {"missing": {"ko": "모름", "en": "unknown"}}},
+    "discount": {"value": 0.25},
+    "persistence": {"years": 5, "decay": 0.1},
+    "leakage": {"mean": 0.2, "sd": 0.1},
+    "multiplier": {"median": 1.2, "sd_log": 0.1},
+    "draws": 1_000,
+}
+
+
+def test_job_years_are_discounted_and_fade_after_the_last_year_estimated(tmp_path: Path) -> None:
+    study = study_of(tmp_path, ringed(noise=1.0), value=VALUE, horizon=2)
+    value, asked = study.value(1), study.plan.value
+    assert asked is not None
+    weights = job_year_weights(asked, value.paths, value.jobs, planned=True)
+    assert weights is not None
+    times = value.paths.event_times
+    kept = 1 + 0.9 * 0.8 + 0.9**2 * 0.8**2  # the last year stands for itself and two more
+    for e, each in ((0, 1.0), (1, 0.8), (2, 0.8**2 * kept), (3, 0.0)):
+        assert weights[value.paths.direct & (times == e)] == pytest.approx(30 * each), e
+    rings = np.asarray(value.paths.joint.terms.get_level_values("ring"))
+    for band in value.paths.bands:
+        assert weights[(rings == band.name) & (times == 1)] == pytest.approx(band.units * 0.8)
+    seen = job_year_weights(asked, value.paths, value.jobs, planned=False)
+    assert seen is not None
+    after = times >= 0
+    np.testing.assert_allclose(seen[after], value.paths.seen[after] * 0.8 ** times[after])
+
+
+def test_each_assumption_changes_the_part_that_it_is_about(tmp_path: Path) -> None:
+    study = study_of(tmp_path, ringed(noise=1.0), value=VALUE, horizon=2)
+    value = study.value(1)
+    year = year_weights(value.paths, value.jobs.horizon)
+    rows = decision_rows(study, value, ())
+
+    def ends(weights: np.ndarray) -> tuple[float, float]:
+        row = summed(value.led, weights, "total").table(0.95).iloc[0]
+        return row["conf_low"], row["conf_high"]
+
+    leaks = [row for row in rows if row.key == "leakage"]
+    assert len(leaks) == 2
+    for row in leaks:
+        found = ends(np.where(value.paths.direct, year * (1 - row.detail), year))
+        assert (row.low, row.high) == pytest.approx(found)
+    times = [row for row in rows if row.key == "multiplier"]
+    assert [row.detail for row in times] == pytest.approx(
+        [1.2 * np.exp(-0.16448536), 1.2 * np.exp(0.16448536)]
+    )
+    for row in times:
+        assert (row.low, row.high) == pytest.approx(tuple(row.detail * np.array(ends(year))))
