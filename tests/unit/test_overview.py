@@ -71,7 +71,9 @@ def test_a_result_that_cannot_be_estimated_stands_with_its_reason(
     text = shown(Overview((study,), (), "ko"))
     assert "추정 불가" in text
     assert "nowhere" in text
-    assert "|기술|" in text
+    assert "|격차만 서술|" in text
+    assert re.search(r"-?[0-9.]+[^|]*†", text)  # a gap in the table of effects is marked as one
+    assert "† 효과가 아니라 격차의 변화를 적은 것이다." in text
 
 
 def test_a_difference_before_support_is_no_increase(tmp_path: Path, shown: Callable[[Overview], str]) -> None:
@@ -82,6 +84,8 @@ def test_a_difference_before_support_is_no_increase(tmp_path: Path, shown: Calla
     assert "시작 전부터 차이" in text
     assert "점 · 증가" not in text
     assert "드러나지 않은 것은 0건" in text
+    assert "‡ 시작 전부터 두 집단의 추세가 달라" in text
+    assert "검정하지 못한 것이다" not in text
 
 
 def test_a_plan_without_data_is_named(tmp_path: Path, shown: Callable[[Overview], str]) -> None:

@@ -274,7 +274,7 @@ def test_the_line_on_few_clusters() -> None:
     line = few_cluster_line(counts, cluster="시·도")
     assert line == (
         "군집(시·도)은 모두 14개이고, 처치 단위만 있는 군집 3개, 비교 단위만 있는 군집 11개이다. "
-        "처치 군집을 바꾸어 뽑는 순열 검정에서 얻을 수 있는 가장 작은 p값은 0.0027이다."
+        "어느 군집이 처치인지만 바꾸어 뽑는(시작 연도는 가르지 않는) 순열 검정에서 얻을 수 있는 가장 작은 p값은 0.0027이다."
     )
     english = few_cluster_line(counts, "en", cluster="provinces")
     assert "3 with treated units only, 11 with comparison units only" in english

@@ -171,12 +171,19 @@ class Release:
         }
         return _released(html, drawing.title or drawing.name, payload, data.lang)
 
-    def text(self, markdown: str) -> Released:
-        """Prose in Markdown: raw HTML is shown as text, pictures are not loaded."""
+    def text(self, markdown: str, headline: str = "") -> Released:
+        """Prose in Markdown: raw HTML is shown as text, pictures are not loaded.
+
+        Parameters
+        ----------
+        headline : the sentence by which the first page of all reports tells what this page found; "" = none
+        """
         _only(markdown, str, "글", "문자열을 넘길 것")
-        refuse_identifiers([(("본문",), markdown)])
+        refuse_identifiers([(("본문",), f"{markdown} {headline}")])
         inert = inert_markdown(markdown)
         payload = {"schema": 1, "kind": "text", "lang": self.lang, "markdown": inert, "disclosure": []}
+        if headline:
+            payload["headline"] = clean_text(headline)
         return Released({"text/markdown": inert, "text/plain": inert, PAYLOAD: payload})
 
     def notice(self, level: str, text: str) -> Released:

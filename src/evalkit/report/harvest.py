@@ -43,6 +43,8 @@ def harvest(released: Iterable[Shown], job: str) -> Harvest:
                 found.files[f"{place}/{stem}.svg"] = str(payload["svg"]).encode()
         elif kind in {"headline", "cards"} and not found.headline:
             found.headline = " ".join(str(item.get("sentence", "")) for item in payload.get("items", ()))
+        elif kind == "text" and payload.get("headline") and not found.headline:
+            found.headline = str(payload["headline"])
         for row in payload.get("disclosure", ()):
             found.suppressed.append({"report": job, **{str(k): str(v) for k, v in row.items()}})
     return found

@@ -34,6 +34,7 @@ from evalkit.study.pages.showing import (
     result_label,
     show,
     trend_differed,
+    trend_untested,
     unit_of,
     written,
 )
@@ -117,6 +118,8 @@ def answer_sentence(study: Study, effect: Effect, *, named: bool = True) -> str:
         outcome=label if named else "",
     )
     caution = "" if failed is None else say("study.effect.caution_pre_trend", lang, p=p)
+    if trend_untested(effect) and (row["conf_low"] > 0 or row["conf_high"] < 0):
+        caution = say("study.effect.caution_untested", lang)
     return f"{sentence} {caution}".strip()
 
 

@@ -51,9 +51,13 @@ def opening(study: Study) -> None:
             undrawn=number(len(every) - drawn),
         )
     ]
+    aimed = [one.tracking for one in every if one.tracking.target is not None]
+    if aimed and all(tracking.latest is None for tracking in aimed):
+        lines.insert(0, say("study.monitoring.unanswered", lang))
+    headline = " ".join(lines)
     if not study.inputs.files:
         lines.append(say("study.monitoring.no_file", lang))
-    show(release.text("\n\n".join(lines)))
+    show(release.text("\n\n".join(lines), headline=headline))
 
 
 def table(study: Study) -> None:

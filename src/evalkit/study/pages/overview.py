@@ -25,6 +25,7 @@ from evalkit.study.pages.showing import (
     result_label,
     show,
     trend_differed,
+    trend_untested,
     under_headings,
     unit_of,
 )
@@ -57,6 +58,11 @@ class Overview:
         """Plans whose indicators are followed without a comparison group."""
         return tuple(study for study in self.studies if study.plan.monitoring is not None)
 
+    @property
+    def neither(self) -> tuple[Study, ...]:
+        """Plans that only count what happened: no effect, no indicator with a target."""
+        return tuple(s for s in self.studies if not s.plan.outcomes and s.plan.monitoring is None)
+
 
 def open_plans(plans: str, *, lang: str = "", data: str = "") -> Overview:
     """Open every plan.
@@ -83,7 +89,8 @@ def opening(overview: Overview) -> None:
     lang = overview.lang
     found = [(study, result) for study in overview.evaluated for result in study.effects().values()]
     told = [(study, e) for study, e in found if isinstance(e, Effect) and not e.description]
-    away = [study for study, e in told if _direction(study, e) in ("more", "less")]
+    away = [e for study, e in told if _direction(study, e) in ("more", "less")]
+    untested = sum(trend_untested(e) for e in away)
     lines = [
         say(
             "overview.opening",
@@ -94,9 +101,14 @@ def opening(overview: Overview) -> None:
             results=number(len(found)),
             effects=number(len(told)),
             away=number(len(away)),
-        ),
-        say("overview.no_ranking", lang),
+        )
     ]
+    if untested:
+        lines[0] += " " + say("overview.untested", lang, count=number(untested))
+    if overview.neither:
+        titles = ", ".join(s.plan.title[lang] for s in overview.neither)
+        lines.append(say("overview.neither", lang, count=number(len(overview.neither)), titles=titles))
+    lines.append(say("overview.no_ranking", lang))
     simulated = [study.plan.title[lang] for study in overview.studies if study.simulated]
     if simulated:
         lines.append(say("overview.simulated", lang, titles=", ".join(simulated)))
@@ -120,7 +132,7 @@ def grades(overview: Overview) -> None:
                 if (name, phase) in effects:
                     cells[outcome_label(study, name)] = _cell(study, effects[name, phase])
             several = len(study.plan.phases) > 1
-            head = study.plan.title[lang]
+            head = _title(study)
             rows.append(
                 (
                     head,
@@ -150,14 +162,27 @@ def results(overview: Overview) -> None:
     lang = overview.lang
     rows: list[tuple[object, ...]] = []
     firms: list[int | None] = []
+    marks: dict[tuple[int, int], str] = {}
+    described: list[Effect] = []
+    differed: list[Effect] = []
     for study in overview.evaluated:
         for (name, phase), found in study.effects().items():
-            rows.append((study.plan.title[lang], *_result(study, name, phase, found)))
+            if isinstance(found, Effect) and found.description:
+                described.append(found)
+                marks[len(rows), 1] = "†"
+            elif isinstance(found, Effect) and _direction(study, found) == "gap":
+                differed.append(found)
+                marks[len(rows), 1] = "‡"
+            rows.append((_title(study), *_result(study, name, phase, found)))
             firms.append(firms_behind(study, name, found.n_treated) if isinstance(found, Effect) else None)
     if not rows:
         return
     shown, roles = under_headings(rows)
     left = iter(firms)
+    places = [at for at, role in enumerate(roles) if role != "heading"]
+    notes = [say("study.note.description", lang)] if described else []
+    if differed:
+        notes.append(say("overview.note.differed", lang))
     table = Tabulation(
         name="programmes_results",
         title=say("overview.table.results", lang),
@@ -171,7 +196,8 @@ def results(overview: Overview) -> None:
         ),
         rows=shown,
         roles=roles,
-        notes=(say("overview.note.results", lang),),
+        notes=(*notes, say("overview.note.results", lang)),
+        marks={(places[row], column): mark for (row, column), mark in marks.items()},
         counts=tuple(None if role == "heading" else next(left) for role in roles),
         lang=lang,
     )
@@ -182,7 +208,7 @@ def sentences(overview: Overview) -> None:
     """One sentence a result, worded by its interval."""
     lines: list[str] = []
     for study in overview.evaluated:
-        lines.append(f"\n**{study.plan.title[overview.lang]}**\n")
+        lines.append(f"\n**{_title(study)}**\n")
         for (_name, phase), found in study.effects().items():
             body = reason_words(found) if isinstance(found, EvalkitError) else answer_sentence(study, found)
             if len(study.plan.phases) > 1:
@@ -241,6 +267,12 @@ def limits(overview: Overview) -> None:
     ]
     if lines:
         show(overview.release.text("\n".join(lines)))
+
+
+def _title(study: Study) -> str:
+    """The plan's title; one computed on simulated data says so wherever its numbers stand."""
+    title = study.plan.title[study.lang]
+    return say("overview.title_simulated", study.lang, title=title) if study.simulated else title
 
 
 def _direction(study: Study, effect: Effect) -> str:

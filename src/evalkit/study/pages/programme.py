@@ -63,6 +63,10 @@ def phase_words(study: Study, number_of: int | None) -> str:
     if number_of is None:
         return say("programme.no_phase", study.lang)
     years = years_text(study.programme.phase(number_of).years)
+    if (
+        years is not None and len(study.programme.phases) == 1
+    ):  # a phase alone is the programme itself; elsewhere «1단계» is another thing
+        return years
     return say("programme.phase_years", study.lang, number=str(number_of), years=years)
 
 
@@ -95,8 +99,11 @@ def design(study: Study) -> None:
     for kind in ("zone", "funding", "menu", "selection"):
         for rule in programme.rules:
             if rule.kind == kind:
+                several = len(programme.phases) > 1
                 phases = ", ".join(
-                    say("programme.phase_number", lang, number=str(number_of)) for number_of in rule.phases
+                    say("programme.phase_number", lang, number=str(number_of))
+                    for number_of in rule.phases
+                    if several
                 )
                 head = say(f"programme.rule.{kind}", lang)
                 rows.append(

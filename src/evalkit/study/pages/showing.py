@@ -188,3 +188,9 @@ def trend_differed(effect: Effect) -> float | None:
     """The p-value of a pre-trend test that failed: the groups were moving apart before; None where it did not fail."""
     check = next(check for check in effect.checks if check.name == "pre_trends")
     return check.p_value if check.verdict == "fail" else None
+
+
+def trend_untested(effect: Effect) -> bool:
+    """Whether there are periods before that were too many for the clusters to be tested together."""
+    check = next(check for check in effect.checks if check.name == "pre_trends")
+    return check.reason == "not_testable"

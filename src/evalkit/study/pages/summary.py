@@ -26,6 +26,16 @@ from evalkit.study.pages.showing import (
 )
 from evalkit.study.study import Study
 
+# families of outcomes that have a word; another is called as in the plan
+FAMILIES = {
+    "jobs": "study.family.jobs",
+    "firms": "study.family.firms",
+    "sales": "study.family.sales",
+    "survival": "study.family.survival",
+    "relocation": "study.family.relocation",
+    "population": "study.family.population",
+}
+
 
 def opening(study: Study) -> None:
     """The question, and which data answer it."""
@@ -46,7 +56,8 @@ def results(study: Study) -> list[tuple[str, int, Effect | EvalkitError]]:
 def answer(study: Study) -> None:
     """One sentence a result, and what two phases have in common."""
     release = release_of(study)
-    lines = []
+    lines, leading = [], []
+    first = next(iter(study.plan.outcomes), "")
     for name, phase, found in results(study):
         head = f"**{result_label(study, name, phase)}**"
         body = (
@@ -56,9 +67,11 @@ def answer(study: Study) -> None:
         )
         name_again = f"{outcome_label(study, name)}: "
         lines.append(f"- {head} — {body.removeprefix(name_again)}")
+        if name == first:
+            leading.append(f"{result_label(study, name, phase)} — {body.removeprefix(name_again)}")
     if len(study.plan.phases) > 1:
         lines.extend(f"- **{say('study.summary.phases', study.lang)}** — {line}" for line in sentences(study))
-    show(release.text("\n".join(lines)))
+    show(release.text("\n".join(lines), headline=" ".join(leading)))
 
 
 def table(study: Study) -> None:
@@ -232,7 +245,7 @@ def families(study: Study) -> None:
             for name, line in family.table().iterrows():
                 rows.append(
                     (
-                        family.name,
+                        say(FAMILIES[family.name], lang) if family.name in FAMILIES else family.name,
                         result_label(study, str(name), phase),
                         float(line["p_value"]),
                         float(line["romano_wolf"]),
