@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from phase_worlds import border_panel, moves_outcome, phase_plan, phase_study
 from small_study import PERIODS, UNITS, raw_plan, small_panel, small_study
 
 from evalkit import aggregate
@@ -16,6 +17,7 @@ from evalkit.estimate import Estimate
 from evalkit.estimators.group_time import group_time_effects
 from evalkit.panel import Panel
 from evalkit.study import Study
+from evalkit.study.outcomes.borders import borders
 from evalkit.study.outcomes.cells import Measured, measure
 from evalkit.study.outcomes.cohorts import Pooled, each_cohort
 from evalkit.study.outcomes.jobs import job_years, survivors
@@ -151,3 +153,28 @@ def test_what_the_largest_firms_carry_is_a_share_of_the_total(tmp_path: Path) ->
     study = study_of(tmp_path, small_panel(noise=0.01).with_varying(alive=np.ones((UNITS, len(PERIODS)))))
     found = tails(study.plan, study.effect("jobs", 1))
     assert found.share == pytest.approx(found.top_units / 30, abs=0.01)
+
+
+def test_a_zone_that_was_dropped_ends_with_its_phase(tmp_path: Path) -> None:
+    """Each class moves by one while its zone is in force; the capital region, which moves by nine, takes no part."""
+    panel = border_panel(places=240)
+    border = panel.constant("border")
+    on = panel.constant("adoption")[:, None] <= panel.periods
+    on = on & ~((border == "left")[:, None] & (panel.periods >= 2023))
+    capital = np.arange(240) % 8 == 6
+    moved = 5.0 + on + 0.001 * np.random.default_rng(0).normal(size=panel.shape)
+    moved = moved + 9.0 * (capital[:, None] & (panel.periods >= 2019))
+    ready = panel.with_varying(moved_in=moved).with_fixed(
+        km_phase1=np.where(np.isin(border, ["stable", "left"]), 0.0, 40.0),
+        km_phase3=np.where(np.isin(border, ["stable", "entered"]), 0.0, 40.0),
+        capital_region=capital.astype(int).astype(str),
+    )
+    outcomes = {"jobs": phase_plan()["outcomes"]["jobs"], "moves": moves_outcome()}
+    found = borders(phase_study(tmp_path, outcomes=outcomes).plan, ready, "moved_in", (1, 3))
+    assert found.classes == {"stable": 30, "entered": 30, "left": 30, "never": 120}
+    values = {
+        (kind, int(phase)): value
+        for (kind, _, phase), value in zip(found.estimate.terms, found.estimate.values, strict=True)
+    }
+    truth = {("stable", 1): 1, ("stable", 3): 1, ("entered", 3): 1, ("left", 1): 1, ("left", 3): 0}
+    assert values == pytest.approx(truth, abs=0.002)

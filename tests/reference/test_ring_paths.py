@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 from small_study import PERIODS, PROVINCE, UNITS, raw_plan, small_panel, small_study
 
-from evalkit.appraisal.value import summed
+from evalkit.appraisal.value import PerCost, summed
+from evalkit.appraisal.waterfall import Waterfall
 from evalkit.inference import headline
 from evalkit.panel import Panel
 from evalkit.study import Study
@@ -120,3 +122,44 @@ def test_each_assumption_changes_the_part_that_it_is_about(tmp_path: Path) -> No
     )
     for row in times:
         assert (row.low, row.high) == pytest.approx(tuple(row.detail * np.array(ends(year))))
+
+
+def test_recorded_growth_is_from_the_year_before_support(tmp_path: Path) -> None:
+    study = study_of(tmp_path, ringed(), value=VALUE | {"rings": False}, horizon=2)
+    gross = study.value(1).gross
+    assert (gross.records, gross.record_firms) == (pytest.approx(30 * 3.0), 30)
+    assert (
+        gross.survey == 90.0
+    )  # the published total: files of a real programme without rows of this indicator
+    assert gross.misreport == pytest.approx(1.0)
+
+
+def test_net_sales_are_in_the_unit_of_the_cost(tmp_path: Path) -> None:
+    """A hundredth of the outcome's unit is 억원: Σ effect × 30 firms × 0.8^e / 100, over the years of the horizon."""
+    outcomes = raw_plan()["outcomes"]
+    outcomes["sales"] = outcomes["jobs"] | {"claimed": {}, "total_factor": 0.01}
+    items = [{"years": [2020, 2020], "eok": 2.0, "source": {"ko": "예산서", "en": "budget"}}]
+    asked = VALUE | {"sales": "sales", "costs": {1: {"items": items}}}
+    study = study_of(tmp_path, ringed(noise=1.0), value=asked, outcomes=outcomes, horizon=2)
+    event = study.effect("sales", 1).event
+    times = np.asarray(event.terms.get_level_values("event_time"), dtype=int)
+    weights = np.where((times >= 0) & (times <= 2), 0.3 * 0.8 ** times.clip(0).astype(float), 0.0)
+    row = summed(event, weights, "sales").table(0.95).iloc[0]
+    ((cost, found),) = study.value(1).sales_rows
+    assert cost.eok == pytest.approx(2.0)
+    assert isinstance(found, PerCost)
+    # the interval is that of the inference that leads
+    assert found.total == pytest.approx((row["estimate"], row["conf_low"], row["conf_high"]))
+    assert found.per_eok[0] == pytest.approx(row["estimate"] / 2)
+
+
+def test_the_published_total_of_the_real_programme_is_not_set_beside_simulated_firms(tmp_path: Path) -> None:
+    real = study_of(tmp_path, ringed(noise=1.0), value=VALUE, horizon=2)
+    made_up = Study(real.plan, real.plan_path, real.folder, replace(real.inputs, simulated=True), "ko")
+    assert made_up.simulated
+    gross = made_up.value(1).gross
+    assert (gross.survey, gross.misreport) == (None, None)
+    steps = made_up.value(1).waterfall
+    assert isinstance(steps, Waterfall)
+    assert steps.step("gross") is None
+    assert steps.implied_share is None

@@ -136,6 +136,8 @@ def test_the_spillover_page_adds_direct_and_ring_with_one_error(study, shown):
     sizes = np.array([found.effect.n_treated, *(band.firms for band in found.bands)], dtype=float)
     assert values[2] == pytest.approx(float(sizes @ found.averages.values))
     assert found.bias == pytest.approx(float(found.naive.values[0] - found.effect.average.values[0]))
+    mean_ring = float(sizes[1:] @ found.averages.values[1:] / sizes[1:].sum())
+    assert found.expected == pytest.approx(-found.near_share * mean_ring)
     text = shown("02g_spillovers", rings_page, study, found)
     for words in ("20km 밖", "지역 순효과", "국가 순효과", "두 단계 회귀", "새로 든 시군구"):
         assert words in text
