@@ -136,6 +136,19 @@ def test_the_spillover_page_adds_direct_and_ring_with_one_error(study, shown):
     sizes = np.array([found.effect.n_treated, *(band.firms for band in found.bands)], dtype=float)
     assert values[2] == pytest.approx(float(sizes @ found.averages.values))
     assert found.bias == pytest.approx(float(found.naive.values[0] - found.effect.average.values[0]))
+    for pair, mean in zip(found.averages.terms, found.averages.values, strict=True):
+        own = [
+            value
+            for (kind, ring, e), value in zip(found.by_time.terms, found.by_time.values, strict=True)
+            if (kind, ring) == pair and e in found.effect.horizon
+        ]
+        assert mean == pytest.approx(np.mean(own))
+    far = [int(found.donuts[km].loc["ring", "far"]) for km in (30.0, 40.0)]
+    panel = study.panel("units")
+    km = np.minimum(panel.constant("km_phase1").astype(float), panel.constant("km_phase3").astype(float))
+    never = np.isinf(panel.constant("adoption").astype(float)) & (panel.constant("capital_region") == "0")
+    apart = never & (panel.constant("ring").astype(str) != "1")
+    assert far == [int((apart & ~(km <= limit)).sum()) for limit in (30.0, 40.0)]
     mean_ring = float(sizes[1:] @ found.averages.values[1:] / sizes[1:].sum())
     assert found.expected == pytest.approx(-found.near_share * mean_ring)
     text = shown("02g_spillovers", rings_page, study, found)
