@@ -16,6 +16,7 @@ from evalkit.report.harvest import harvest
 from evalkit.study.effect import Effect
 from evalkit.study.pages import monitoring, overview, summary
 from evalkit.study.pages.effect import answer_sentence
+from evalkit.study.pages.effect_numbers import inference_label
 from evalkit.study.pages.overview import Overview
 from evalkit.study.study import Study
 
@@ -84,3 +85,12 @@ def test_an_effect_whose_trends_could_not_be_tested_says_so(
     monkeypatch.setattr(Study, "effects", lambda self: {("jobs", 1): blind})
     overview.opening(Overview((study,), (), "ko"))
     assert "그 가운데 1건은 군집이 적어" in released[-1].content
+    overview.grades(Overview((study,), (), "ko"))
+    (row,) = [row for row in released[-1].payload["table"]["rows"] if row[1] is not None]
+    assert str(row[1]).endswith("점 · 증가(시작 전 추세는 검정하지 못함)")
+
+
+def test_one_regression_gives_two_figures_under_two_names() -> None:
+    assert inference_label("RI:two_way", "ko") != inference_label("RI", "ko")
+    assert "계수 하나로 둔" in inference_label("RI:two_way", "ko")
+    assert "계수 하나로 둔" not in inference_label("WCR-S:two_way", "ko")

@@ -110,6 +110,8 @@ def _answer(
     names = sample.panel.constant("sido")
     return question.answer(
         rows,
+        # beside a lead over the same cells, itself relative to other industries: another form of one comparison
+        shares_comparison=question.plan.units.builder == "industries",
         estimate=lead.estimate,
         lead=lead,
         facts={

@@ -189,7 +189,9 @@ def inference_label(name: str, lang: str) -> str:
         return inference_label("max(CV3,CR2)", lang)
     rule, _, cluster = name.partition(":")
     if cluster == "two_way":
-        return say("study.inference.of_two_way", lang, method=say(f"study.inference.{rule}", lang))
+        # re-assignment is of the one coefficient for all treated years, the bootstrap of the mean over the horizon
+        key = "study.inference.of_two_way_static" if rule == "RI" else "study.inference.of_two_way"
+        return say(key, lang, method=say(f"study.inference.{rule}", lang))
     label = say(f"study.inference.{rule}", lang)
     return f"{label} — {say(f'study.cluster.{cluster}', lang)}" if cluster else label
 

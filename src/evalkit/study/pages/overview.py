@@ -19,7 +19,6 @@ from evalkit.study.pages.showing import (
     digits_of,
     firms_behind,
     group_label,
-    outcome_label,
     phase_label,
     reason_words,
     result_label,
@@ -117,40 +116,25 @@ def opening(overview: Overview) -> None:
 
 
 def grades(overview: Overview) -> None:
-    """Programmes × outcomes: grade and what the interval says."""
+    """Every result under its programme: grade and what the interval says."""
     lang = overview.lang
-    outcomes: dict[str, str] = {}
-    for study in overview.evaluated:
-        for name in study.plan.outcomes:
-            outcomes.setdefault(outcome_label(study, name), name)
-    rows: list[tuple[object, ...]] = []
-    for study in overview.evaluated:
-        effects = study.effects()
-        for phase in study.plan.phases:
-            cells: dict[str, str] = {}
-            for name in study.plan.outcomes:
-                if (name, phase) in effects:
-                    cells[outcome_label(study, name)] = _cell(study, effects[name, phase])
-            several = len(study.plan.phases) > 1
-            head = _title(study)
-            rows.append(
-                (
-                    head,
-                    phase_label(study, phase) if several else say("overview.whole", lang),
-                    *tuple(cells.get(label, "–") for label in outcomes),
-                )
-            )
+    rows = [
+        (_title(study), result_label(study, name, phase), _cell(study, found))
+        for study in overview.evaluated
+        for (name, phase), found in study.effects().items()
+    ]
     if not rows:
         return
+    shown, roles = under_headings(rows)
     table = Tabulation(
         name="programmes_grades",
         title=say("overview.table.grades", lang),
         columns=(
-            Column("programme", say("overview.programme", lang)),
-            Column("phase", say("overview.phase", lang)),
-            *(Column(f"outcome{k}", label) for k, label in enumerate(outcomes)),
+            Column("outcome", say("study.outcome", lang)),
+            Column("told", say("overview.told", lang)),
         ),
-        rows=tuple(rows),
+        rows=shown,
+        roles=roles,
         notes=(say("overview.note.grades", lang), say("study.note.grade", lang)),
         lang=lang,
     )
@@ -294,7 +278,10 @@ def _cell(study: Study, found: Effect | EvalkitError) -> str:
         return say("overview.cell.refused", lang)
     if found.description:
         return say("overview.cell.description", lang)
-    words = say(f"overview.cell.{_direction(study, found)}", lang)
+    direction = _direction(study, found)
+    words = say(f"overview.cell.{direction}", lang)
+    if direction in ("more", "less") and trend_untested(found):
+        words = say("overview.untested_cell", lang, words=words)
     return say("overview.cell.graded", lang, grade=found.grade.points, words=words)
 
 
