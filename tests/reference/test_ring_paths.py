@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from small_study import PERIODS, PROVINCE, UNITS, raw_plan, small_panel, small_study
 
+from evalkit.appraisal.mvpf import Mvpf
 from evalkit.appraisal.value import PerCost, summed
 from evalkit.appraisal.waterfall import Waterfall
 from evalkit.inference import headline
@@ -163,3 +164,26 @@ def test_the_published_total_of_the_real_programme_is_not_set_beside_simulated_f
     assert isinstance(steps, Waterfall)
     assert steps.step("gross") is None
     assert steps.implied_share is None
+
+
+def test_losses_elsewhere_come_off_jobs_and_sales_alike(tmp_path: Path) -> None:
+    """Half of what was gained was lost elsewhere: taxes on wages and taxes on sales are both halved."""
+    outcomes = raw_plan()["outcomes"]
+    outcomes["sales"] = outcomes["jobs"] | {"claimed": {}, "total_factor": 0.01}
+    items = [{"years": [2020, 2020], "eok": 2.0, "source": {"ko": "예산서", "en": "budget"}}]
+    names = ("income_tax", "social_insurance", "business_tax", "wage_surplus", "transfer_share")
+    funds = {name: {"value": 0.1} for name in names} | {
+        "wage_million_krw": {"value": 30},
+        "unemployment_saving_million_krw": {"value": 0.5},
+        "transfer_value": {"value": 1.0},
+    }
+    asked = VALUE | {"sales": "sales", "costs": {1: {"items": items}}, "mvpf": funds}
+    found = []
+    for more in ({}, {"elsewhere": {"mean": 0.5, "sd": 0.001}}):
+        study = study_of(tmp_path, ringed(noise=0.1), value=asked | more, outcomes=outcomes, horizon=2)
+        ratio = study.value(1).mvpf
+        assert isinstance(ratio, Mvpf)
+        found.append({name: part[0] for name, part in ratio.components.items()})
+    for name in ("wages", "income_tax", "unemployment", "business_tax"):
+        assert found[0][name] > 0, name
+        assert found[1][name] == pytest.approx(found[0][name] / 2, rel=0.01), name

@@ -67,9 +67,9 @@ def public_funds(
     try:
         jobs, sold = _drawn_together(study, asked, paths, weights, sales, rng)
         if asked.elsewhere is not None:
-            jobs = jobs * (
-                1 - beta_of(asked.elsewhere).draw(np.random.default_rng([asked.seed, 6]), len(jobs))
-            )
+            # what other regions lost is lost to their budgets too, in wages and in sales alike
+            kept = 1 - beta_of(asked.elsewhere).draw(np.random.default_rng([asked.seed, 6]), len(jobs))
+            jobs, sold = jobs * kept, None if sold is None else sold * kept
         return mvpf(
             costs[0].eok, jobs, sold, priors_of(asked.mvpf), level=study.plan.inference.level, seed=asked.seed
         )
