@@ -20,8 +20,8 @@ from evalkit.study import Study
 from evalkit.study.outcomes.borders import borders
 from evalkit.study.outcomes.cells import Measured, measure
 from evalkit.study.outcomes.cohorts import Pooled, each_cohort
-from evalkit.study.outcomes.jobs import job_years, survivors
-from evalkit.study.outcomes.sales import POSITIVE, sales_outcome, tails
+from evalkit.study.outcomes.jobs import job_years, jobs_outcome, survivors
+from evalkit.study.outcomes.sales import CAP, POSITIVE, sales_outcome, tails
 
 ORDER = np.arange(UNITS) // 6  # 0–4 supported, the rest not
 
@@ -141,6 +141,8 @@ def test_one_firm_and_the_largest_firms_carry_what_the_tails_say(tmp_path: Path)
     theta, found = float(effect.average.values[0]), tails(study.plan, effect)
     assert found.lowest == pytest.approx(theta - 3.0, abs=0.4)
     assert abs(found.highest - theta) < 0.5
+    # the cut is where sales were before anybody was supported
+    assert found.cap == pytest.approx(np.quantile(jobs[:, PERIODS < 2018] + 0.0, CAP))
     assert found.top_units == study.plan.disclosure.min_firms
     if np.isfinite(found.share):
         rest = float(found.without_top.values[0]) * (30 - found.top_units)
@@ -178,3 +180,18 @@ def test_a_zone_that_was_dropped_ends_with_its_phase(tmp_path: Path) -> None:
     }
     truth = {("stable", 1): 1, ("stable", 3): 1, ("entered", 3): 1, ("left", 1): 1, ("left", 3): 0}
     assert values == pytest.approx(truth, abs=0.002)
+
+
+def test_net_hires_are_hires_less_separations(tmp_path: Path) -> None:
+    """Four more hires and one more separation a year are three more jobs a year."""
+    panel = living()
+    on = (panel.constant("adoption")[:, None] <= PERIODS).astype(float)
+    rng = np.random.default_rng(2)
+    moves = {
+        name: base + more * on + 0.001 * rng.normal(size=panel.shape)
+        for name, base, more in (("hires", 5.0, 4.0), ("separations", 2.0, 1.0))
+    }
+    study = study_of(tmp_path, panel.with_varying(**moves))
+    found = jobs_outcome(study.plan, study.effect("jobs", 1)).net_hires
+    assert found is not None
+    assert found.values[0] == pytest.approx(3.0, abs=0.01)
