@@ -48,7 +48,7 @@ def answer(study: Study) -> None:
         into=number(told["into_capital"]),
         net=number(told["out_of_capital"] - told["into_capital"], plus=True),
     )
-    show(release_of(study).text(text, headline=text))
+    show(release_of(study).text(text, headline=text.replace("**", "")))
 
 
 def events(study: Study) -> None:
