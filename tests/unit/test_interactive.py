@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from small_study import small_study
 
 import evalkit
 from evalkit import aggregate, interactive, simulate
@@ -15,6 +17,7 @@ from evalkit.checks import Check
 from evalkit.design import Design
 from evalkit.errors import ParameterError
 from evalkit.estimators.group_time import group_time_effects
+from evalkit.inference import cluster_jackknife
 from evalkit.interval_set import IntervalSet
 from evalkit.panel import Panel
 from evalkit.present.messages import number
@@ -29,10 +32,10 @@ DESIGN = Design(outcome="jobs", comparison="never", anticipation=1, covariates=(
 
 
 def test_the_types_that_show_themselves_are_those_that_ipython_is_told() -> None:
-    assert evalkit._SHOWN == tuple(interactive.SHOWN)
+    assert tuple(interactive.SHOWN) == evalkit._SHOWN
 
 
-@pytest.mark.parametrize("module, name", list(interactive.SHOWN))
+@pytest.mark.parametrize(("module", "name"), list(interactive.SHOWN))
 def test_every_type_and_its_function_exist(module: str, name: str) -> None:
     from importlib import import_module
 
@@ -76,6 +79,45 @@ def test_a_check_says_its_finding() -> None:
     shown = interactive.html(Check("pre_trends", "fail", "different", 3.2, 0.012))
     for words in ("어긋남", "3.200", "0.012"):
         assert words in shown
+
+
+def test_a_check_says_its_sentence_with_its_numbers_once() -> None:
+    found = Check(
+        "pre_trends", "fail", "trend_found", 832.5, 1e-9, {"periods": 13, "drift_over_window": 0.69}
+    )
+    shown = interactive.html(found)
+    assert "시작 전 13개 시점이 모두 0이라는 가설은 기각된다(p &lt; 0.001)" in shown
+    assert shown.count("0.001") == 1
+    assert "통계량 832.500" in shown
+    low = interactive.html(replace(found, reason="low_power", verdict="warn", p_value=0.4))
+    assert "끝날 때까지 0.69 벌어지는" in low
+    without = interactive.html(replace(found, p_value=None))  # the sentence names a p-value that is not there
+    assert "가설은 기각된다" not in without
+
+
+def test_inference_for_few_clusters_is_not_sent_back_to_headline(panel: Panel) -> None:
+    by_province = replace(DESIGN, covariates=(), anticipation=0, cluster="sido")
+    average = aggregate.average(aggregate.event_study(group_time_effects(panel, by_province)), (0, 1))
+    plain, led = interactive.html(average), interactive.html(cluster_jackknife(average))
+    assert "headline 이 고르는 추론" in plain
+    assert "영향함수" in plain
+    assert "headline" not in led
+    assert "뺀 잭나이프(CV3)" in led
+    assert ">평균</th>" in led
+
+
+def test_an_effect_shows_its_outcome_by_name_and_in_the_scale_that_is_read(tmp_path: Path) -> None:
+    effect = small_study(tmp_path).effect("jobs", 1)
+    shown = interactive.html(effect)
+    assert "결과 jobs" in shown
+    assert "결과 outcome" not in shown
+    assert "로그" not in shown
+    percent = interactive.html(replace(effect, scale="log"))
+    row = effect.natural(effect.average.table()).iloc[0]
+    as_percent = replace(effect, scale="log").natural(effect.average.table()).iloc[0]
+    assert number(row["estimate"], 1) in shown
+    assert number(as_percent["estimate"], 0) in percent
+    assert "로그의 차이를 %로 바꾼 것이다" in percent
 
 
 def test_text_of_the_data_stays_text() -> None:

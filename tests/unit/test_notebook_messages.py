@@ -423,7 +423,10 @@ FAMILIES |= {
     "interactive.treated_when.*": {"never", "not_yet"},
     "interactive.base.*": {"universal", "varying"},
     "interactive.link.*": {"levels", "ratios"},
+    "interactive.scale.*": {"log", "share"},
+    "interactive.inference.*": {"IF", "CV1", "CV3"},
     "interactive.term.*": {
+        "average",
         "cohort",
         "period",
         "event_time",

@@ -8,9 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from evalkit.cli import cli
-from evalkit.errors import PlanError, UsageError
+from evalkit.errors import FileError, PlanError, UsageError
 from evalkit.study.costs import real_cost
 from evalkit.study.indicators import all_series
+from evalkit.study.inputs import fingerprint
 from evalkit.study.outcomes.reported import reported_jobs, reported_sales
 from evalkit.study.plan import load_plan
 from evalkit.study.programme_of import fact_of, outcomes_of
@@ -103,6 +104,26 @@ def test_a_phase_that_the_fact_file_does_not_have_is_named(root: Path) -> None:
     facts.write_text(text, encoding="utf-8")
     code, output = checked(plan)
     assert (code, "단계 1 이(가) 사실 파일 ours.facts.yml 의 phases 에 없음" in output) == (2, True), output
+
+
+def test_every_source_without_a_file_is_named_at_once(root: Path) -> None:
+    path = plan_of(root)
+    folder = root / "data" / "raw" / "ours"
+    for name in ("성과조사.xlsx", "고용보험/2020.csv"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    with pytest.raises(FileError) as caught:
+        fingerprint(path, load_plan(path))
+    said = caught.value.sentence()
+    for words in (
+        "ours.yml > 자료 폴더 ours",
+        "performance_survey → 성과조사/*.xls*",
+        "deflator → 물가/*.csv",
+        "바로 아래에 성과조사.xlsx 이(가) 있음",
+    ):
+        assert words in said
+    assert "employment_insurance" not in said
+    assert "national_pension" not in said  # may be absent
 
 
 # -- facts of one's own --------------------------------------------------------------------------------------

@@ -271,7 +271,7 @@ def test_a_required_source_without_files(ready: Project) -> None:
     shutil.rmtree(data / "국민연금")  # not required
     assert len(fingerprint(ready.path, load_plan(ready.path)).files) > 0
     shutil.rmtree(data / "재무")
-    with pytest.raises(FileError, match=r"'firm_financials' 의 파일이 없음 \(무늬: 재무"):
+    with pytest.raises(FileError, match=r"파일이 없음: firm_financials → 재무"):
         ready.prepare()
 
 

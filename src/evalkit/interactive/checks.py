@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
+
+import numpy as np
 
 from evalkit.checks.check import Check
 from evalkit.interactive.pictures import paragraph
 from evalkit.present.messages import keys, number, p_value, placeholders, say, template
+from evalkit.present.numerals import digits_for
 
 
 def check(thing: Check, lang: str) -> str:
@@ -19,23 +22,34 @@ def check(thing: Check, lang: str) -> str:
         name=say(named, lang) if named in keys() else thing.name,
         verdict=say(f"study.verdict.{thing.verdict}", lang),
     )
-    return paragraph(" ".join(part for part in (head, _sentence(thing, lang), _numbers(thing, lang)) if part))
+    sentence, used = _sentence(thing, lang)
+    return paragraph(" ".join(part for part in (head, sentence, _numbers(thing, lang, used)) if part))
 
 
-def _sentence(thing: Check, lang: str) -> str:
-    """The sentence of the reason, where the check holds all that it names."""
+def _sentence(thing: Check, lang: str) -> tuple[str, set[str]]:
+    """The sentence of the reason, where the check holds all that it names; and what it names."""
     values = _plain(thing.detail)
+    if _is_number(thing.p_value):
+        values["p"] = p_value(thing.p_value)
+    drift = thing.detail.get("drift_over_window")
+    if isinstance(drift, float) and np.isfinite(drift):
+        values["drift"] = number(drift, digits_for(abs(drift) or 1.0))
     for key in (f"study.{thing.name}.{thing.reason}", f"study.rule.{thing.reason}"):
         if key in keys() and placeholders(template(key, lang)) <= set(values):
-            return say(key, lang, **values)
-    return ""
+            used = placeholders(template(key, lang))
+            return say(key, lang, **{name: values[name] for name in used}), set(used)
+    return "", set()
 
 
-def _numbers(thing: Check, lang: str) -> str:
+def _is_number(value: float | None) -> TypeGuard[float]:
+    return value is not None and bool(np.isfinite(value))
+
+
+def _numbers(thing: Check, lang: str, used: set[str]) -> str:
     parts = []
-    if thing.statistic is not None and thing.statistic == thing.statistic:
+    if _is_number(thing.statistic):
         parts.append(say("interactive.statistic", lang, value=number(thing.statistic, 3)))
-    if thing.p_value is not None and thing.p_value == thing.p_value:
+    if _is_number(thing.p_value) and "p" not in used:
         parts.append(say("interactive.p", lang, p=p_value(thing.p_value)))
     return f"({', '.join(parts)})" if parts else ""
 

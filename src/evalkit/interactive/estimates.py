@@ -16,12 +16,25 @@ from evalkit.present.tabulation import Column, Entry, Tabulation
 LEVEL = 0.95
 MOST_ROWS = 40
 FEW = 40
+FOR_MANY = frozenset({"IF", "IF leave-out", "CV1", "CR1", "HC3", "iid"})
+"""Inference that holds when clusters are many; the rest was made for few, or says by itself what it rests on."""
 
 
-def estimate(thing: Estimate, lang: str) -> str:
-    """What was estimated and how, the table of terms, and a picture of them."""
-    table = thing.table(LEVEL)
-    parts = [paragraph(_head(thing, lang)), tabulation(_tabulation(thing, table, lang), lang)]
+def estimate(
+    thing: Estimate, lang: str, *, table: pd.DataFrame | None = None, outcome: str | None = None
+) -> str:
+    """What was estimated and how, the table of terms, and a picture of them.
+
+    Parameters
+    ----------
+    table : the terms in another scale than the estimate's, such as per cent
+    outcome : what the outcome is called, where the estimate has a working name for it
+    """
+    table = thing.table(LEVEL) if table is None else table
+    parts = [
+        paragraph(_head(thing, outcome or str(thing.design.get("outcome", "–")), lang)),
+        tabulation(_tabulation(thing, table, lang), lang),
+    ]
     shown = _picture(thing, table, lang)
     return "".join([*parts, shown])
 
@@ -49,18 +62,26 @@ def interval_set(thing: IntervalSet, lang: str) -> str:
     )
 
 
-def _head(thing: Estimate, lang: str) -> str:
+def _head(thing: Estimate, outcome: str, lang: str) -> str:
     text = say(
         "interactive.estimate",
         lang,
         method=thing.method,
-        outcome=str(thing.design.get("outcome", "–")),
-        inference=thing.inference,
+        outcome=outcome,
+        inference=_inference(thing.inference, lang),
         units=number(thing.n_units),
         clusters=number(thing.n_clusters),
     )
-    few = thing.n_clusters < FEW and thing.n_clusters < thing.n_units
+    few = thing.n_clusters < FEW and thing.n_clusters < thing.n_units and thing.inference in FOR_MANY
     return f"{text} {say('interactive.few_clusters', lang)}" if few else text
+
+
+def _inference(name: str, lang: str) -> str:
+    """The inference in words where there are some, else as the estimate names it."""
+    from evalkit.present.messages import keys
+
+    key = f"interactive.inference.{name}"
+    return say(key, lang) if key in keys() else name
 
 
 def _tabulation(thing: Estimate, table: pd.DataFrame, lang: str) -> Tabulation:

@@ -65,4 +65,6 @@ def effect(thing: Effect, lang: str) -> str:
     picture = figures.event_study(
         frame, title=say("interactive.event_title", lang), ylabel=thing.outcome, firms=False, lang=lang
     )
-    return estimate(row, lang) + drawing(picture, lang) + tabulation(checks, lang)
+    scale = paragraph(say(f"interactive.scale.{thing.scale}", lang)) if thing.scale != "level" else ""
+    shown = estimate(row, lang, table=thing.natural(row.table()), outcome=thing.outcome)
+    return scale + shown + drawing(picture, lang) + tabulation(checks, lang)

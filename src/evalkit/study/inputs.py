@@ -175,16 +175,25 @@ def _data_files(plan_path: Path, plan: Plan, data: str | Path | None) -> Inputs:
     _refuse_unread(folder, plan, found)
     missing = [name for name, files in found.items() if not files and plan.data.sources[name].required]
     if missing:
-        raise FileError(
-            f"꼭 필요한 자료 {missing[0]!r} 의 파일이 없음 (무늬: {plan.data.sources[missing[0]].files})",
-            where=(plan_path.name, folder.name),
-            remedy="파일을 그 자리에 둘 것",
-        )
+        raise _absent(plan_path, plan, folder, missing)
     files = _hashed(folder, sorted({file for group in found.values() for file in group}))
     _refuse_missing(folder, plan)
     files += _mappings(plan_path, plan, found)
     lines = "\n".join(f"{file.sha256} {file.path}" for file in files)
     return Inputs(hashlib.sha256(lines.encode()).hexdigest(), files, False, folder)
+
+
+def _absent(plan_path: Path, plan: Plan, folder: Path, missing: list[str]) -> FileError:
+    """Every source without a file at once; and the file, where it lies in another folder."""
+    wanted = ", ".join(f"{name} → {plan.data.sources[name].files}" for name in missing)
+    pattern = PurePosixPath(plan.data.sources[missing[0]].files)
+    elsewhere = [p for p in matching(folder, pattern.name) if p.is_file()] if len(pattern.parts) > 1 else []
+    hint = f" (자료 폴더 바로 아래에 {elsewhere[0].name} 이(가) 있음)" if elsewhere else ""
+    return FileError(
+        f"꼭 필요한 자료의 파일이 없음: {wanted}{hint}",
+        where=(plan_path.name, f"자료 폴더 {folder.name}"),
+        remedy="파일을 화살표 뒤의 폴더에 그 꼴의 이름으로 둘 것",
+    )
 
 
 def _required(plan: Plan) -> bool:
