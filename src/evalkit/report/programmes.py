@@ -227,7 +227,9 @@ def _write_index(path: Path, works: Sequence[Work], overview: Overview, lang: st
         states = [
             records[task.job.name]["state"] if task.job.name in records else "missing" for task in work.tasks
         ]
-        lead = next((r["headline"] for r in records.values() if r.get("headline")), "")
+        # in the order of the plan: its summary stands before what its other pages found
+        told = (records.get(task.job.name, {}).get("headline", "") for task in work.tasks)
+        lead = next((headline for headline in told if headline), "")
         href = Path(os.path.relpath(work.folder / "index.html", path.parent)).as_posix()
         listed.append(
             ListedPlan(

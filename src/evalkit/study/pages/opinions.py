@@ -27,6 +27,8 @@ from evalkit.study.pages.showing import (
     release_of,
     result_label,
     show,
+    trend_differed,
+    trend_untested,
     unit_of,
     written,
 )
@@ -132,6 +134,12 @@ def _lines(study: Study, outcome: str, phase: int, found: list[Opinion]) -> list
     lines = [say(f"study.opinions.verdict.{verdict(found, lead)}", lang, **words)]
     if named("other_question"):
         lines.append(say("study.opinions.differ_in_question", lang, names=named("other_question")))
+    if effect is not None and lead is not None:
+        p = trend_differed(effect)
+        if p is not None:
+            lines.append(say("study.opinions.lead_differed", lang, p=p_value(p)))
+        elif trend_untested(effect):
+            lines.append(say("study.opinions.lead_untested", lang))
     without = sum(not opinion.answered for opinion in found)
     if without:
         lines.append(say("study.opinions.refused_count", lang, count=number(without)))
