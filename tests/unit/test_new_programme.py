@@ -214,6 +214,49 @@ def test_the_command_writes_three_files(root: Path) -> None:
     assert "evalkit plan check plans/ours.yml" in said
 
 
+def test_a_programme_of_one_province_is_told_what_cannot_be_inferred(root: Path) -> None:
+    given = ["--name", "우리", "--phase", "2018-2020", "--kind", "firms", "--region", "부산"]
+    code, said = run(root, "--id", "one", *given)
+    assert (code, "부산 한 곳이라" in said) == (0, True), said
+    assert "처치 군집이 하나뿐" in (root / "plans" / "one.yml").read_text(encoding="utf-8")
+    code, said = run(root, "--id", "two", *given, "--region", "대구")
+    assert (code, "한 곳이라" in said) == (0, False), said
+    assert "처치 군집이 하나뿐" not in (root / "plans" / "two.yml").read_text(encoding="utf-8")
+
+
+def test_an_answer_that_cannot_be_used_is_asked_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter(
+        [
+            "우리",
+            "NIC",
+            "ours",
+            "",
+            "우리 사업",
+            "Ours",
+            "",
+            "2020-2018",
+            "2018-2020",
+            "firms",
+            "부산시",
+            "부산",
+        ]
+    )
+    monkeypatch.setattr(sys.modules["evalkit.cli.new"], "_at_terminal", lambda: True)
+    monkeypatch.setattr("click.prompt", lambda *_, **__: next(answers))
+    code, said = run(root)
+    assert code == 0, said
+    assert next(answers, None) is None
+    for words in (
+        "'우리' 을(를) 쓸 수 없음",
+        "이미 있는 사업임",
+        "이름이 비어 있음",
+        "거꾸로임",
+        "부산 (으)로 적을 것",
+    ):
+        assert words in said
+    assert read_programme(root / "plans" / "ours.facts.yml").regions == ("부산",)
+
+
 @pytest.mark.parametrize("left_out", ["--id", "--name", "--phase", "--kind"])
 def test_without_a_terminal_a_missing_flag_is_named(left_out: str, root: Path) -> None:
     given = {"--id": "ours", "--name": "우리", "--phase": "2018-2020", "--kind": "firms"}

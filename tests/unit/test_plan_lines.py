@@ -126,6 +126,12 @@ def test_every_source_without_a_file_is_named_at_once(root: Path) -> None:
     assert "national_pension" not in said  # may be absent
 
 
+def test_an_empty_folder_points_to_its_own_readme(root: Path) -> None:
+    path = plan_of(root, "regions")
+    with pytest.raises(FileError, match=r"하나도 없음 .* → ours/README\.md 의 자리에"):
+        fingerprint(path, load_plan(path))
+
+
 # -- facts of one's own --------------------------------------------------------------------------------------
 
 

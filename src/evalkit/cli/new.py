@@ -100,6 +100,10 @@ def programme(
     )
     for path in written_files:
         click.echo(f"씀: {path}")
+    if kind == "firms" and len(regions) == 1:
+        click.echo(
+            f"주의: 대상이 {regions[0]} 한 곳이라 시·도를 군집으로 하면 신뢰구간을 내지 않음 (계획의 inference 위에 적어 둠)"
+        )
     click.echo("다음에 할 일:")
     click.echo(f"  1. 공표된 수치를 적는다: plans/{name_tag}.facts.yml")
     click.echo(f"  2. 자료를 둔다: {written_files[-1]} 에 어느 파일이 어디에 가는지 있음")

@@ -160,10 +160,12 @@ def _data_files(plan_path: Path, plan: Plan, data: str | Path | None) -> Inputs:
             return Inputs(hashlib.sha256(b"published values alone").hexdigest(), (), False, folder)
         if simulation is None or data:
             first = next(iter(plan.data.sources.values()))
+            own = folder / "README.md"
+            guide = f"{folder.name}/README.md" if own.is_file() else "data/raw/README.md"
             raise FileError(
                 f"자료 폴더에 계획이 읽을 파일이 하나도 없음 (예: {first.files})",
-                where=(plan_path.name, folder.name),
-                remedy="data/raw/README.md 의 자리에 파일을 두거나 --data 로 폴더를 적을 것",
+                where=(plan_path.name, f"자료 폴더 {folder.name}"),
+                remedy=f"{guide} 의 자리에 파일을 두거나 --data 로 폴더를 적을 것",
             )
         digest = hashlib.sha256(("simulated " + simulation.model_dump_json()).encode()).hexdigest()
         return Inputs(
