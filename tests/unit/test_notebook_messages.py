@@ -556,7 +556,7 @@ FAMILIES |= {
     "study.opinion.needs.*": KINDS,
     "study.opinion.refused.*": {"no_variable", "no_untreated_province", "dose_is_size", "other"},
     "study.opinion.standing.*": set(get_args(Beside)),
-    "study.opinion.by.*": {"CV3", "CV1-W", "RI-β", "jackknife", "placebo", "exact"},
+    "study.opinion.by.*": {"CV3", "CV1-W", "FP-v", "RI-β", "jackknife", "placebo", "exact"},
     "study.opinion.placebo_*": {"differed", "passed"},
     "study.opinion.column.*": {"design", "compares", "identifies", "cannot", "phase", "reason", "needs"},
     "study.opinion.term.*": constants("study/opinions/synthetic.py", "OpinionRow", 0)

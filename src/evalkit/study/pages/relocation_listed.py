@@ -9,6 +9,7 @@ import numpy as np
 
 from evalkit.present.messages import number, say
 from evalkit.present.tabulation import Column, Tabulation
+from evalkit.programmes import place_name
 from evalkit.study.pages.showing import release_of, show
 from evalkit.study.study import Study
 
@@ -94,7 +95,7 @@ def matrix(study: Study) -> None:
     for at in np.flatnonzero(~capital):
         out, into = int(counts[capital][:, at].sum()), int(counts[at][capital].sum())
         if out + into:
-            rows.append((str(flows.origins[at]), out, into, out - into))
+            rows.append((place_name(str(flows.origins[at]), lang), out, into, out - into))
     rows.sort(key=lambda row: (-row[3], row[0]))
     columns = ("destination", "out", "into", "net")
     show(
