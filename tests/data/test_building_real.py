@@ -59,7 +59,7 @@ def test_a_study_of_establishments_is_refused_as_well() -> None:
     raw = yaml.safe_load((plans / "innovation_cities.yml").read_text(encoding="utf-8"))
     raw["units"]["options"]["variables"] = ["population", "estab_census"]
     raw["outcomes"] = {"shops": raw["outcomes"]["population"] | {"variable": "estab_census"}}
-    raw["reports"], raw["known"] = [{"notebook": "01_data_audit.ipynb"}], []
+    raw["reports"], raw["known"], raw["opinions"] = [{"notebook": "01_data_audit.ipynb"}], [], {}
     plan = Plan.model_validate(raw)
     tables = {
         name: read_source(source.table, DATA / source.files) for name, source in plan.data.sources.items()

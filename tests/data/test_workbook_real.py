@@ -55,13 +55,22 @@ def test_no_workplace_of_the_register_stands_in_its_mapping() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["adjacency_229.csv", "centroids_229_2024.csv", "kr_deflators.csv", "listed_firm_hq_moves.csv",
-     "listed_firm_hq_snapshots.csv", "region_master_2024.csv", "sido_emp_rate_annual.csv"],
+    ["adjacency_229.csv", "kr_deflators.csv", "listed_firm_hq_snapshots.csv", "region_master_2024.csv",
+     "sido_emp_rate_annual.csv"],
 )  # fmt: skip
 def test_files_of_other_tables_are_left_alone(name: str) -> None:
     found = guess(REAL / name)
     assert not found.tables
     assert len(found.left) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [("centroids_229_2024.csv", "centroids"), ("listed_firm_hq_moves.csv", "listed_moves")],
+)
+def test_files_of_declared_tables_are_known(name: str, table: str) -> None:
+    found = guess(REAL / name)
+    assert [one.name for one in found.tables] == [table]
 
 
 def test_an_index_of_many_provinces_is_not_taken_for_a_national_one(tmp_path: Path) -> None:

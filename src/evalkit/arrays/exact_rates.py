@@ -58,7 +58,7 @@ def exact_ratio(
     --------
     >>> found = exact_ratio(10, 100.0, 5, 100.0)
     >>> found.value, round(found.low, 3), round(found.high, 2)
-    (2.0, 0.621, 7.46)
+    (2.0, 0.623, 7.46)
     """
     _counted(events, exposure)
     _counted(before, exposure_before)
