@@ -103,8 +103,11 @@ def test_the_whole_plan_renders(rendered: Outcome) -> None:
     assert rendered.exit_code == 0, rendered.failed
     assert {p.stem for p in rendered.folder.glob("*.html")} == {
         "index",
+        "00_programme",
         "01_data_audit",
         "04_summary",
+        "02c_opinions_population",
+        "02c_opinions_corporations",
         "02_effect_population_phase1",
         "02_effect_corporations_phase1",
         "02_effect_jobs_phase1",
@@ -303,6 +306,6 @@ def test_the_synthetic_comparison_is_in_per_cent_and_near_the_leading_one(study:
 
 
 def test_what_is_not_identified_is_printed_with_its_needs(rendered: Outcome) -> None:
-    page = (rendered.folder / "02c_opinions.html").read_text(encoding="utf-8")
+    page = (rendered.folder / "02c_opinions_population.html").read_text(encoding="utf-8")
     assert "입지선정위원회" in page
     assert "0–20km" in page
