@@ -13,8 +13,8 @@ import openpyxl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalkit.present.spreadsheets import csv_bytes, xlsx_bytes
 from evalkit.present.tabulation import Column, Tabulation, Total, clean_text
+from evalkit.present.writers.spreadsheets import csv_bytes, xlsx_bytes
 from evalkit.release import Release, suppress
 
 PAYLOADS = [

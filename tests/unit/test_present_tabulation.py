@@ -17,11 +17,11 @@ import pytest
 
 from evalkit.errors import UsageError
 from evalkit.estimate import Estimate
-from evalkit.present.html_table import html_table
 from evalkit.present.ledgers import flow_table, from_frame, provenance_table, repairs_table, target_table
-from evalkit.present.spreadsheets import csv_bytes, safe_text, xlsx_bytes
 from evalkit.present.tables import balance_table, effects_table, estimates_table, event_study_table
 from evalkit.present.tabulation import Column, Entry, Tabulation, Total, clean_text
+from evalkit.present.writers.html import html_table
+from evalkit.present.writers.spreadsheets import csv_bytes, safe_text, xlsx_bytes
 
 
 def estimate_of(values: list[float], names: dict[str, list[object]], treated: int = 20) -> Estimate:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 
 from evalkit.present.canvas import Drawing
-from evalkit.present.html_table import escaped, html_table
 from evalkit.present.tabulation import Tabulation
+from evalkit.present.writers.html import escaped, html_table
 
 
 def drawing(thing: Drawing, lang: str) -> str:

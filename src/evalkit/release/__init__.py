@@ -16,10 +16,10 @@ from typing import Any
 
 from evalkit.errors import DisclosureError, UsageError
 from evalkit.present.canvas import Drawing
-from evalkit.present.html_table import escaped, html_table, lines
 from evalkit.present.messages import say
-from evalkit.present.spreadsheets import csv_bytes
 from evalkit.present.tabulation import Tabulation, clean_text
+from evalkit.present.writers.html import escaped, html_table, lines
+from evalkit.present.writers.spreadsheets import csv_bytes
 from evalkit.release.search import identifier_in, refuse_identifiers, search_drawing, search_table
 from evalkit.release.suppression import MARK, Suppressed, suppress, withhold
 

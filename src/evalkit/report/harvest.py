@@ -52,8 +52,8 @@ def harvest(released: Iterable[Shown], job: str) -> Harvest:
 
 def _workbook(model: Mapping[str, Any]) -> bytes:
     """Excel file of a released table."""
-    from evalkit.present.spreadsheets import xlsx_bytes
     from evalkit.present.tabulation import Tabulation
+    from evalkit.present.writers.spreadsheets import xlsx_bytes
 
     table = Tabulation.from_json(model)
     return xlsx_bytes([table], title=table.title, lang=table.lang)

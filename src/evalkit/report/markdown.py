@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import mistune
 from mistune.util import safe_entity
 
-from evalkit.present.html_table import unbroken
+from evalkit.present.writers.html import unbroken
 from evalkit.report.source import text_of
 
 _SAFE_LINK = re.compile(r"^(https?://|mailto:|#|(?![A-Za-z][A-Za-z0-9+.\-]*:)(?!//)[\w./#%\-]+$)")

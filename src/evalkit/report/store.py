@@ -101,7 +101,7 @@ def write_run(folder: Path, record: Mapping[str, Any]) -> None:
 
 def write_disclosure(folder: Path, rows: Iterable[Mapping[str, str]]) -> None:
     """Every suppressed cell of every report: which table, which cell, which rule."""
-    from evalkit.present.spreadsheets import safe_text
+    from evalkit.present.writers.spreadsheets import safe_text
 
     columns = ("report", "table", "row", "column", "rule")
     stream = io.StringIO(newline="")
