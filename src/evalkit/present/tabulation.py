@@ -15,6 +15,31 @@ from typing import Any, Literal
 import numpy as np
 
 from evalkit.errors import UsageError
+from evalkit.plain_text import clean_text as clean_text
+from evalkit.present.cells import (
+    KINDS as KINDS,
+)
+from evalkit.present.cells import (
+    Cell as Cell,
+)
+from evalkit.present.cells import (
+    Contribution as Contribution,
+)
+from evalkit.present.cells import (
+    Entry as Entry,
+)
+from evalkit.present.cells import (
+    Identity as Identity,
+)
+from evalkit.present.cells import (
+    Kind as Kind,
+)
+from evalkit.present.cells import (
+    cell_back,
+    cell_json,
+    numbers_in,
+    plain,
+)
 from evalkit.present.numerals import (
     MISSING,
     Lang,
@@ -26,18 +51,10 @@ from evalkit.present.numerals import (
     with_unit,
 )
 
-Kind = Literal["text", "integer", "number", "year", "percent", "p_value", "interval", "code"]
-KINDS: tuple[Kind, ...] = ("text", "integer", "number", "year", "percent", "p_value", "interval", "code")
-Cell = str | int | float | tuple[float, float] | None
 Role = Literal["body", "heading", "total"]
+Statistic = Literal["", "minimum", "maximum", "median", "quantile"]
 
 SCHEMA = 1
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-
-
-def clean_text(text: object) -> str:
-    """Text that every format can hold: control characters and lone surrogates become U+FFFD, line ends ``\\n``."""
-    return _CONTROL.sub("�", str(text).replace("\r\n", "\n").replace("\r", "\n"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +70,7 @@ class Column:
     unit : unit of measure, shown in the header
     digits : decimals; None = chosen from the column's values
     group : header that spans neighbouring columns of the same group
+    statistic : which order statistic of firms' values the column holds; "" = none, or the label says it
     """
 
     key: str
@@ -61,6 +79,7 @@ class Column:
     unit: str = ""
     digits: int | None = None
     group: str = ""
+    statistic: Statistic = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -72,16 +91,6 @@ class Column:
     def header(self) -> str:
         """Label with its unit."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A cell that is written otherwise than its column (tables with one estimate a column)."""
-
-    value: Cell
-    kind: Kind = "number"
-    digits: int | None = None
-    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,10 @@ class Tabulation:
     marks : (row, column) -> mark behind the cell, such as ``†``
     totals : rows and columns that are sums of others
     roles : role of each row: body, heading (spans the table) or total
+    contributions : (row, column) -> what single firms add to the cell; the dominance and p % rules need it
+    keys : (row, column) -> name of the quantity, the same wherever a report of the run shows it again: cells of two
+        tables with one key are one number, and what one table hides the other must not show
+    identities : sums between quantities by their keys, beyond those of `totals`
     lang : language of the words
 
     Whatever sequences are given, tuples are kept: rows of cells without numpy or pandas in them, counts of every cell.
@@ -132,6 +145,9 @@ class Tabulation:
     marks: Mapping[tuple[int, int], str] = field(default_factory=dict)
     totals: Sequence[Total] = ()
     roles: Sequence[Role] = ()
+    contributions: Mapping[tuple[int, int], Contribution] = field(default_factory=dict, repr=False)
+    keys: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    identities: Sequence[Identity] = ()
     lang: Lang = "ko"
 
     def __post_init__(self) -> None:
@@ -145,7 +161,7 @@ class Tabulation:
             raise UsageError(f"언어 {self.lang!r} 은(는) 쓸 수 없음", remedy="ko 또는 en 으로 적을 것")
         set_(self, "columns", tuple(self.columns))
         width = len(self.columns)
-        rows = tuple(tuple(_plain(cell) for cell in row) for row in self.rows)
+        rows = tuple(tuple(plain(cell) for cell in row) for row in self.rows)
         for at, row in enumerate(rows):
             if len(row) != width:
                 raise UsageError(
@@ -158,6 +174,9 @@ class Tabulation:
         set_(self, "counts", _grid(self.counts, len(rows), width, self.name))
         set_(self, "marks", {(int(r), int(c)): str(m) for (r, c), m in dict(self.marks).items()})
         set_(self, "totals", tuple(self.totals))
+        set_(self, "contributions", {(int(r), int(c)): x for (r, c), x in dict(self.contributions).items()})
+        set_(self, "keys", {(int(r), int(c)): str(k) for (r, c), k in dict(self.keys).items()})
+        set_(self, "identities", tuple(self.identities))
         set_(self, "roles", tuple(self.roles) or ("body",) * len(rows))
         if len(self.roles) != len(rows):
             raise UsageError(f"행 역할의 수가 행 수 {len(rows)} 와 다름", where=(f"표 {self.name}",))
@@ -188,7 +207,7 @@ class Tabulation:
         cell, spec = self.rows[row][column], self.columns[column]
         mark = self.marks.get((row, column), "")
         if isinstance(cell, Entry):
-            digits = digits_for(*_numbers(cell.value)) if cell.digits is None else cell.digits
+            digits = digits_for(*numbers_in(cell.value)) if cell.digits is None else cell.digits
             written = write(cell.value, cell.kind, digits)
             if cell.unit and written != MISSING:
                 written = with_unit(written, cell.unit, self.lang)
@@ -207,7 +226,7 @@ class Tabulation:
             abs(n)
             for row in self.rows
             if not isinstance(row[column], Entry)
-            for n in _numbers(row[column])
+            for n in numbers_in(row[column])
             if n and math.isfinite(n)
         ]
         return digits_for(float(np.median(found)), significant=3, at_most=3) if found else 0
@@ -230,8 +249,8 @@ class Tabulation:
         )
 
     def without_counts(self) -> Tabulation:
-        """A copy that no longer says how many firms are behind its cells."""
-        return replace(self, counts=None)
+        """A copy that no longer says how many firms are behind its cells, nor what single firms add to them."""
+        return replace(self, counts=None, contributions={})
 
     # -- keeping ------------------------------------------------------------------------------
 
@@ -247,7 +266,7 @@ class Tabulation:
                 {name: getattr(column, name) for name in ("key", "label", "kind", "unit", "digits", "group")}
                 for column in self.columns
             ],
-            "rows": [[_cell_json(cell) for cell in row] for row in self.rows],
+            "rows": [[cell_json(cell) for cell in row] for row in self.rows],
             "notes": list(self.notes),
             "counts": None
             if self.counts is None
@@ -255,6 +274,16 @@ class Tabulation:
             "marks": [[r, c, mark] for (r, c), mark in sorted(self.marks.items())],
             "totals": [{"axis": t.axis, "total": t.total, "parts": list(t.parts)} for t in self.totals],
             "roles": list(self.roles),
+            **self._linked_json(),
+        }
+
+    def _linked_json(self) -> dict[str, Any]:
+        """Keys and identities, where there are any; contributions never."""
+        if not self.keys and not self.identities:
+            return {}
+        return {
+            "keys": [[r, c, key] for (r, c), key in sorted(self.keys.items())],
+            "identities": [[entry.total, *entry.parts] for entry in self.identities],
         }
 
     @classmethod
@@ -269,13 +298,15 @@ class Tabulation:
             name=values["name"],
             title=values["title"],
             columns=tuple(Column(**column) for column in values["columns"]),
-            rows=tuple(tuple(_cell_back(cell) for cell in row) for row in values["rows"]),
+            rows=tuple(tuple(cell_back(cell) for cell in row) for row in values["rows"]),
             notes=tuple(values["notes"]),
             counts=None if values["counts"] is None else tuple(tuple(row) for row in values["counts"]),
             stub=values["stub"],
             marks={(r, c): mark for r, c, mark in values["marks"]},
             totals=tuple(Total(t["axis"], t["total"], tuple(t["parts"])) for t in values["totals"]),
             roles=tuple(values["roles"]),
+            keys={(r, c): key for r, c, key in values.get("keys", ())},
+            identities=tuple(Identity(entry[0], tuple(entry[1:])) for entry in values.get("identities", ())),
             lang=values["lang"],
         )
 
@@ -297,38 +328,6 @@ def write(cell: Cell, kind: Kind, digits: int) -> str:
     if kind == "year":
         return f"{cell:.0f}"
     return number(float(cell), 0 if kind == "integer" else digits)
-
-
-def _numbers(cell: Any) -> list[float]:
-    if isinstance(cell, tuple):
-        half = abs(cell[1] - cell[0]) / 2
-        return [half, *cell]
-    if isinstance(cell, int | float) and not isinstance(cell, bool):
-        return [float(cell)]
-    return []
-
-
-def _plain(cell: Any) -> Cell | Entry:
-    """A cell without numpy or pandas in it; NaN and NA become None."""
-    if isinstance(cell, Entry):
-        bare = _plain(cell.value)
-        return replace(cell, value=bare.value if isinstance(bare, Entry) else bare)
-    if isinstance(cell, np.generic):
-        cell = cell.item()
-    if cell is None or isinstance(cell, str):
-        return cell
-    if isinstance(cell, bool):
-        return int(cell)
-    if isinstance(cell, int):
-        return cell
-    if isinstance(cell, float):
-        return None if math.isnan(cell) else cell
-    if isinstance(cell, tuple | list) and len(cell) == 2:
-        low, high = (math.nan if part is None else float(part) for part in cell)
-        return None if math.isnan(low) or math.isnan(high) else (low, high)
-    if type(cell).__name__ in ("NAType", "NaTType"):
-        return None
-    return str(cell)
 
 
 def _grid(counts: Any, height: int, width: int, name: str) -> Counts | None:
@@ -353,39 +352,3 @@ def _count(n: Any) -> int | None:
     if n is None or (isinstance(n, float | np.floating) and math.isnan(float(n))):
         return None
     return int(n)
-
-
-def _cell_json(cell: Cell | Entry) -> Any:
-    if isinstance(cell, Entry):
-        return {
-            "value": _cell_json(cell.value),
-            "kind": cell.kind,
-            "digits": cell.digits,
-            "unit": cell.unit,
-        }
-    if isinstance(cell, tuple):
-        return [_number_json(part) for part in cell]
-    if isinstance(cell, float):
-        return _number_json(cell)
-    return cell
-
-
-def _number_json(value: float) -> float | dict[str, int]:
-    return value if math.isfinite(value) else {"infinite": 1 if value > 0 else -1}
-
-
-def _number_back(value: Any) -> float:
-    return math.inf * value["infinite"] if isinstance(value, Mapping) else float(value)
-
-
-def _cell_back(cell: Any) -> Cell | Entry:
-    if isinstance(cell, Mapping):
-        if "infinite" in cell:
-            return _number_back(cell)
-        bare = _cell_back(cell["value"])
-        return Entry(
-            bare.value if isinstance(bare, Entry) else bare, cell["kind"], cell["digits"], cell["unit"]
-        )
-    if isinstance(cell, list):
-        return (_number_back(cell[0]), _number_back(cell[1]))
-    return cell  # type: ignore[no-any-return]
