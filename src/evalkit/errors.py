@@ -23,6 +23,8 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from evalkit.plain_text import one_line
+
 _LONGEST = 600  # characters: a cell may hold a book, a sentence may not
 
 
@@ -31,8 +33,8 @@ _THIRTEEN = re.compile(r"(?<!\d)(\d{3})\d{3}-\d{7}(?!\d)")
 
 
 def _unnumbered(text: str) -> str:
-    """A text whose numbers of firms and persons, by their form, are masked: a message goes to logs and screens."""
-    return _THIRTEEN.sub(r"\1***-*******", _BUSINESS.sub(r"\1-**-*****", text))
+    """A text in one line whose numbers of firms and persons, by their form, are masked: it goes to logs and screens."""
+    return _THIRTEEN.sub(r"\1***-*******", _BUSINESS.sub(r"\1-**-*****", one_line(text)))
 
 
 def _short(text: str) -> str:

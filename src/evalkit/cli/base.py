@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from evalkit.errors import EvalkitError, nearest
+from evalkit.plain_text import one_line
 
 F = TypeVar("F", bound=Callable[..., Any])
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -54,7 +55,7 @@ def sentences(function: F) -> F:
             if debug:
                 raise
             click.echo(
-                f"오류: 예상하지 못한 {type(error).__name__}: {error} → --debug 를 붙여 다시 실행할 것.",
+                f"오류: 예상하지 못한 {type(error).__name__}: {one_line(error)} → --debug 를 붙여 다시 실행할 것.",
                 err=True,
             )
             sys.exit(1)

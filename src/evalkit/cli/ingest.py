@@ -13,6 +13,7 @@ import click
 
 from evalkit.cli.base import FILE, Commands, sentences
 from evalkit.errors import UsageError
+from evalkit.plain_text import one_line
 
 if TYPE_CHECKING:
     from evalkit.ingest.table import TableSpec
@@ -35,17 +36,17 @@ def ingest_show(file: Path) -> None:
     from evalkit.ingest.workbook.checking import show
 
     encoding, sheets = show(file)
-    click.echo(f"{file.name} ({encoding})")
+    click.echo(f"{one_line(file.name)} ({encoding})")
     for sheet in sheets:
         more = [f"{sheet.rows:,}행 × {sheet.columns}열"]
         more += ["숨긴 시트"] * sheet.hidden
         more += [f"숨긴 행 {sheet.hidden_rows}개"] * bool(sheet.hidden_rows)
         more += [f"병합 {sheet.merged}곳"] * bool(sheet.merged)
-        click.echo(f"\n{sheet.name or '(시트 이름 없음)'}: {', '.join(more)}")
+        click.echo(f"\n{one_line(sheet.name or '(시트 이름 없음)')}: {', '.join(more)}")
         for rows, units, labels in sheet.headers:
-            click.echo(f"  머리글 {rows}, 단위: {', '.join(units) or '표 위에 없음'}")
+            click.echo(f"  머리글 {rows}, 단위: {one_line(', '.join(units)) or '표 위에 없음'}")
             for label in labels:
-                click.echo(f"    {label}")
+                click.echo(f"    {one_line(label)}")
         if not sheet.headers:
             click.echo("  머리글을 찾지 못함")
 
@@ -94,13 +95,15 @@ def _schema_beside(target: Path) -> str:
 def _say_guess(found: Guess) -> None:
     for table in found.tables:
         click.echo(
-            f"{table.name} ({table.title}): 시트 {table.sheet or '없음'}, 열 {len(table.sure)}개를 제안, 물음 {table.questions}개"
+            f"{table.name} ({table.title}): 시트 {one_line(table.sheet or '없음')}, 열 {len(table.sure)}개를 제안, 물음 {table.questions}개"
         )
         left = [header.key for header in table.headers if header.column == "leave"]
         if left:
-            click.echo(f"  읽지 않는 열 {len(left)}개 (필요하면 leave 에서 옮길 것): {', '.join(left)}")
+            click.echo(
+                f"  읽지 않는 열 {len(left)}개 (필요하면 leave 에서 옮길 것): {one_line(', '.join(left))}"
+            )
     for sheet, why in found.left:
-        click.echo(f"읽지 않는 시트 {sheet or '(이름 없음)'}: {why}")
+        click.echo(f"읽지 않는 시트 {one_line(sheet or '(이름 없음)')}: {why}")
 
 
 def _save(target: Path, text: str) -> None:
