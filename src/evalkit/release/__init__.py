@@ -9,7 +9,6 @@ suppressed.
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +19,7 @@ from evalkit.present.messages import say
 from evalkit.present.tabulation import Tabulation, clean_text
 from evalkit.present.writers.html import escaped, html_table, lines
 from evalkit.present.writers.spreadsheets import csv_bytes
+from evalkit.release.inert import inert_markdown
 from evalkit.release.search import identifier_in, refuse_identifiers, search_drawing, search_table
 from evalkit.release.suppression import MARK, Suppressed, suppress, withhold
 
@@ -31,6 +31,7 @@ __all__ = [
     "Released",
     "Suppressed",
     "identifier_in",
+    "inert_markdown",
     "suppress",
 ]
 
@@ -184,7 +185,7 @@ class Release:
         payload = {"schema": 1, "kind": "text", "lang": self.lang, "markdown": inert, "disclosure": []}
         if headline:
             payload["headline"] = clean_text(headline)
-        return Released({"text/markdown": inert, "text/plain": inert, PAYLOAD: payload})
+        return Released({"text/markdown": inert, "text/plain": clean_text(markdown), PAYLOAD: payload})
 
     def notice(self, level: str, text: str) -> Released:
         """A boxed remark; `level` is note, caution or danger."""
@@ -269,22 +270,6 @@ def _only(value: object, kind: type, what: str, remedy: str) -> None:
             where=("release",),
             remedy=remedy,
         )
-
-
-_CODE = re.compile(r"(`+[^`]*`+)")
-_TAG = re.compile(r"<(?=[A-Za-z/!?])")
-
-
-def inert_markdown(markdown: str) -> str:
-    """Markdown whose raw HTML is text and whose pictures are not loaded; code spans stay as they are.
-
-    >>> inert_markdown("a <b>c</b> `<d>` ![x](http://y)")
-    'a &lt;b>c&lt;/b> `<d>` !\\\\[x](http://y)'
-    """
-    parts = _CODE.split(clean_text(markdown))
-    for k in range(0, len(parts), 2):
-        parts[k] = _TAG.sub("&lt;", parts[k]).replace("![", "!\\[")
-    return "".join(parts)
 
 
 def _released(html: str, short: str, payload: dict[str, Any], lang: str) -> Released:
