@@ -6,6 +6,7 @@
     python3 run.py check [이름…]                 시험 가운데 정적 검사만: ruff, mypy, import-linter, 공책
     python3 run.py lab [JupyterLab 인자…]        JupyterLab 을 notebooks/ 에서 연다 (커널 이름: evalkit)
     python3 run.py bench [이름…]                 benchmarks/ 의 속도 측정
+    python3 run.py docs [sphinx 인자…]           안내서를 만든다 (docs/_build/html; 만든 보고서가 있으면 함께)
     python3 run.py rigour [pytest 인자…]         오래 걸리는 모의실험 시험 (slow)
     python3 run.py lock                          requirements*.lock 을 다시 만든다 (uv 필요)
 
@@ -471,7 +472,9 @@ def word_report(arguments: Sequence[str]) -> int:
 
 def checks(python: str) -> dict[str, list[str]]:
     """The tools that read the tree without running the kit, in the order in which they run."""
-    folders = [name for name in ("src", "tests", "benchmarks", "run.py", ".github") if (ROOT / name).exists()]
+    folders = [
+        name for name in ("src", "tests", "benchmarks", "docs", "run.py", ".github") if (ROOT / name).exists()
+    ]
     program = Path(python)
     return {
         "ruff-check": [python, "-m", "ruff", "check", *folders],
@@ -559,6 +562,17 @@ def word_rigour(arguments: Sequence[str]) -> int:
     return run([str(venv_python(ROOT)), "-m", "pytest", "-m", "slow", *arguments], env)
 
 
+def word_docs(arguments: Sequence[str]) -> int:
+    """The documentation site, and its first page's path."""
+    prepare(ROOT, DEV, os.environ)
+    env, built = child_environment(ROOT, os.environ), ROOT / "docs" / "_build"
+    command = [str(venv_python(ROOT)), "-m", "sphinx", "-q", "-W", "-b", "html", "-d", str(built / "trees")]
+    code = run([*command, *arguments, str(ROOT / "docs"), str(built / "html")], env)
+    if not code:
+        print(built / "html" / "index.html")
+    return code
+
+
 def word_lab(arguments: Sequence[str]) -> int:
     prepare(ROOT, RUNTIME, os.environ)
     env, python = child_environment(ROOT, os.environ, own_jupyter=False), str(venv_python(ROOT))
@@ -629,6 +643,7 @@ WORDS = {
     "check": word_check,
     "lab": word_lab,
     "bench": word_bench,
+    "docs": word_docs,
     "rigour": word_rigour,
     "lock": word_lock,
 }
