@@ -12,17 +12,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import nh3
 
 from evalkit.errors import DisclosureError
+from evalkit.plain_text import clean_text, without_ansi
 from evalkit.report.source import text_of
 
 PAYLOAD = "application/vnd.evalkit+json"
 _SHOWN = ("text/html", "image/svg+xml", "text/markdown")
 _ALLOWED = {*_SHOWN, "text/plain", PAYLOAD}
 
-_LONG_NUMBER = re.compile(r"\d(?:[\s\-‐‑–.]?\d){8,}")
+_LONG_NUMBER = re.compile(
+    r"\d(?:[\u00ad\u200b-\u200f\u2060\ufeff]*[\s\-‐‑–—−－.]?[\u00ad\u200b-\u200f\u2060\ufeff]*\d){8,}"
+)
 _FRAME = re.compile(
     r"^\[\d+ rows x \d+ columns\]$|^(?:Name: .*, )?(?:Length: \d+, )?dtype: \S+$", re.MULTILINE
 )
@@ -121,12 +125,12 @@ def masked(text: str) -> str:
 
 
 def scrubbed(text: str, folders: Iterable[Path] = ()) -> str:
-    """Plain output without what differs from machine to machine: folders, process numbers, addresses."""
-    text = _CELL_FILE.sub("(공책 셀)", text)
+    """Clean plain output without what differs from machine to machine: folders, process numbers, addresses."""
+    text = _CELL_FILE.sub("(공책 셀)", without_ansi(text))
     text = _ADDRESS.sub("0x…", text)
     for folder in sorted({str(f) for f in folders if str(f) not in {"", "/", "."}}, key=len, reverse=True):
         text = text.replace(folder, "…")
-    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
+    return clean_text(text)
 
 
 def sanitised(fragment: str) -> str:
@@ -151,8 +155,58 @@ def sanitised(fragment: str) -> str:
     )
 
 
-def shown_outputs(cell: Mapping[str, Any], *, place: str, folders: Iterable[Path] = ()) -> Iterator[Shown]:
+_SVG = "{http://www.w3.org/2000/svg}"
+_SHAPES = {
+    *("svg", "g", "defs", "path", "use", "rect", "circle", "ellipse", "line", "polyline", "polygon", "text"),
+    *("tspan", "clipPath", "pattern", "image", "linearGradient", "radialGradient", "stop", "style", "title"),
+    *("desc", "metadata"),
+}
+_DESCRIBED = (
+    "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}",
+    "{http://creativecommons.org/ns#}",
+    "{http://purl.org/dc/",
+)
+_INSIDE = re.compile(r"#[\w.\-]+|data:image/png;base64,[A-Za-z0-9+/=\s]+")
+_ADDRESS_IN_STYLE = re.compile(r"url\(\s*[\"']?(?!#)|@import|expression\(|\\\\", re.IGNORECASE)
+
+
+def is_still(svg: str) -> bool:
+    """Whether a picture is shapes alone: opened by itself, an SVG may run scripts and load what it names."""
+    body = svg.removeprefix("\ufeff").removeprefix('<?xml version="1.0" encoding="utf-8" standalone="no"?>')
+    if "<?" in body or "<!DOCTYPE" in body.upper() or "<!ENTITY" in body.upper():
+        return False
+    try:
+        root = ElementTree.fromstring(svg)  # noqa: S314 (declarations are refused above)
+    except ElementTree.ParseError:
+        return False
+    return root.tag == _SVG + "svg" and all(_is_shape(element) for element in root.iter())
+
+
+def _is_shape(element: ElementTree.Element) -> bool:
+    space, _, name = str(element.tag).rpartition("}")
+    if not (f"{space}}}" == _SVG and name in _SHAPES) and not str(element.tag).startswith(_DESCRIBED):
+        return False
+    if element.tag == _SVG + "style" and _ADDRESS_IN_STYLE.search("".join(element.itertext())):
+        return False
+    for name, value in element.attrib.items():
+        plain = name.rpartition("}")[2].lower()
+        if plain.startswith("on") or plain in {"src", "base", "begin"}:
+            return False
+        if plain == "href" and not _INSIDE.fullmatch(value):
+            return False
+        if _ADDRESS_IN_STYLE.search(value) and plain not in {"resource", "d"}:
+            return False
+    return True
+
+
+def shown_outputs(
+    cell: Mapping[str, Any], *, place: str, folders: Iterable[Path] = (), stopped: bool = False
+) -> Iterator[Shown]:
     """The outputs of a cell that may be shown.
+
+    Parameters
+    ----------
+    stopped : the cell failed; what it printed may hold what made it fail, so only what release let pass is shown
 
     Raises
     ------
@@ -160,7 +214,7 @@ def shown_outputs(cell: Mapping[str, Any], *, place: str, folders: Iterable[Path
     """
     for output in cell.get("outputs", ()):
         kind = output.get("output_type")
-        if kind == "stream":
+        if kind == "stream" and not stopped:
             text = scrubbed(text_of({"source": output.get("text", "")}), folders)
             if _FRAME.search(text):
                 raise DisclosureError(
@@ -193,6 +247,13 @@ def _released(output: Mapping[str, Any], place: str) -> Iterator[Shown]:
     content = text_of({"source": data.get(form, "")}) if form else ""
     if form == "text/html":
         content = sanitised(content)
+    drawn = (content if form == "image/svg+xml" else "", str(payload.get("svg") or ""))
+    if any(svg and not is_still(svg) for svg in drawn):
+        raise DisclosureError(
+            "그림에 모양이 아닌 것(실행되거나 밖을 가리키는 부분)이 있음",
+            where=(place,),
+            remedy="evalkit.present.figures 의 함수로 다시 그려 내보낼 것",
+        )
     if form == "text/markdown":
         _refuse_identifiers(content, place)  # tables and figures were searched by their numbers in release
     short = {"text/html": "html", "image/svg+xml": "svg", "text/markdown": "markdown", "": "nothing"}[form]

@@ -12,8 +12,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 import mistune
+from mistune.block_parser import BlockParser
 from mistune.util import safe_entity
 
+from evalkit.plain_text import clean_text
 from evalkit.present.writers.html import unbroken
 from evalkit.report.source import text_of
 
@@ -136,12 +138,12 @@ class _Renderer(mistune.HTMLRenderer):
         return self.outline.add(text, level)
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
-        if not _SAFE_LINK.match(url):
-            return text
+        if not _SAFE_LINK.match(url):  # nothing is lost: the address is read, not followed
+            return f"{text} ({html.escape(url, quote=True)})"
         return f'<a href="{html.escape(url, quote=True)}" rel="noopener noreferrer">{text}</a>'
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
-        return f"<em>{text}</em>" if text else ""  # figures come from release alone
+        return f"<em>{text}</em> ({html.escape(url, quote=True)})"  # figures come from release alone
 
     def table_cell(self, text: str, align: str | None = None, head: bool = False) -> str:
         kind = f' class="{align}"' if align in {"left", "center", "right"} else ""
@@ -178,23 +180,28 @@ def mathml(tex: str, *, display: str) -> str:
 
 
 def render_markdown(source: str, outline: Outline) -> str:
-    """Markdown to HTML; headings go through ``outline``."""
-    markdown = mistune.Markdown(renderer=_Renderer(outline))
+    """Markdown to HTML; headings go through ``outline``.
+
+    Definitions of links are text here: a line that vanishes from the page could hide what somebody wrote.
+    """
+    blocks = BlockParser()
+    for rules in (blocks.rules, blocks.block_quote_rules, blocks.list_rules):
+        rules[:] = [rule for rule in rules if rule != "ref_link"]
+    markdown = mistune.Markdown(renderer=_Renderer(outline), block=blocks)
     for plugin in _plugins():
         plugin(markdown)
-    rendered = markdown(source)
+    rendered = markdown(clean_text(source))
     assert isinstance(rendered, str)
     return rendered
 
 
 @cache
 def _plugins() -> tuple[Any, ...]:
-    from mistune.plugins.footnotes import footnotes
     from mistune.plugins.formatting import strikethrough
     from mistune.plugins.math import math
     from mistune.plugins.table import table
 
-    return (table, math, footnotes, strikethrough)
+    return (table, math, strikethrough)
 
 
 @cache
