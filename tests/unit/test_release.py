@@ -154,7 +154,14 @@ def test_the_log_gathers_over_tables() -> None:
     for _ in range(2):
         release.table(table_of((("부산", 12),), (1,)))
     assert [entry.rule for entry in release.log] == ["threshold", "threshold"]
-    assert release.log[0].to_json() == {"table": "t", "row": "부산", "column": "값1", "rule": "threshold"}
+    assert release.log[0].to_json() == {
+        "table": "t",
+        "row": "부산",
+        "column": "값1",
+        "rule": "threshold",
+        "action": "suppressed",
+        "limit": "firms >= 3",
+    }
 
 
 # -- identifiers ------------------------------------------------------------------------------------
@@ -273,7 +280,7 @@ def test_a_figure_carries_our_alternative_text_and_its_values() -> None:
     assert f'src="data:image/svg+xml;base64,{picture}"' in released.html
     assert f'alt="{drawing.alt}"' in released.html
     assert "<figcaption>제목 &lt;b&gt;</figcaption>" in released.html
-    assert "<details><summary>그림의 값</summary>" in released.html
+    assert "<details><summary>그림의 값" in released.html
     assert released.payload["kind"] == "figure"
     assert released.payload["svg"] == drawing.svg
     assert released.payload["alt"] == drawing.alt

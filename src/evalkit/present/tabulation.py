@@ -52,7 +52,7 @@ from evalkit.present.numerals import (
 )
 
 Role = Literal["body", "heading", "total"]
-Statistic = Literal["", "minimum", "maximum", "median", "quantile"]
+Statistic = Literal["", "total", "minimum", "maximum", "median", "quantile"]
 
 SCHEMA = 1
 
@@ -70,7 +70,8 @@ class Column:
     unit : unit of measure, shown in the header
     digits : decimals; None = chosen from the column's values
     group : header that spans neighbouring columns of the same group
-    statistic : which order statistic of firms' values the column holds; "" = none, or the label says it
+    statistic : what the column holds of firms' values where disclosure rules ask: their total, or an order statistic;
+        "" = neither, or the label says it
     """
 
     key: str

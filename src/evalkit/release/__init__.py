@@ -8,7 +8,6 @@ suppressed.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,11 +16,12 @@ from evalkit.errors import DisclosureError, UsageError
 from evalkit.present.canvas import Drawing
 from evalkit.present.messages import say
 from evalkit.present.tabulation import Tabulation, clean_text
-from evalkit.present.writers.html import escaped, html_table, lines
+from evalkit.present.writers.html import escaped, html_figure, html_table, lines
 from evalkit.present.writers.spreadsheets import csv_bytes
 from evalkit.release.inert import inert_markdown
+from evalkit.release.rules import Rules, flagged, sensitive
 from evalkit.release.search import identifier_in, refuse_identifiers, search_drawing, search_table
-from evalkit.release.suppression import MARK, Suppressed, suppress, withhold
+from evalkit.release.suppression import MARK, Suppressed, log_of, suppress, withhold
 
 __all__ = [
     "MARK",
@@ -29,6 +29,7 @@ __all__ = [
     "Headline",
     "Release",
     "Released",
+    "Rules",
     "Suppressed",
     "identifier_in",
     "inert_markdown",
@@ -87,8 +88,9 @@ class Release:
 
     Parameters
     ----------
-    min_firms : smallest number of firms that a shown cell or point may come from
+    min_firms : smallest number of firms that a shown cell or point may come from; all rules as `rules.Rules`
     lang : language of the words added (marks, notes)
+    rules : the rules with their thresholds; None = the usual ones with this `min_firms`
 
     Examples
     --------
@@ -99,13 +101,18 @@ class Release:
 
     min_firms: int = 3
     lang: str = "ko"
+    rules: Rules | None = None
     _log: list[Suppressed] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.min_firms, bool) or not isinstance(self.min_firms, int) or self.min_firms < 1:
-            raise UsageError(
-                f"최소 기업 수 {self.min_firms!r} 은(는) 1 이상의 정수가 아님", remedy="3 처럼 적을 것"
-            )
+        if self.rules is None:
+            self.rules = Rules(self.min_firms)
+        else:
+            self.min_firms = self.rules.min_firms
+
+    @property
+    def _rules(self) -> Rules:
+        return self.rules or Rules(self.min_firms)
 
     @property
     def log(self) -> tuple[Suppressed, ...]:
@@ -142,23 +149,11 @@ class Release:
         """
         _only(drawing, Drawing, "그림", "present.figures 의 함수로 그려 넘길 것")
         search_drawing(drawing)
-        thin = drawing.firms is not None and 0 < drawing.firms < self.min_firms
-        if thin or suppress(drawing.data, self.min_firms):
-            raise DisclosureError(
-                f"기업 {self.min_firms}개 미만에서 나온 점이 있음",
-                where=(f"그림 {drawing.name}",),
-                remedy="집단을 합쳐 다시 그리거나 표로 내보낼 것 (표는 해당 칸을 가림)",
-            )
+        self._refuse_small_groups(drawing)
         data = drawing.data.without_counts()
-        picture = base64.b64encode(drawing.svg.encode()).decode()
-        note = f'<p class="ek-notes">{lines(drawing.note)}</p>' if drawing.note else ""
-        values = escaped(say("figure.data", data.lang))
-        html = (
-            f'<figure class="exhibit ek-figure" id="f-{drawing.name}" lang="{data.lang}">'
-            f"<figcaption>{lines(drawing.title)}</figcaption>"
-            f'<img src="data:image/svg+xml;base64,{picture}" alt="{escaped(drawing.alt)}">{note}'
-            f"<details><summary>{values}</summary>{html_table(data)}</details></figure>"
-        )
+        flags = log_of(drawing.data, flagged(drawing.data, self._rules), "flagged")
+        self._log.extend(flags)
+        html = html_figure(drawing, data)
         payload = {
             "kind": "figure",
             "name": drawing.name,
@@ -168,7 +163,7 @@ class Release:
             "svg": drawing.svg,
             "table": data.to_json(),
             "csv": csv_bytes(data).decode("utf-8-sig"),
-            "disclosure": [],
+            "disclosure": [entry.to_json() for entry in flags],
         }
         return _released(html, drawing.title or drawing.name, payload, data.lang)
 
@@ -248,9 +243,26 @@ class Release:
             f'<p class="value"><strong>{lines(item.value)}</strong></p><p class="sentence">{lines(item.sentence)}</p></div>'
         )
 
+    def _refuse_small_groups(self, drawing: Drawing) -> None:
+        """A figure cannot withhold one of its points: it is refused as a whole."""
+        rules = self._rules
+        thin = rules.apply and drawing.firms is not None and 0 < drawing.firms < rules.min_firms
+        needs = sensitive(drawing.data, rules)
+        if thin or any(need.rule == "threshold" for need in needs.values()):
+            problem = f"기업 {rules.min_firms}개 미만에서 나온 점이 있음"
+        elif needs:
+            problem = "한두 기업의 값이 드러나는 점이 있음 (지배 기업, 또는 최소·최대·중앙값)"
+        else:
+            return
+        raise DisclosureError(
+            problem,
+            where=(f"그림 {drawing.name}",),
+            remedy="집단을 합쳐 다시 그리거나 표로 내보낼 것 (표는 해당 칸을 가림)",
+        )
+
     def _withhold(self, table: Tabulation) -> tuple[Tabulation, tuple[Suppressed, ...]]:
         note = say("release.suppressed", table.lang, min_firms=self.min_firms)
-        shown, log = withhold(table, self.min_firms, note)
+        shown, log = withhold(table, self._rules, note)
         self._log.extend(log)
         return shown, log
 

@@ -1,170 +1,135 @@
-"""Suppression: which cells of a table may not be shown, so that neither they nor sums give a small group away.
+"""Suppression: a table as it may be shown, and the log of what was taken out or should be looked at.
 
-Primary: a cell from 1 to ``min_firms - 1`` firms. Complementary: in every declared total with a suppressed cell, further
-cells go (the smallest groups first) until the suppressed ones together hold at least ``min_firms`` firms and no
-suppressed cell follows from those shown. The second condition is exact: a cell follows from the others when it is the
-only solution of the linear system of all totals, which a null space shows.
+`rules` names the sensitive cells, `protection` those that must go with them because of sums, and here go those that
+would give a withheld cell away as a ratio: a mean times its number of firms, a share of a total.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from evalkit.present.tabulation import Tabulation, Total
+from evalkit.errors import DisclosureError
+from evalkit.present.cells import Entry
+from evalkit.present.numerals import number
+from evalkit.present.tabulation import Tabulation
+from evalkit.release.protection import Protector
+from evalkit.release.rules import At, Need, Rules, flagged, number_of, sensitive
 
 MARK = "*"
-At = tuple[int, int]
+_POWERS = 10.0 ** np.arange(-8, 9)
 
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
-    """One entry of the disclosure log: the place and the rule, never the value."""
+    """One entry of the disclosure log: the place, the rule with its threshold, what was done; never the value."""
 
     table: str
     row: str
     column: str
     rule: str
+    action: str = "suppressed"
+    limit: str = ""
 
     def to_json(self) -> dict[str, str]:
         """Plain values."""
-        return {"table": self.table, "row": self.row, "column": self.column, "rule": self.rule}
+        names = ("table", "row", "column", "rule", "action", "limit")
+        return {name: getattr(self, name) for name in names}
 
 
-@dataclass(frozen=True, slots=True)
-class _Equation:
-    """Cells of which one is the sum of the others."""
+def suppress(table: Tabulation, rules: Rules | int) -> dict[At, str]:
+    """Cells to suppress with the rule that asks for it."""
+    asked = rules if isinstance(rules, Rules) else Rules(rules)
+    return {at: need.rule for at, need in hidden_cells(table, asked).items()}
 
-    cells: tuple[At, ...]  # the total first
 
-
-def suppress(table: Tabulation, min_firms: int) -> dict[At, str]:
-    """Cells to suppress with the rule that asks for it: ``threshold`` or ``complementary``."""
-    if table.counts is None:
+def hidden_cells(table: Tabulation, rules: Rules) -> dict[At, Need]:
+    """Cells to suppress: sensitive ones, those that sums ask for, and those that are a ratio of a withheld one."""
+    hidden = sensitive(table, rules)
+    if not hidden:
         return {}
-    found: dict[At, str] = {
-        (r, c): "threshold"
+    protector = Protector.of(table, rules)
+    while True:
+        hidden = protector.cover(hidden)
+        telling = _ratios(table, hidden)
+        if not telling:
+            return hidden
+        hidden |= telling
+
+
+def _ratios(table: Tabulation, hidden: Mapping[At, Need]) -> dict[At, Need]:
+    """Shown rates of a row that give one of its withheld numbers back when multiplied with another shown number.
+
+    A rate is a share or a number that is not whole; powers of ten stand for units (억원, per thousand).
+    """
+    wanted: dict[int, list[float]] = {}
+    for r, c in hidden:
+        value = number_of(table, (r, c))
+        if value:
+            wanted.setdefault(r, []).append(value)
+    if not wanted:
+        return {}
+    shown = {
+        (r, c): value
         for r in range(len(table.rows))
         for c in range(table.stub, len(table.columns))
-        if _small(table.firms(r, c), min_firms) and table.value(r, c) is not None
+        if (r, c) not in hidden and (value := number_of(table, (r, c)))
     }
-    equations = list(_equations(table))
-    while found:
-        extra = next((at for at in _wanted(table, equations, found, min_firms)), None)
-        if extra is None:
-            return found
-        found[extra] = "complementary"
+    factors = np.array(sorted(set(shown.values())))
+    found = {}
+    for (r, c), rate in shown.items():
+        if r in wanted and _is_rate(table, (r, c), rate):
+            for value in wanted[r]:
+                needed = np.array([value / rate, value * rate])
+                made = (needed[:, None] * _POWERS).ravel()
+                if factors.size and np.isclose(made[:, None], factors[None, :], rtol=1e-9, atol=0.0).any():
+                    found[r, c] = Need("derived", "a withheld cell follows from it and another")
     return found
 
 
-def _small(count: int | None, min_firms: int) -> bool:
-    return count is not None and 0 < count < min_firms
+def _is_rate(table: Tabulation, at: At, value: float) -> bool:
+    cell = table.rows[at[0]][at[1]]
+    kind = cell.kind if isinstance(cell, Entry) else table.columns[at[1]].kind
+    return kind == "percent" or not float(value).is_integer()
 
 
-def _numeric(table: Tabulation, at: At) -> bool:
-    value = table.value(*at)
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _equations(table: Tabulation) -> Iterator[_Equation]:
-    """Every sum that a reader can make."""
-    for entry in (*table.totals, *_implied(table)):
-        if entry.axis == "row":
-            lines = [
-                [(r, c) for r in (entry.total, *entry.parts)] for c in range(table.stub, len(table.columns))
-            ]
-        else:
-            lines = [[(r, c) for c in (entry.total, *entry.parts)] for r in range(len(table.rows))]
-        for cells in lines:
-            used = tuple(at for at in cells if _numeric(table, at))
-            if len(used) > 1 and used[0] == cells[0]:
-                yield _Equation(used)
-
-
-def _implied(table: Tabulation) -> Iterator[Total]:
-    """A row shown as a total, but not declared as one, sums the body rows above it."""
-    declared = {entry.total for entry in table.totals if entry.axis == "row"}
-    parts: list[int] = []
-    for r, role in enumerate(table.roles):
-        if role == "body":
-            parts.append(r)
-        elif role == "heading":
-            parts = []
-        elif r not in declared and parts:
-            yield Total("row", r, tuple(parts))
-
-
-def _wanted(
-    table: Tabulation, equations: list[_Equation], found: dict[At, str], min_firms: int
-) -> Iterator[At]:
-    """Cells that still have to go."""
-    for equation in equations:
-        hidden = [at for at in equation.cells if at in found]
-        if hidden and (len(hidden) < 2 or _firms(table, equation, hidden) < min_firms):
-            candidate = _next(table, equation, found)
-            if candidate is not None:
-                yield candidate
-    recoverable = _recoverable(equations, found)
-    for equation in equations:
-        if recoverable.intersection(equation.cells):
-            candidate = _next(table, equation, found)
-            if candidate is not None:
-                yield candidate
-
-
-def _firms(table: Tabulation, equation: _Equation, hidden: list[At]) -> float:
-    """Firms in the hidden parts together; a hidden total hides its parts' sum."""
-    total, parts = equation.cells[0], [at for at in hidden if at != equation.cells[0]]
-    if total in hidden:
-        return math.inf
-    counts = [table.firms(r, c) for r, c in parts]
-    return math.inf if any(n is None for n in counts) else float(sum(n or 0 for n in counts))
-
-
-def _next(table: Tabulation, equation: _Equation, found: dict[At, str]) -> At | None:
-    """The smallest group still shown; parts before the total, empty groups and unknown ones last."""
-
-    def order(at: At) -> tuple[int, float, At]:
-        n = table.firms(*at)
-        last = at == equation.cells[0]
-        return (2 if last else 1 if not n else 0, float(n or 0), at)
-
-    left = [at for at in equation.cells if at not in found]
-    return min(left, key=order) if left else None
-
-
-def _recoverable(equations: list[_Equation], found: dict[At, str]) -> set[At]:
-    """Suppressed cells that the totals determine."""
-    unknown = sorted(found)
-    position = {at: k for k, at in enumerate(unknown)}
-    rows = []
-    for equation in equations:
-        line = np.zeros(len(unknown))
-        for k, at in enumerate(equation.cells):
-            if at in position:
-                line[position[at]] = -1.0 if k == 0 else 1.0
-        if line.any():
-            rows.append(line)
-    if not rows:
-        return set()
-    _, values, basis = np.linalg.svd(np.array(rows))
-    rank = int((values > 1e-9 * values[0]).sum())
-    free = basis[rank:]
-    return {at for k, at in enumerate(unknown) if not (np.abs(free[:, k]) > 1e-9).any()}
-
-
-def withhold(table: Tabulation, min_firms: int, note: str) -> tuple[Tabulation, tuple[Suppressed, ...]]:
-    """The table as it may be shown, without the counts behind its cells, and the log of what was taken out."""
-    hidden = suppress(table, min_firms)
-    log = tuple(
-        Suppressed(table.name, _row_name(table, r), table.columns[c].header or table.columns[c].key, rule)
-        for (r, c), rule in sorted(hidden.items())
-    )
+def withhold(table: Tabulation, rules: Rules, note: str) -> tuple[Tabulation, tuple[Suppressed, ...]]:
+    """The table as it may be shown, without what single firms add to its cells, and the log."""
+    hidden = hidden_cells(table, rules)
+    _refuse_words(table, hidden)
+    looked = {at: need for at, need in flagged(table, rules).items() if at not in hidden}
+    log = (*log_of(table, hidden, "suppressed"), *log_of(table, looked, "flagged"))
     shown = table.with_cells(dict.fromkeys(hidden), dict.fromkeys(hidden, MARK), (note,) if hidden else ())
     return shown.without_counts(), log
+
+
+def _refuse_words(table: Tabulation, hidden: Mapping[At, Need]) -> None:
+    """A withheld number of three digits or more must not stand in the title or a note either."""
+    words = " ".join((table.title, *table.notes))
+    for at in hidden:
+        value = number_of(table, at)
+        if value is None or abs(value) < 100:
+            continue
+        forms = {table.text(*at), number(value, 0), f"{value:.0f}", f"{value:g}", repr(value)}
+        for form in forms:
+            if re.search(rf"(?<![\d.,]){re.escape(form)}(?![\d]|[.,]\d)", words):
+                raise DisclosureError(
+                    "가린 칸의 값이 제목이나 주에 적혀 있음",
+                    where=(f"표 {table.name}",),
+                    remedy="제목과 주에서 그 수를 뺄 것",
+                )
+
+
+def log_of(table: Tabulation, needs: Mapping[At, Need], action: str) -> tuple[Suppressed, ...]:
+    """Entries of the log, in the order of the table's cells."""
+    entries = []
+    for (r, c), need in sorted(needs.items(), key=lambda item: item[0]):
+        place = _row_name(table, r), table.columns[c].header or table.columns[c].key
+        entries.append(Suppressed(table.name, *place, need.rule, action, need.limit))
+    return tuple(entries)
 
 
 def _row_name(table: Tabulation, row: int) -> str:
