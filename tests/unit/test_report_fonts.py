@@ -16,7 +16,7 @@ def fresh_cache(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_subset_holds_what_is_used_under_its_own_name() -> None:
-    font = TTFont(io.BytesIO(fonts.subset(400, frozenset("효과 추정 0123−<"))))
+    font = TTFont(io.BytesIO(fonts.subset(fonts.FACES[400], frozenset("효과 추정 0123−<"))))
     assert set(map(ord, "효과추정0−<")) <= set(font.getBestCmap())
     assert len(font.getBestCmap()) < 20
     named = {record.nameID: str(record) for record in font["name"].names}
@@ -30,8 +30,8 @@ def test_the_subset_holds_what_is_used_under_its_own_name() -> None:
 def test_the_same_glyphs_give_the_same_bytes(tmp_path: object) -> None:
     first = fonts._made(fonts._FOLDER / fonts.FACES[700], "가나다")
     assert fonts._made(fonts._FOLDER / fonts.FACES[700], "가나다") == first
-    assert fonts.subset(700, frozenset("다나가")) == first
-    assert fonts.subset(700, frozenset("가나다")) == first  # from the cache
+    assert fonts.subset(fonts.FACES[700], frozenset("다나가")) == first
+    assert fonts.subset(fonts.FACES[700], frozenset("가나다")) == first  # from the cache
 
 
 def test_glyphs_are_read_from_the_page_and_bold_apart() -> None:
@@ -61,3 +61,29 @@ def test_a_total_row_is_set_in_bold() -> None:
     )
     assert {"합", "계"} <= glyphs.bold
     assert not {"곁", "글"} & glyphs.bold
+
+
+def test_hanja_come_from_a_second_font_and_only_where_they_are_used() -> None:
+    assert fonts.SECOND not in fonts.font_faces("<p>현대중공업</p>")
+    rules = fonts.font_faces("<p>현대重 2∼3단계</p>")
+    second = rules.split("@font-face")[3]
+    assert f"font-family:{fonts.SECOND}" in second
+    made = TTFont(io.BytesIO(fonts.subset(fonts.SECOND_FACE, frozenset("重∼"))))
+    assert set(map(ord, "重∼")) <= set(made.getBestCmap()) <= set(map(ord, "重∼∽"))  # two codes, one glyph
+    named = {record.nameID: str(record) for record in made["name"].names}
+    assert not any("Nanum" in named[key] for key in (1, 3, 4, 6) if key in named)
+
+
+def test_every_character_of_the_korean_standard_has_a_glyph() -> None:
+    rows = range(0xA1, 0xFF)
+    known = "".join(bytes([a, b]).decode("euc_kr", "ignore") for a in rows for b in rows)
+    assert len(known) > 8000
+    assert fonts.missing_glyphs(known) == ()
+    assert fonts.missing_glyphs("가重･🏭") == ("🏭",)
+
+
+def test_what_stands_in_the_margins_of_a_print_is_in_the_font() -> None:
+    glyphs = fonts._Glyphs()
+    glyphs.feed('<style>@page{@top-right{content:"모의"}} p:before{color:red}</style><p>글</p>')
+    assert {"모", "의", "글"} <= glyphs.regular
+    assert "r" not in glyphs.regular

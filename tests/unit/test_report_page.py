@@ -13,7 +13,14 @@ import pytest
 from evalkit.errors import DisclosureError
 from evalkit.present.tabulation import Column, Tabulation
 from evalkit.release import Release
-from evalkit.report.page import Failure, Frame, read_content, refused_content, render_page
+from evalkit.report.page import (
+    Failure,
+    Frame,
+    read_content,
+    refused_content,
+    render_page,
+    style_string,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">'
@@ -161,3 +168,15 @@ def test_english_words_and_language() -> None:
     assert '<html lang="en">' in text
     assert "Skip to content" in text
     assert "본문으로 건너뛰기" not in text
+
+
+def test_printed_sheets_say_what_they_belong_to_and_text_cannot_leave_the_style_sheet() -> None:
+    text = page(banners=({"kind": "simulated", "text": "모의 자료"}, {"kind": "failed", "text": "오류"}))
+    style = text.split("</style>")[0]
+    assert '@top-left{content:"효과 추정 · 고용 · 1단계"}' in style
+    assert 'content:"모의 자료 · 끝까지 실행되지 않음"' in style
+    assert "사업 \\00003cscript\\00003ealert(1)" in style  # the programme's name holds a script
+    hostile = style_string('끝"}</style><b>\\ \x00\u202e\n{}' + "긴 글 " * 60)
+    assert not set(hostile) & set('"<>{}\n\u202e')
+    assert "\\00005c" in hostile
+    assert hostile.endswith("…")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FONTS = Path(__file__).with_name("fonts")
 FAMILY = "Pretendard"
+HANJA = "EvalkitHanja"  # what Pretendard lacks of KS X 1001
 
 INK = "#1a1f2b"
 QUIET = "#5b6472"
@@ -39,7 +40,7 @@ SHADE = "#f1f3f6"
 WIDTH = 7.2  # inches: the text width of the page
 
 _STYLE: dict[str, Any] = {
-    "font.family": [FAMILY, "DejaVu Sans"],
+    "font.family": [FAMILY, "DejaVu Sans", HANJA],
     "font.size": 9.5,
     "text.color": INK,
     "axes.unicode_minus": True,
@@ -115,7 +116,7 @@ def _register_fonts() -> None:
     """The packaged font, known to matplotlib without any font on the machine."""
     from matplotlib import font_manager
 
-    for path in sorted(FONTS.glob("*.otf")):
+    for path in sorted([*FONTS.glob("*.otf"), *FONTS.glob("*.ttf")]):
         font_manager.fontManager.addfont(path)
 
 

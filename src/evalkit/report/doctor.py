@@ -65,7 +65,7 @@ def _packages() -> Finding:
 def _fonts() -> Finding:
     from evalkit.report.fonts import FACES, subset
 
-    sizes = [len(subset(weight, frozenset("가0−"))) for weight in FACES]
+    sizes = [len(subset(face, frozenset("가0−"))) for face in FACES.values()]
     return Finding("글꼴", all(sizes), "본문 글꼴을 페이지에 넣을 수 있음")
 
 

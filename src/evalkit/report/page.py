@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.errors import DisclosureError
+from evalkit.plain_text import clean_text
 from evalkit.report.fonts import font_faces
 from evalkit.report.guard import Shown, refuse_identifiers_in_source, sanitised, shown_outputs
 from evalkit.report.markdown import Outline, cell_titles, render_markdown
@@ -24,6 +25,7 @@ from evalkit.report.source import tags_of, text_of
 TEMPLATE = Path(__file__).with_name("template")
 _FONTS_MARK = "/*FONTS*/"
 HIDDEN_TAG = "hide-cell"
+_HARMLESS = " .,()[]·–—-:%/+…‘’“”«»"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,28 @@ class Frame:
         return " · ".join(part for part in (self.title, self.subtitle, self.programme) if part)
 
     @property
+    def running(self) -> dict[str, str]:
+        """What a printed page says at its head and foot, ready for a string of the style sheet."""
+        title = " · ".join(part for part in (self.title, self.subtitle) if part)
+        notices = (self.say(f"page.running_{banner['kind']}") for banner in self.banners)
+        return {
+            "running_title": style_string(title),
+            "running_notice": style_string(" · ".join(notices)),
+            "running_plan": style_string(self.programme),
+        }
+
+    @property
     def style(self) -> str:
         """The style sheet."""
         return (TEMPLATE / "page.css").read_text(encoding="utf-8")
+
+
+def style_string(text: str, longest: int = 90) -> str:
+    """Text for a string of a style sheet: letters, digits and harmless marks as they are, everything else by its number."""
+    words = " ".join(clean_text(text).split())
+    if len(words) > longest:
+        words = words[: longest - 1].rstrip() + "…"
+    return "".join(c if c.isalnum() or c in _HARMLESS else f"\\{ord(c):06x}" for c in words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +114,12 @@ class Content:
 def template_values(frame: Frame, **more: Any) -> dict[str, Any]:
     """What a template sees as ``page``: the frame's fields and words, and the content."""
     values = {item.name: getattr(frame, item.name) for item in fields(frame)}
-    return values | {"say": frame.say, "style": frame.style, "document_title": frame.document_title} | more
+    return (
+        values
+        | {"say": frame.say, "style": frame.style, "document_title": frame.document_title}
+        | frame.running
+        | more
+    )
 
 
 def read_content(
@@ -126,7 +152,7 @@ def read_content(
         elif cell["cell_type"] == "code":
             if not stopped and text_of(dict(cell)).strip() and HIDDEN_TAG not in tags_of(dict(cell)):
                 content.add_code(titles[index], _highlighted(cell))
-            for shown in shown_outputs(cell, place=place, folders=folders):
+            for shown in shown_outputs(cell, place=place, folders=folders, stopped=stopped):
                 content.released.append(shown)
                 block = _block(shown, frame, content.outline, stem)
                 if block:
@@ -143,7 +169,9 @@ def _highlighted(cell: Mapping[str, Any]) -> str:
     from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
     from pygments.lexers import PythonLexer  # type: ignore[import-untyped]
 
-    lines: str = _format_code(text_of(dict(cell)).strip("\n"), PythonLexer(), HtmlFormatter(nowrap=True))
+    lines: str = _format_code(
+        clean_text(text_of(dict(cell))).strip("\n"), PythonLexer(), HtmlFormatter(nowrap=True)
+    )
     return lines
 
 
@@ -238,7 +266,7 @@ def _exporter() -> Any:
 
         def _create_environment(self) -> Any:
             environment: Any = super()._create_environment()  # type: ignore[no-untyped-call]
-            environment.autoescape = True
+            environment.autoescape, environment.finalize = True, printable
             return environment
 
     exporter: Any = ReportExporter(  # type: ignore[no-untyped-call]
@@ -263,7 +291,12 @@ def index_environment() -> Any:
     """Jinja for pages that show no notebook."""
     import jinja2
 
-    return jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATE), autoescape=True)
+    return jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATE), autoescape=True, finalize=printable)
+
+
+def printable(value: Any) -> Any:
+    """What a template writes: text from outside is cleaned; markup that `page` built is left as it is."""
+    return clean_text(value) if type(value) is str else value
 
 
 def refused_content(frame: Frame, error: DisclosureError) -> Content:

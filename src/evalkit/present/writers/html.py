@@ -1,17 +1,26 @@
 """HTML of a table: caption, scoped headers, notes underneath, everything escaped, no script and no style of its own.
 
-Classes for the page's style sheet: ``ek-table`` (wrapper), ``num`` (numbers: right, tabular figures), ``heading`` and
-``total`` (rows), ``ek-notes``. A row header is ``th scope="row"``; a header over several columns is ``scope="colgroup"``.
+Classes for the page's style sheet: ``ek-table`` (wrapper), ``long`` (more rows than a printed page), ``num`` (numbers:
+right, tabular figures), ``heading`` and ``total`` (rows), ``ek-notes``. A row header is ``th scope="row"``; a header
+over several columns is ``scope="colgroup"``; rows under a heading are a row group of their own, or the heading would be
+read with the rows of the next one too.
+
+A figure is an image with alternative text, and its values in a folded table; image and table scroll by themselves.
 """
 
 from __future__ import annotations
 
+import base64
 import re
 from html import escape
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from evalkit.present.messages import say
 from evalkit.present.tabulation import Column, Entry, Tabulation, clean_text
+
+if TYPE_CHECKING:
+    from evalkit.present.canvas import Drawing
 
 
 def escaped(text: object) -> str:
@@ -19,6 +28,7 @@ def escaped(text: object) -> str:
     return escape(clean_text(text), quote=True)
 
 
+_LONG = 25  # rows: a longer table may break between the pages of a print
 _BOUNDS = re.compile(r"(\[[−\d.,]+,) (?=[−\d.,]+\])")
 _SIGN = re.compile(r"^(&lt;|&gt;) (?=\d)")
 _P_VALUE = re.compile(r"\bp (=|&lt;) (?=\d)")
@@ -37,13 +47,16 @@ def lines(text: object) -> str:
 def html_table(table: Tabulation, *, caption: bool = True) -> str:
     """The table as a fragment of HTML."""
     parts = [f'<div class="ek-table" id="t-{table.name}" lang="{table.lang}">']
-    parts.append('<table style="font-variant-numeric:tabular-nums">')
+    parts.append('<table class="long">' if len(table.rows) > _LONG else "<table>")
     if caption and table.title:
         parts.append(f"<caption>{lines(table.title)}</caption>")
     parts.append(_column_groups(table))
     parts.append(_head(table))
     parts.append("<tbody>")
-    parts.extend(_row(table, at) for at in range(len(table.rows)))
+    for at, role in enumerate(table.roles):
+        if role == "heading" and at:
+            parts.append("</tbody><tbody>")
+        parts.append(_row(table, at))
     if not table.rows:
         words = escaped(say("table.no_rows", table.lang))
         parts.append(f'<tr><td colspan="{len(table.columns)}">{words}</td></tr>')
@@ -53,6 +66,32 @@ def html_table(table: Tabulation, *, caption: bool = True) -> str:
         parts.append(f'<div class="ek-notes">{notes}</div>')
     parts.append("</div>")
     return "\n".join(part for part in parts if part)
+
+
+def html_figure(drawing: Drawing, data: Tabulation) -> str:
+    """The figure as a fragment of HTML.
+
+    Parameters
+    ----------
+    drawing : what is shown
+    data : its values as they may be shown
+    """
+    picture = base64.b64encode(drawing.svg.encode()).decode()
+    image = f'<img src="data:image/svg+xml;base64,{picture}" alt="{escaped(drawing.alt)}">'
+    note = f'<div class="ek-notes"><p>{lines(drawing.note)}</p></div>' if drawing.note else ""
+    values = say("figure.data", data.lang)
+    summary = f'{escaped(values)}<span class="unseen"> · {escaped(drawing.title)}</span>'
+    return (
+        f'<figure class="exhibit ek-figure" id="f-{drawing.name}" lang="{data.lang}">'
+        f"<figcaption>{lines(drawing.title)}</figcaption>"
+        f"{_scrolling(image, drawing.title or drawing.name)}{note}"
+        f"<details><summary>{summary}</summary>{_scrolling(html_table(data), f'{values}: {data.title}')}</details></figure>"
+    )
+
+
+def _scrolling(fragment: str, label: str) -> str:
+    """What may be wider than a phone, in a region that the keyboard can reach and scroll."""
+    return f'<div class="wide" tabindex="0" role="group" aria-label="{escaped(label)}">{fragment}</div>'
 
 
 def _groups(table: Tabulation) -> list[tuple[str, list[Column]]]:
