@@ -83,6 +83,8 @@ class Column:
     statistic: Statistic = ""
 
     def __post_init__(self) -> None:
+        for name in ("label", "unit", "group"):
+            object.__setattr__(self, name, clean_text(getattr(self, name)))
         if self.kind not in KINDS:
             raise UsageError(
                 f"열 {self.key!r} 의 종류 {self.kind!r} 은(는) 쓸 수 없음", remedy=", ".join(KINDS)
@@ -171,9 +173,10 @@ class Tabulation:
         if not 0 <= self.stub <= width:
             raise UsageError(f"행 머리 열의 수 {self.stub} 이(가) 열 수 {width} 보다 큼", where=(self.name,))
         set_(self, "rows", rows)
-        set_(self, "notes", tuple(str(note) for note in self.notes))
+        set_(self, "title", clean_text(self.title))
+        set_(self, "notes", tuple(clean_text(note) for note in self.notes))
         set_(self, "counts", _grid(self.counts, len(rows), width, self.name))
-        set_(self, "marks", {(int(r), int(c)): str(m) for (r, c), m in dict(self.marks).items()})
+        set_(self, "marks", {(int(r), int(c)): clean_text(m) for (r, c), m in dict(self.marks).items()})
         set_(self, "totals", tuple(self.totals))
         set_(self, "contributions", {(int(r), int(c)): x for (r, c), x in dict(self.contributions).items()})
         set_(self, "keys", {(int(r), int(c)): str(k) for (r, c), k in dict(self.keys).items()})
