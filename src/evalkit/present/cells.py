@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from evalkit.plain_text import clean_text
+
 Kind = Literal["text", "integer", "number", "year", "percent", "p_value", "interval", "code"]
 KINDS: tuple[Kind, ...] = ("text", "integer", "number", "year", "percent", "p_value", "interval", "code")
 Cell = str | int | float | tuple[float, float] | None
@@ -67,11 +69,14 @@ def plain(cell: Any) -> Cell | Entry:
     """A cell without numpy or pandas in it; NaN and NA become None."""
     if isinstance(cell, Entry):
         bare = plain(cell.value)
-        return replace(cell, value=bare.value if isinstance(bare, Entry) else bare)
+        value = bare.value if isinstance(bare, Entry) else bare
+        return replace(cell, value=value, unit=clean_text(cell.unit))
     if isinstance(cell, np.generic):
         cell = cell.item()
-    if cell is None or isinstance(cell, str):
-        return cell
+    if cell is None:
+        return None
+    if isinstance(cell, str):
+        return clean_text(cell)
     if isinstance(cell, bool):
         return int(cell)
     if isinstance(cell, int):
@@ -83,7 +88,7 @@ def plain(cell: Any) -> Cell | Entry:
         return None if math.isnan(low) or math.isnan(high) else (low, high)
     if type(cell).__name__ in ("NAType", "NaTType"):
         return None
-    return str(cell)
+    return clean_text(cell)
 
 
 def cell_json(cell: Cell | Entry) -> Any:
