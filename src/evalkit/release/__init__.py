@@ -19,7 +19,7 @@ from evalkit.present.tabulation import Tabulation, clean_text
 from evalkit.present.writers.html import escaped, html_figure, html_table, lines
 from evalkit.present.writers.spreadsheets import csv_bytes
 from evalkit.release.inert import inert_markdown
-from evalkit.release.rules import Rules, flagged, sensitive
+from evalkit.release.rules import Rules, flagged, listable, sensitive, strictest
 from evalkit.release.search import identifier_in, refuse_identifiers, search_drawing, search_table
 from evalkit.release.suppression import MARK, Suppressed, log_of, suppress, withhold
 
@@ -33,6 +33,8 @@ __all__ = [
     "Suppressed",
     "identifier_in",
     "inert_markdown",
+    "listable",
+    "strictest",
     "suppress",
 ]
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from evalkit.errors import UsageError
@@ -62,6 +63,34 @@ class Rules:
     def safety(self) -> float:
         """Share of a threshold cell's value by which everyone must miss it."""
         return _SAFETY if self.p_percent is None else self.p_percent
+
+
+def strictest(several: Iterable[Rules]) -> Rules:
+    """Rules that keep what every one of several keeps; the usual ones where there is none."""
+    found = list(several)
+    if not found:
+        return Rules()
+    pairs = [rules.dominance for rules in found if rules.dominance is not None]
+    shares = [rules.p_percent for rules in found if rules.p_percent is not None]
+    return Rules(
+        max(rules.min_firms for rules in found),
+        (max(n for n, _ in pairs), min(k for _, k in pairs)) if pairs else None,
+        max(shares) if shares else None,
+        max(rules.order_firms for rules in found),
+    )
+
+
+def listable(counts: Mapping[str, int], least: int) -> dict[str, int]:
+    """Counts of firms that a sentence may list although their sum stands elsewhere: thin ones left out, with company.
+
+    >>> listable({"a": 2, "b": 9, "c": 4}, 3)
+    {'b': 9}
+    """
+    gone = {name for name, n in counts.items() if 0 < n < least}
+    left = sorted((n, name) for name, n in counts.items() if n >= least)
+    while gone and left and (len(gone) < 2 or all(0 < counts[name] < least for name in gone)):
+        gone.add(left.pop(0)[1])
+    return {name: n for name, n in counts.items() if name not in gone}
 
 
 @dataclass(frozen=True, slots=True)

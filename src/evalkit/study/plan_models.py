@@ -21,6 +21,7 @@ from evalkit.study.plan_base import Lang, Slug, Span, Strict, Text, Year
 from evalkit.study.plan_comparison import ComparisonPlan
 from evalkit.study.plan_credibility import InferencePlan, PowerPlan, RobustnessPlan
 from evalkit.study.plan_data import DataPlan
+from evalkit.study.plan_disclosure import Disclosure
 from evalkit.study.plan_monitoring import MonitoringPlan
 from evalkit.study.plan_opinions import OpinionPlan
 from evalkit.study.plan_value import ValuePlan
@@ -166,10 +167,6 @@ class DesignPlan(Strict):
                 f"at_risk 는 칸마다 다른 표본을 쓰므로 missing: {self.missing} 와(과) 함께 쓸 수 없음; missing: pairs 로 적을 것"
             )
         return self
-
-
-class Disclosure(Strict):
-    min_firms: int = Field(3, ge=1, le=100)
 
 
 class ReportItem(Strict):

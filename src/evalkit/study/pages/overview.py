@@ -11,7 +11,7 @@ import numpy as np
 from evalkit.errors import EvalkitError, FileError
 from evalkit.present.messages import number, say
 from evalkit.present.tabulation import Column, Entry, Tabulation
-from evalkit.release import Release
+from evalkit.release import Release, strictest
 from evalkit.study.effect import Effect
 from evalkit.study.pages.effect import answer_sentence
 from evalkit.study.pages.monitoring_words import label, published, standing
@@ -43,9 +43,8 @@ class Overview:
 
     @property
     def release(self) -> Release:
-        """The strictest disclosure rule of the plans."""
-        least = max((study.plan.disclosure.min_firms for study in self.studies), default=3)
-        return Release(min_firms=least, lang=self.lang)
+        """The strictest disclosure rules of the plans."""
+        return Release(lang=self.lang, rules=strictest(s.plan.disclosure.rules() for s in self.studies))
 
     @property
     def evaluated(self) -> tuple[Study, ...]:

@@ -29,8 +29,8 @@ def show(*released: Any) -> None:
 
 
 def release_of(study: Study) -> Release:
-    """The disclosure rule of the plan."""
-    return Release(min_firms=study.plan.disclosure.min_firms, lang=study.lang)
+    """The disclosure rules of the plan."""
+    return Release(lang=study.lang, rules=study.plan.disclosure.rules())
 
 
 def phase_label(study: Study, phase: int) -> str:
