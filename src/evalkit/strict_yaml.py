@@ -16,6 +16,8 @@ _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MOST_LEVELS = 100
 """Lists and mappings inside one another: the composer calls itself for each, and the C one ends the process."""
 MOST_CHARACTERS = 4_000_000
+MOST_PARTS = 400_000
+"""Values, lists and mappings once every reference (``*``) is written out: nine lines can stand for a billion."""
 
 
 class _UniqueKeys(_Loader):  # type: ignore[misc]  # the C loader where libyaml is there
@@ -124,18 +126,50 @@ def _bound(text: str) -> None:
             where=("1행",),
             remedy="맞는 파일인지 확인하고, 맞으면 나눌 것",
         )
-    level = 0
+    level, parts = 0, 0
+    open_at: list[
+        tuple[str | None, int]
+    ] = []  # anchors of what is still open, and the parts counted before each
+    sizes: dict[str, int] = {}
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
             level += 1
+            open_at.append((event.anchor, parts))
+            parts += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             level -= 1
+            anchor, before = open_at.pop()
+            if anchor is not None:
+                sizes[anchor] = parts - before
+        elif isinstance(event, yaml.ScalarEvent):
+            parts += 1
+            if event.anchor is not None:
+                sizes[event.anchor] = 1
+        elif isinstance(event, yaml.AliasEvent):
+            parts += _referred(event, sizes, {anchor for anchor, _ in open_at})
+        if parts > MOST_PARTS:
+            raise UsageError(
+                f"가리키는 표식(&, *)을 풀면 너무 큰 YAML 임 (값 {MOST_PARTS:,}개 넘음)",
+                where=(f"{event.start_mark.line + 1}행",) if event.start_mark else (),
+                remedy="표식을 쓰지 말고 필요한 내용을 그대로 적을 것",
+            )
         if level > MOST_LEVELS:
             raise UsageError(
                 f"너무 깊이 겹친 YAML 임 (목록과 묶음 {MOST_LEVELS}겹 넘음)",
                 where=(f"{event.start_mark.line + 1}행",) if event.start_mark else (),
                 remedy="여는 괄호와 들여쓰기를 확인하고 예를 복사해 고칠 것",
             )
+
+
+def _referred(event: yaml.AliasEvent, sizes: dict[str, int], still_open: set[str | None]) -> int:
+    """How many parts a reference stands for."""
+    if event.anchor in still_open:
+        raise UsageError(
+            f"표식 *{event.anchor} 이(가) 자기 자신을 가리킴",
+            where=(f"{event.start_mark.line + 1}행",) if event.start_mark else (),
+            remedy="표식을 쓰지 말고 필요한 내용을 그대로 적을 것",
+        )
+    return sizes.get(str(event.anchor), 1)
 
 
 def _refuse_key_of_parts(node: yaml.Node) -> None:

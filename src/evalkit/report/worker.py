@@ -6,8 +6,10 @@ hash seed, threads and time zone, and kernels inherit it.
 
 from __future__ import annotations
 
+import builtins
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -17,12 +19,16 @@ from typing import Any
 import evalkit
 from evalkit import errors
 from evalkit.errors import DisclosureError, EvalkitError
+from evalkit.plain_text import one_line
 from evalkit.report.source import read_notebook, text_of
 
 Emit = Callable[[dict[str, Any]], None]
 _OURS = {
     name for name, item in vars(errors).items() if isinstance(item, type) and issubclass(item, EvalkitError)
 }
+
+_KNOWN = {name for name, item in vars(builtins).items() if isinstance(item, type)} | {"LinAlgError"}
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 
 
 def make_page(spec: Mapping[str, Any], folder: Path, emit: Emit, host: Path | None) -> dict[str, Any]:
@@ -174,10 +180,17 @@ def _failure_words(spec: Mapping[str, Any], executed: Any, frame: Any) -> str:
     if executed.state in {"died", "not_started"}:
         return str(frame.say(f"page.error_{executed.state}", log=log))
     if executed.error_name in _OURS and identifier_in(executed.error_text) is None:
-        return str(executed.error_text)
+        return without_literals(executed.error_name, one_line(executed.error_text))
     if executed.error_name == "SystemExit":
         return str(frame.say("page.error_exit"))
-    return str(frame.say("page.error_other", name=executed.error_name, log=log))
+    name = executed.error_name if executed.error_name in _KNOWN else "Exception"
+    return str(frame.say("page.error_other", name=name, log=log))
+
+
+def without_literals(name: str, sentence: str) -> str:
+    """The sentence of an error of ours for a page: what it quotes from data is left out, words of a plan stay."""
+    kind: Any = getattr(errors, name, EvalkitError)
+    return _QUOTED.sub("‘…’", sentence) if issubclass(kind, errors.DataError) else sentence
 
 
 def _log(executed: Any, sentence: str, folders: tuple[Path, ...]) -> str:
