@@ -28,12 +28,14 @@ def summary(name: str, run: Mapping[str, Any]) -> list[str]:
     if run.get("simulated"):
         lines += ["> 모의 자료로 만든 보고서이며 인용할 수 없음", ""]
     lines += ["| 보고서 | 상태 | 핵심 결과 | 초 |", "|---|---|---|---:|"]
+    timing = run.get("timing", {})
     for job, record in sorted(run.get("jobs", {}).items()):
+        seconds = timing.get("jobs", {}).get(job, {}).get("seconds", 0)
         state = STATES.get(record.get("state", ""), record.get("state", ""))
         result = record.get("headline") or record.get("sentence") or ""
         title = " · ".join(part for part in (record.get("title") or job, record.get("subtitle")) if part)
-        lines.append(f"| {cell(title)} | {cell(state)} | {cell(result)} | {record.get('seconds', 0):.1f} |")
-    return [*lines, "", f"모두 {run.get('seconds', 0):.0f}초", ""]
+        lines.append(f"| {cell(title)} | {cell(state)} | {cell(result)} | {seconds:.1f} |")
+    return [*lines, "", f"모두 {timing.get('seconds', 0):.0f}초", ""]
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -76,7 +76,7 @@ def test_what_a_run_leaves(finished: Project) -> None:
     assert record["plan"]["sha256"] == Plan.model_validate(finished.raw).sha256()
     assert [entry["path"] for entry in record["inputs"]] == ["panel.csv"]
     assert re.fullmatch(r"[0-9a-f]{64}", record["inputs"][0]["sha256"])
-    assert record["jobs"]["summary"]["seconds"] > 0
+    assert record["timing"]["jobs"]["summary"]["seconds"] > 0
     assert record["versions"]["papermill"]
 
 

@@ -26,7 +26,7 @@ def test_headlines_states_and_the_simulated_world_are_told(tmp_path: Path) -> No
             "state": "ok",
             "title": "종합 요약",
             "headline": "고용은 3.1명 늘어난 것으로 추정된다",
-            "seconds": 3.21,
+            "parameters": {},
         },
         "02_effect": {
             "state": "failed",
@@ -34,10 +34,20 @@ def test_headlines_states_and_the_simulated_world_are_told(tmp_path: Path) -> No
             "subtitle": "고용 · 1단계",
             "headline": "",
             "sentence": "멈춤",
-            "seconds": 1.0,
+            "parameters": {},
         },
     }
-    write(tmp_path / "nic", {"simulated": True, "jobs": jobs, "seconds": 12.4})
+    write(
+        tmp_path / "nic",
+        {
+            "simulated": True,
+            "jobs": jobs,
+            "timing": {
+                "seconds": 12.4,
+                "jobs": {"04_summary": {"seconds": 3.21}, "02_effect": {"seconds": 1.0}},
+            },
+        },
+    )
     shown = run(tmp_path)
     assert "### nic" in shown
     assert "모의 자료" in shown

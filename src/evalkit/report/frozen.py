@@ -129,8 +129,8 @@ def deviations(frozen: Frozen, plan: Plan) -> tuple[Deviation, ...]:
 
     A key that the kit did not know when the plan was frozen counts with its default: nobody changed the plan.
     """
-    before = dict(_leaves(_with_defaults(frozen.plan)))
-    after = dict(_leaves(json.loads(plan.canonical())))
+    before = dict(leaves(_with_defaults(frozen.plan)))
+    after = dict(leaves(json.loads(plan.canonical())))
     return tuple(
         Deviation(key, before.get(key, _ABSENT), after.get(key, _ABSENT))
         for key in sorted(before.keys() | after.keys())
@@ -147,14 +147,14 @@ def _with_defaults(content: dict[str, Any]) -> dict[str, Any]:
     return filled
 
 
-def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted keys and short values; lists of plain values are one leaf."""
+def leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted keys of a plan and short values; lists of plain values are one leaf."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
-            yield from _leaves(inner, f"{prefix}.{key}" if prefix else str(key))
+            yield from leaves(inner, f"{prefix}.{key}" if prefix else str(key))
     elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
         for index, inner in enumerate(value, start=1):
-            yield from _leaves(inner, f"{prefix}[{index}]")
+            yield from leaves(inner, f"{prefix}[{index}]")
     else:
         yield prefix, json.dumps(value, ensure_ascii=False)
 

@@ -1,4 +1,5 @@
-"""Files beside a page: tables as CSV and Excel, figures as SVG, the executed notebook without what varies."""
+"""Files beside a page: tables as CSV and Excel, figures as SVG, the numbers as JSON, the executed notebook without what
+varies."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.report.guard import PAYLOAD, Shown, masked, scrubbed
+from evalkit.report.results import results_bytes
 from evalkit.report.source import KERNELSPEC, serialised, tags_of, text_of
 
 _NAME = re.compile(r"[^A-Za-z0-9_\-가-힣]+")
@@ -28,6 +30,8 @@ class Harvest:
 def harvest(released: Iterable[Shown], job: str) -> Harvest:
     """Collect what released outputs describe."""
     found = Harvest()
+    released = tuple(released)
+    found.files[f"results/{job}.json"] = results_bytes((shown.payload for shown in released), job)
     for shown in released:
         payload = shown.payload
         kind = payload.get("kind")
@@ -79,7 +83,10 @@ def kept_notebook(nb: Any, folders: Iterable[Path] = (), *, stopped: int | None 
         }
         if cell["cell_type"] == "code":
             clean["execution_count"] = cell.get("execution_count")
-            clean["outputs"] = [_kept_output(output, folders) for output in cell.get("outputs", ())]
+            outputs = cell.get("outputs", ())
+            if index == stopped:  # what it printed may hold what made it fail
+                outputs = [output for output in outputs if output["output_type"] != "stream"]
+            clean["outputs"] = [_kept_output(output, folders) for output in outputs]
         cells.append(clean)
     metadata = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
     return serialised({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
@@ -90,7 +97,7 @@ def _kept_output(output: Mapping[str, Any], folders: tuple[Path, ...]) -> dict[s
     if kept["output_type"] == "stream":
         kept["text"] = masked(scrubbed(text_of({"source": kept.get("text", "")}), folders))
     elif kept["output_type"] == "error":
-        kept |= {"evalue": "", "traceback": []}
+        kept |= {"ename": "Exception", "evalue": "", "traceback": []}
     else:
         kept["metadata"] = {k: v for k, v in kept.get("metadata", {}).items() if k == "evalkit"}
         payload = kept.get("data", {}).get(PAYLOAD)

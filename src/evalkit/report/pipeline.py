@@ -68,6 +68,11 @@ class Work:
     options: Options
 
     @property
+    def reports(self) -> Path:
+        """Folder of all plans' reports, where the audit trail lies."""
+        return reports_folder(self.root, self.options.out)
+
+    @property
     def is_done(self) -> bool:
         """Whether every chosen page and the index are what they would be made again."""
         key = _index_key(self.tasks, self.before.get("jobs", {}))
@@ -107,7 +112,7 @@ def work_of(plan_path: Path, options: Options) -> Work:
     root = project_root(plan_path)
     inputs = fingerprint(plan_path, plan, options.data)
     frozen = read_frozen(plan_path, plan)
-    tasks = _tasks(plan, plan_path, root, inputs, frozen, options, lang)
+    tasks = tasks_of(plan, plan_path, root, inputs, frozen, options, lang)
     chosen = _chosen(tasks, options.only)
     folder = report_folder(plan, root, options.out, lang)
     before = store.read_run(folder)
@@ -153,13 +158,18 @@ def outcome_of(work: Work, records: Mapping[str, Any]) -> Outcome:
     return Outcome(work.folder, made, kept, _failures(work.chosen, records), _exit(work.chosen, records))
 
 
+def reports_folder(root: Path, out: Path | None) -> Path:
+    """Folder of all plans' reports."""
+    return (out or root / "reports").resolve()
+
+
 def report_folder(plan: Plan, root: Path, out: Path | None, lang: str) -> Path:
     """Folder of a plan's reports; another language than the plan's has a folder of its own inside."""
-    folder = (out or root / "reports").resolve() / plan.id
+    folder = reports_folder(root, out) / plan.id
     return folder if lang == plan.lang else folder / lang
 
 
-def _tasks(
+def tasks_of(
     plan: Plan,
     plan_path: Path,
     root: Path,

@@ -10,6 +10,8 @@ from typing import Any
 
 from evalkit.errors import EvalkitError, FileError, UsageError
 from evalkit.report import pipeline, store
+from evalkit.report.audit import Trail, audit_path, recorded
+from evalkit.report.description import code_description, trail_key, trail_options
 from evalkit.report.frame import build_context, relative
 from evalkit.report.index import ListedPlan, render_programmes
 from evalkit.report.parameters import declared_parameters, typed_parameters
@@ -19,6 +21,8 @@ from evalkit.report.provenance import (
     code_hash,
     digest,
     environment_sha256,
+    git_state,
+    package_versions,
     reasons,
     template_sha256,
 )
@@ -26,6 +30,7 @@ from evalkit.report.source import content_sha256, find_notebook, read_notebook
 from evalkit.report.task import Options, Task
 from evalkit.report.workshop import Workshop
 from evalkit.study.plan import Job, is_fact_file
+from evalkit.study.raw_sums import sha256_of
 
 NOTEBOOK = "05_programmes.ipynb"
 FOLDER = "programmes"
@@ -184,28 +189,62 @@ def _render_overview(overview: Overview, options: Options, workshop: Workshop) -
     from evalkit.report.rendering import run_specs, spec_of
 
     task, name = overview.task, overview.task.job.name
-    records: dict[str, Any] = dict(overview.before.get("jobs", {}))
+    earlier = overview.before.get("jobs", {})
+    records: dict[str, Any] = dict(earlier)
     if overview.why:
         context = _context(overview)
-        with store.staging(overview.folder) as staged:
-            spec = spec_of(task, context, staged, overview.root, options)
-            spec["index_href"] = Path(os.path.relpath(overview.index, overview.folder)).as_posix()
-            run_specs(
-                workshop.pool,
-                [spec],
-                {name: (task, overview.why)},
-                staged,
-                overview.folder,
-                overview.before.get("jobs", {}),
-                records,
-                workshop.progress,
-            )
-        store.write_disclosure(overview.folder, records[name]["suppressed"])
-        store.write_run(overview.folder, {"jobs": records, "plans": list(overview.plans)})
+        timings: dict[str, Any] = {}
+        trail = _trail(overview)
+        described = trail_options(options) | {"plan_files": list(overview.plans)}
+        with recorded(trail, options=described, jobs={name: overview.why}) as told:
+            with store.staging(overview.folder) as staged:
+                spec = spec_of(task, context, staged, overview.root, options)
+                spec["index_href"] = Path(os.path.relpath(overview.index, overview.folder)).as_posix()
+                why = {name: (task, overview.why)}
+                run_specs(workshop, [spec], why, staged, overview.folder, earlier, records, timings, trail)
+            store.write_disclosure(overview.folder, records[name]["suppressed"])
+            told |= _write_record(overview, context, options, records, timings, trail)
     state = records[name]["state"]
     failed = () if state == "ok" else ((name, str(records[name]["sentence"])),)
     made, kept = ((name,), ()) if overview.why else ((), (name,))
     return Outcome(overview.folder, made, kept, failed, {"ok": 0, "refused": 5}.get(state, 4))
+
+
+def _trail(overview: Overview) -> Trail:
+    """The audit trail of the page over all plans."""
+    reports = overview.index.parent
+    common = {
+        "folder": overview.folder.relative_to(reports).as_posix(),
+        "plan": "",
+        "git": git_state(overview.root),
+        "versions": package_versions(),
+        "seed": None,
+    }
+    return Trail(audit_path(reports), common, trail_key(overview.root))
+
+
+def _write_record(
+    overview: Overview,
+    context: Mapping[str, Any],
+    options: Options,
+    records: Mapping[str, Any],
+    timings: Mapping[str, Any],
+    trail: Trail,
+) -> dict[str, Any]:
+    """``run.json`` of the page over all plans; what the audit trail says of it."""
+    described = {name: context[name] for name in ("lang", "simulated", "versions")}
+    index = {"disclosure.csv": sha256_of(overview.folder / "disclosure.csv")}
+    record = {
+        **described,
+        "plans": list(overview.plans),
+        "data": options.data is not None,
+        "code": code_description(context, overview.root),
+        "jobs": records,
+        "index": index,
+        store.TIMING: {"jobs": timings, "audit": {"line": trail.last[0], "sha256": trail.last[1]}},
+    }
+    states = {name: entry["state"] for name, entry in records.items()}
+    return {"states": states, "files": index, "record": store.write_run(overview.folder, record)}
 
 
 def _context(overview: Overview) -> dict[str, Any]:
@@ -242,4 +281,9 @@ def _write_index(path: Path, works: Sequence[Work], overview: Overview, lang: st
             )
         )
     page = Path(os.path.relpath(overview.folder / f"{overview.task.job.name}.html", path.parent)).as_posix()
-    store.write_text(path, render_programmes(_context(overview), listed, page))
+    text = render_programmes(_context(overview), listed, page)
+    if path.is_file() and path.read_bytes() == text.encode():
+        return
+    store.write_text(path, text)
+    trail = _trail(overview)
+    trail.write("index", files={os.path.relpath(path, overview.folder).replace(os.sep, "/"): sha256_of(path)})

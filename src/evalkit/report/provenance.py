@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -103,17 +104,46 @@ def environment_sha256(root: Path) -> str:
 
 @cache
 def template_sha256() -> str:
-    """Hash of the page template and its styles."""
-    folder = Path(__file__).with_name("template")
+    """Hash of the page template, its styles and the fonts that pages carry."""
+    fonts = Path(evalkit.__file__).with_name("present") / "fonts"
     hashed = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        hashed.update(path.name.encode() + path.read_bytes())
+    for folder in (Path(__file__).with_name("template"), fonts):
+        for path in sorted(item for item in folder.iterdir() if item.is_file()):
+            hashed.update(path.name.encode() + path.read_bytes())
     return hashed.hexdigest()
 
 
 def code_hash() -> str:
     """Hash of the whole package."""
     return code_sha256()
+
+
+@cache
+def code_parts() -> dict[str, str]:
+    """Hash of each part of the package, shortened: which part differs between two runs."""
+    package = Path(evalkit.__file__).parent
+    parts = sorted(
+        item.name
+        for item in package.iterdir()
+        if item.suffix == ".py" or (item.is_dir() and (item / "__init__.py").is_file())
+    )
+    return {part: code_sha256(part)[:16] for part in parts}
+
+
+def audit_key(*places: Path) -> bytes | None:
+    """Key of the keyed hashes in the audit trail: that of the identifiers, which never leaves the machine.
+
+    From ``EVALKIT_HASH_KEY``; else beside the processed data of the project that a place lies in; None = not at hand.
+    """
+    given = os.environ.get("EVALKIT_HASH_KEY")
+    if given:
+        return given.encode()
+    for place in (*places, Path.cwd()):
+        for folder in (place.resolve(), *place.resolve().parents):
+            path = folder / "data" / "processed" / "identifier.key"
+            if path.is_file():
+                return path.read_bytes()
+    return None
 
 
 def git_state(root: Path) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.report import store
-from evalkit.report.frame import plan_context
+from evalkit.report.audit import Trail, audit_path, recorded
+from evalkit.report.description import run_description, trail_key, trail_options
+from evalkit.report.frame import plan_context, relative
 from evalkit.report.index import render_index
 from evalkit.report.pipeline import Work
-from evalkit.report.pool import Pool
-from evalkit.report.progress import Progress
-from evalkit.report.provenance import git_state
+from evalkit.report.provenance import git_state, package_versions
 from evalkit.report.task import Options, Task, index_key
 from evalkit.report.workshop import Workshop
 from evalkit.study.asked import check_asked
@@ -28,17 +28,31 @@ def render_tasks(work: Work, workshop: Workshop) -> dict[str, Any]:
     """Prepare the data, render the jobs that must run, write index and record.
 
     Workers and the kernel host warm up while the data are prepared. A fault in the data ends everything before a file
-    of the report folder is touched.
+    of the report folder is touched. The audit trail has a line where this begins, one a page, and one where it ends.
 
     Returns
     -------
     the record of every job of the plan that has one
     """
+    trail = _trail(work)
+    described = trail_options(work.options) | {"plan_file": relative(work.plan_path, work.root)}
+    with recorded(trail, options=described, jobs=dict(work.stale)) as told:
+        records, finished = _render(work, workshop, trail)
+        told |= finished
+    return records
+
+
+def _render(work: Work, workshop: Workshop, trail: Trail) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The work itself; the records, and what the last line of the trail says of it."""
     started = time.monotonic()
     options, plan, folder, before = work.options, work.plan, work.folder, work.before
     lang = options.lang or plan.lang
     earlier = before.get("jobs", {})
-    records = {t.job.name: r for t in work.tasks if (r := earlier.get(t.job.name))}
+    records = {
+        t.job.name: {k: v for k, v in r.items() if k not in {"seconds", "why"}}
+        for t in work.tasks
+        if (r := earlier.get(t.job.name))
+    }
     why = {t.job.name: (t, work.stale[t.job.name]) for t in work.chosen if t.job.name in work.stale}
     prepared = prepare(work.plan_path, plan, options.data, progress=workshop.progress.preparing)
     check_asked(plan, prepared.folder, work.plan_path.name)
@@ -52,24 +66,36 @@ def render_tasks(work: Work, workshop: Workshop) -> dict[str, Any]:
         lang=lang,
         data=options.data is not None,
     )
+    timings = dict(before.get(store.TIMING, {}).get("jobs", {}))
     with store.staging(folder) as staged:
         specs = [spec_of(task, context, staged, work.root, options) for task, _ in why.values()]
-        run_specs(workshop.pool, specs, why, staged, folder, earlier, records, workshop.progress)
+        run_specs(workshop, specs, why, staged, folder, earlier, records, timings, trail)
         gone = {f for name, r in earlier.items() if name not in records for f in r["files"]}
         store.publish(staged, folder, (), gone)
-    _conclude(
-        folder,
-        context,
-        work.tasks,
-        records,
-        {
-            "code": {"sha256": context["code"], "lock": context["lock"], **git_state(work.root)},
-            "seconds": round(time.monotonic() - started, 3),
-            "seconds_preparing": round(preparation, 3),
-            "workers": workshop.count,
-        },
-    )
-    return records
+    measured = {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.monotonic() - started, 3),
+        "seconds_preparing": round(preparation, 3),
+        "workers": workshop.count,
+        "jobs": {name: timings[name] for name in records if name in timings},
+        "audit": {"line": trail.last[0], "sha256": trail.last[1]},
+    }
+    described = run_description(work, context, prepared)
+    return records, _conclude(folder, context, work.tasks, records, {**described, store.TIMING: measured})
+
+
+def _trail(work: Work) -> Trail:
+    """The audit trail of this command on this plan."""
+    reports, git = work.reports, git_state(work.root)
+    simulation = work.plan.data.simulate
+    common = {
+        "folder": work.folder.relative_to(reports).as_posix(),
+        "plan": work.plan.id,
+        "git": git,
+        "versions": package_versions(),
+        "seed": simulation.seed if work.inputs.simulated and simulation else None,
+    }
+    return Trail(audit_path(reports), common, trail_key(work.root))
 
 
 def _conclude(
@@ -77,26 +103,23 @@ def _conclude(
     context: Mapping[str, Any],
     tasks: Sequence[Task],
     records: Mapping[str, Any],
-    measured: Mapping[str, Any],
-) -> None:
-    """Index, list of suppressed cells and record of the run."""
+    described: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Index, list of suppressed cells and record of the run; what the audit trail says of them."""
     listed = [(t.job.name, _shown(records.get(t.job.name), t)) for t in tasks]
     store.write_text(folder / "index.html", render_index(context, listed))
     suppressed = [row for t in tasks if t.job.name in records for row in records[t.job.name]["suppressed"]]
     store.write_disclosure(folder, suppressed)
     store.tidy(folder)
-    described = ("plan", "frozen", "deviations", "simulated", "inputs", "seed", "lang", "versions")
-    store.write_run(
-        folder,
-        {
-            **{name: context[name] for name in described},
-            **measured,
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "jobs": records,
-            "index": {name: sha256_of(folder / name) for name in ("index.html", "disclosure.csv")},
-            "index_key": index_key([(t.job.name, t.made_of.as_dict()) for t in tasks], records),
-        },
-    )
+    index = {name: sha256_of(folder / name) for name in ("index.html", "disclosure.csv")}
+    record = {
+        **described,
+        "jobs": records,
+        "index": index,
+        "index_key": index_key([(t.job.name, t.made_of.as_dict()) for t in tasks], records),
+    }
+    states = {name: entry["state"] for name, entry in records.items()}
+    return {"states": states, "files": index, "record": store.write_run(folder, record)}
 
 
 def _shown(record: Mapping[str, Any] | None, task: Task) -> Mapping[str, Any] | None:
@@ -127,17 +150,19 @@ def spec_of(
 
 
 def run_specs(
-    pool: Pool,
+    workshop: Workshop,
     specs: Sequence[Mapping[str, Any]],
     why: Mapping[str, tuple[Task, str]],
     staged: Path,
     folder: Path,
     earlier: Mapping[str, Any],
     records: dict[str, Any],
-    progress: Progress,
+    timings: dict[str, Any],
+    trail: Trail,
 ) -> None:
-    """Run the jobs; each page is published as soon as it is finished."""
-    for message in pool.run(specs):
+    """Run the jobs; each page is published and noted in the audit trail as soon as it is finished."""
+    progress = workshop.progress
+    for message in workshop.pool.run(specs):
         name = message["job"]
         task, reason = why[name]
         if message["event"] == "start":
@@ -161,10 +186,12 @@ def run_specs(
             kept = ("state", "title", "headline", "sentence", "suppressed")
             records[name] = {k: message[k] for k in kept} | {
                 "files": files,
-                "seconds": message.get("seconds", 0.0),
                 "subtitle": task.subtitle,
                 "made_of": task.made_of.as_dict(),
-                "why": reason,
+                "notebook": task.notebook.name,
                 "parameters": {k: str(v) for k, v in task.given.items() if k != "data"},
             }
+            timings[name] = {"seconds": message.get("seconds", 0.0), "why": reason}
+            made_of = task.made_of.as_dict()
+            trail.write("page", job=name, state=message["state"], made_of=made_of, files=files)
             progress.finish(name, _WORDS[message["state"]])

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.report import store
+from evalkit.report.audit import Trail, audit_path
 from evalkit.report.environment import run_folder
 from evalkit.report.frame import build_context, plan_context, relative
 from evalkit.report.frozen import read_frozen
 from evalkit.report.parameters import declared_parameters, from_command_line, typed_parameters
 from evalkit.report.pool import Pool
 from evalkit.report.progress import Progress
+from evalkit.report.provenance import audit_key, git_state, package_versions
 from evalkit.report.source import content_sha256, read_notebook
 from evalkit.report.words import subtitle_of
 from evalkit.study.inputs import project_root
@@ -63,7 +65,12 @@ def render_notebook(
                 elif last["event"] == "cell":
                     progress.cell(spec["name"], last["index"], last["count"], last["title"])
             state = last.get("state") or ("refused" if last.get("exit") == 5 else "failed")
-            store.publish(staged, out.resolve(), last.get("files", ()), ())
+            files = store.publish(staged, out.resolve(), last.get("files", ()), ())
+            plan = context["plan"]["id"] if context["plan"] else ""
+            common = {"folder": ".", "plan": plan, "git": git_state(root), "versions": package_versions()}
+            trail = Trail(audit_path(out.resolve()), common, audit_key(root))
+            made_of = {"notebook": spec["notebook_sha256"], "code": context["code"], "lang": lang}
+            trail.write("page", job=notebook.stem, state=state, made_of=made_of, files=files)
             progress.finish(spec["name"], {"ok": "완료"}.get(state, "실패"))
     return out / f"{notebook.stem}.html", state, last.get("sentence", "")
 

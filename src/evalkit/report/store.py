@@ -17,9 +17,11 @@ from typing import Any
 from evalkit.errors import FileError
 
 RUN_FILE = "run.json"
-SCHEMA = 1
+SCHEMA = 2
+_READABLE = (1, SCHEMA)  # 1 had times among the jobs
+TIMING = "timing"
 _ABANDONED = 86_400.0  # seconds
-_FOLDERS = ("tables", "figures", "notebooks", "logs")
+_FOLDERS = ("tables", "figures", "notebooks", "results", "logs")
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -28,7 +30,13 @@ def read_run(folder: Path) -> dict[str, Any]:
         record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return record if isinstance(record, dict) and record.get("schema") == SCHEMA else {}
+    return record if isinstance(record, dict) and record.get("schema") in _READABLE else {}
+
+
+def run_sha256(record: Mapping[str, Any]) -> str:
+    """Hash of a record without its times: the same inputs give the same one."""
+    kept = {name: value for name, value in record.items() if name != TIMING}
+    return hashlib.sha256(json.dumps(kept, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
 
 
 def is_intact(folder: Path, files: Mapping[str, str]) -> bool:
@@ -93,10 +101,16 @@ def write_text(path: Path, text: str, *, encoding: str = "utf-8") -> None:
     temporary.replace(path)
 
 
-def write_run(folder: Path, record: Mapping[str, Any]) -> None:
-    """The record of a run, readable and sorted."""
-    text = json.dumps({"schema": SCHEMA, **record}, ensure_ascii=False, indent=1, sort_keys=True)
-    write_text(folder / RUN_FILE, text + "\n")
+def write_run(folder: Path, record: Mapping[str, Any]) -> str:
+    """The record of a run, readable and sorted; what differs between two runs on the same inputs stands under ``timing``.
+
+    Returns
+    -------
+    hash of the record without its times
+    """
+    whole = {"schema": SCHEMA, **record}
+    write_text(folder / RUN_FILE, json.dumps(whole, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+    return run_sha256(whole)
 
 
 def write_disclosure(folder: Path, rows: Iterable[Mapping[str, str]]) -> None:
