@@ -131,7 +131,7 @@ def _square(axes: Axes, record: Mapping[str, Any], lang: Lang) -> None:
     axes.text(x + 0.13, y + 0.21, name, color=ink, fontweight="bold", va="center", fontsize=10)
     words = [*([say("programme.map.capital", lang)] if capital else []), *record.get("lines", ())]
     for at, line in enumerate(words):
-        axes.text(x + 0.13, y + 0.42 + 0.165 * at, str(line), color=ink, va="center", fontsize=8)
+        axes.text(x + 0.13, y + 0.42 + 0.165 * at, str(line), color=ink, va="center", fontsize=8.5)
 
 
 def _legend(axes: Axes, lang: Lang) -> None:

@@ -106,7 +106,7 @@ def _line(
     below = str(record.get("comparison", ""))
     axes.text(0.0, at - (0.14 if below else 0), str(record["label"]), va="center", fontweight="bold")
     if below:
-        axes.text(0.0, at + 0.17, below, va="center", fontsize=8.3, color=QUIET)
+        axes.text(0.0, at + 0.17, below, va="center", fontsize=8.5, color=QUIET)
     axes.text(8.55, at, shown, va="center", ha="right", fontweight="bold")
     axes.text(10.0, at, bounds, va="center", ha="right", fontsize=9, color=QUIET)
     if reach is None or not math.isfinite(value):
@@ -120,7 +120,7 @@ def _line(
 
     axes.plot([3.4, 7.0], [at, at], color=FAINT, linewidth=1, zorder=1)
     axes.plot([x(0.0)] * 2, [at - 0.3, at + 0.3], color=INK, linewidth=1, zorder=2)
-    axes.text(x(0.0), at + 0.33, "0", va="top", ha="center", fontsize=7.5, color=QUIET)
+    axes.text(x(0.0), at + 0.33, "0", va="top", ha="center", fontsize=8.5, color=QUIET)
     if low == low and high == high:
         axes.plot([x(low), x(high)], [at, at], color=TREATED, linewidth=5, solid_capstyle="butt", zorder=3)
     outside = low > 0 or high < 0

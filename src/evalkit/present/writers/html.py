@@ -124,7 +124,8 @@ def _head(table: Tabulation) -> str:
     for group, members in groups:
         if group:
             span = len(members)
-            first.append(f'<th scope="colgroup" colspan="{span}">{lines(group)}</th>')
+            scope = f'colgroup" colspan="{span}' if span > 1 else "col"
+            first.append(f'<th scope="{scope}">{lines(group)}</th>')
             second += [f'<th scope="col"{_css(m)}>{lines(m.header)}</th>' for m in members]
         else:
             tall = ' rowspan="2"' if deep else ""
