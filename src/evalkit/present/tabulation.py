@@ -304,7 +304,7 @@ class Tabulation:
             columns=tuple(Column(**column) for column in values["columns"]),
             rows=tuple(tuple(cell_back(cell) for cell in row) for row in values["rows"]),
             notes=tuple(values["notes"]),
-            counts=None if values["counts"] is None else tuple(tuple(row) for row in values["counts"]),
+            counts=None if values.get("counts") is None else tuple(tuple(row) for row in values["counts"]),
             stub=values["stub"],
             marks={(r, c): mark for r, c, mark in values["marks"]},
             totals=tuple(Total(t["axis"], t["total"], tuple(t["parts"])) for t in values["totals"]),
