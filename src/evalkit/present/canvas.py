@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,6 +118,9 @@ def _register_fonts() -> None:
 
     for path in sorted([*FONTS.glob("*.otf"), *FONTS.glob("*.ttf")]):
         font_manager.fontManager.addfont(path)
+    # one weight serves bold words too; without an entry of its own matplotlib would say so in the report
+    known = font_manager.fontManager.ttflist
+    known += [replace(entry, weight=700) for entry in known if entry.name == HANJA and entry.weight != 700]
 
 
 @contextmanager
