@@ -38,6 +38,7 @@ _HOMES = {
     "attrition_effects": "evalkit.estimators.attrition",
     "augmented_synthetic_control_effects": "evalkit.estimators.synthetic_control",
     "balance_card": "evalkit.checks.balance",
+    "group_balance": "evalkit.checks.group_balance",
     "bias_reduced": "evalkit.inference.reduced",
     "border_class_effects": "evalkit.estimators.spillovers",
     "changes_in_changes": "evalkit.estimators.changes_in_changes",
@@ -166,6 +167,7 @@ if TYPE_CHECKING:
     from evalkit.checks.e_value import e_value as e_value
     from evalkit.checks.equivalence import equivalence as equivalence
     from evalkit.checks.equivalence import equivalence_check as equivalence_check
+    from evalkit.checks.group_balance import group_balance as group_balance
     from evalkit.checks.hausman import hausman as hausman
     from evalkit.checks.influence import leave_out as leave_out
     from evalkit.checks.jakiela import jakiela as jakiela

@@ -1,6 +1,6 @@
 """Checks: what a diagnosis found, as a `Check`, usually beside a richer result of its own.
 
-before outcomes     simulated_power, serial_mde, claim_check; balance_card, overlap
+before outcomes     simulated_power, serial_mde, claim_check; balance_card, group_balance, overlap
 where nothing is    placebo_in_time, placebo_in_place, placebo_in_industry, negative_control_outcomes and _exposures
 what would change   leave_one_out, leave_out, anticipation_effects, specification_curve
 did trends part     pre_trends, pre_trend_power, equivalence; sensitivity with its breakdown bound; fewer_periods
@@ -17,6 +17,7 @@ from evalkit.checks.collapsed import Collapsed, collapsed_regression
 from evalkit.checks.e_value import EValue, e_value
 from evalkit.checks.equivalence import Equivalence, equivalence, equivalence_check
 from evalkit.checks.event_window import EventWindow, event_window, fewer_periods
+from evalkit.checks.group_balance import GroupBalance, group_balance
 from evalkit.checks.influence import LeaveOut, leave_one_out, leave_out
 from evalkit.checks.leading_rule import leading_rule
 from evalkit.checks.negative_controls import negative_control_exposures, negative_control_outcomes
@@ -44,6 +45,7 @@ __all__ = [
     "Equivalence",
     "EventWindow",
     "FastFit",
+    "GroupBalance",
     "LeaveOut",
     "OmittedVariables",
     "OsterBounds",
@@ -65,6 +67,7 @@ __all__ = [
     "equivalence_check",
     "event_window",
     "fewer_periods",
+    "group_balance",
     "leading_rule",
     "leave_one_out",
     "leave_out",
