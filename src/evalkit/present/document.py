@@ -6,6 +6,7 @@ so that every format holds the numbers of the page.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from evalkit.present.numerals import Lang
@@ -74,7 +75,7 @@ class Part:
     Attributes
     ----------
     name : name of the job, as in file names
-    state : ok, failed, refused or outdated; only an ok part has blocks
+    state : ok, failed, refused, outdated or missing; only an ok part has blocks
     sentence : why a part is not ok
     """
 
@@ -105,3 +106,24 @@ class Document:
     parts: tuple[Part, ...]
     banners: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = field(default=())
+
+
+def heading_of(part: Part) -> str:
+    """Title of a part by which it is told from the others: with what it is about."""
+    return f"{part.title} · {part.subtitle}" if part.subtitle else part.title
+
+
+def numbered(document: Document) -> Iterator[tuple[Part, Block, int]]:
+    """Every block with its part; tables and pictures are numbered through the document, each kind from 1, others 0.
+
+    All formats number by this, so that table 7 is the same table in Word and in Excel.
+    """
+    tables = pictures = 0
+    for part in document.parts:
+        for block in part.blocks:
+            number = 0
+            if isinstance(block, Exhibit):
+                number = tables = tables + 1
+            elif isinstance(block, Picture):
+                number = pictures = pictures + 1
+            yield part, block, number

@@ -1,114 +1,45 @@
 """CSV and Excel of tables: numbers as numbers, nothing that a spreadsheet would execute, the same bytes every time.
 
-An interval becomes two columns (or, where only some cells of a column are intervals, two rows). In CSV a text that a
-spreadsheet would run gets a leading apostrophe; in Excel every text is stored as text and marked as quoted.
+In CSV a text that a spreadsheet would run gets a leading apostrophe; in Excel every text is stored as text and marked as
+quoted. `workbook` writes the workbook of a whole plan with the same cells.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import math
 import re
-import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from evalkit.present.messages import say
-from evalkit.present.tabulation import Entry, Tabulation, clean_text
+from evalkit.present.tabulation import Tabulation, clean_text
+from evalkit.present.writers.grids import (
+    Flat,
+    Grid,
+    excel_text,
+    flatten,
+    is_dangerous,
+    number_format,
+    safe_text,
+)
+from evalkit.present.writers.packages import FIXED_TIME, fixed_zip
 
-Flat = str | int | float | None
+__all__ = [
+    "Flat",
+    "Grid",
+    "csv_bytes",
+    "fixed_zip",
+    "flatten",
+    "number_format",
+    "put",
+    "safe_text",
+    "settled",
+    "xlsx_bytes",
+]
 
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
-_FIXED_TIME = datetime(2000, 1, 1)
 _SHEET_FORBIDDEN = re.compile(r"[\[\]:*?/\\']")
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """A table of single values: header, number formats and rows."""
-
-    header: list[str]
-    formats: list[str]
-    rows: list[list[Flat]]
-    row_formats: dict[tuple[int, int], str] = field(default_factory=dict)
-
-
-def flatten(table: Tabulation) -> Grid:
-    """Intervals split in two, entries laid bare, suppressed cells as their mark."""
-    lang = table.lang
-    low, high = say("table.low", lang), say("table.high", lang)
-    split = [
-        column.kind == "interval" or any(isinstance(row[c], tuple) for row in table.rows)
-        for c, column in enumerate(table.columns)
-    ]
-    header: list[str] = []
-    formats: list[str] = []
-    for c, column in enumerate(table.columns):
-        name = f"{column.group} · {column.header}" if column.group else column.header
-        code = number_format(column.kind, table.digits(c))
-        header += [f"{name} {low}", f"{name} {high}"] if split[c] else [name]
-        formats += [code, code] if split[c] else [code]
-    rows: list[list[Flat]] = []
-    row_formats: dict[tuple[int, int], str] = {}
-    for r, row in enumerate(table.rows):
-        tall = any(
-            isinstance(cell, Entry) and isinstance(cell.value, tuple) and not split[c]
-            for c, cell in enumerate(row)
-        )
-        for half in (0, 1) if tall else (None,):
-            out: list[Flat] = []
-            for c, cell in enumerate(row):
-                values = _cell(table, r, c, half, split[c])
-                if isinstance(cell, Entry):
-                    code = number_format(cell.kind, cell.digits or 0)
-                    row_formats |= {(len(rows), len(out) + k): code for k in range(len(values))}
-                out += values
-            if half is not None and out and isinstance(out[0], str):
-                out[0] = f"{out[0]} {low if half == 0 else high}"
-            rows.append(out)
-    return Grid(header, formats, rows, row_formats)
-
-
-def _cell(table: Tabulation, r: int, c: int, half: int | None, split: bool) -> list[Flat]:
-    value, mark = table.value(r, c), table.marks.get((r, c), "")
-    if value is None:
-        return [mark or None] * (2 if split else 1)
-    if isinstance(value, tuple):
-        if split:
-            return [_finite(value[0]), _finite(value[1])]
-        return [_finite(value[half or 0])]
-    single: Flat = clean_text(value) if isinstance(value, str) else _finite(value)
-    return [single, None] if split else [single]
-
-
-def _finite(value: int | float) -> Flat:
-    return value if math.isfinite(value) else ("∞" if value > 0 else "−∞")
-
-
-def number_format(kind: str, digits: int) -> str:
-    """Excel number format of a kind of column."""
-    decimals = "." + "0" * digits if digits > 0 else ""
-    return {
-        "text": "@",
-        "code": "@",
-        "integer": "#,##0",
-        "year": "0",
-        "percent": f"0{decimals}%",
-        "p_value": "0.000",
-    }.get(kind, f"#,##0{decimals}")
-
-
-def safe_text(text: str) -> str:
-    """Text that no spreadsheet reads as a formula.
-
-    >>> safe_text("=HYPERLINK(1)"), safe_text("가나")
-    ("'=HYPERLINK(1)", '가나')
-    """
-    return f"'{text}" if text.startswith(_DANGEROUS) else text
+FONT = "맑은 고딕"
 
 
 def csv_bytes(table: Tabulation) -> bytes:
@@ -151,11 +82,7 @@ def xlsx_bytes(
     """
     from openpyxl import Workbook
 
-    book = Workbook()
-    properties = book.properties
-    properties.creator = "evalkit"
-    properties.title = clean_text(title)
-    properties.created = properties.modified = _FIXED_TIME
+    book = settled(Workbook(), title, lang)
     names = _sheet_names([table.name for table in tables], say("sheet.cover", lang))
     first = book.active
     first.title = say("sheet.cover", lang)
@@ -168,7 +95,7 @@ def xlsx_bytes(
 
 
 def _sheet_names(names: Sequence[str], cover: str) -> list[str]:
-    taken = {cover.lower()}
+    taken = {cover.lower(), "history"}  # a name that Excel keeps for itself
     found: list[str] = []
     for name in names:
         base = (_SHEET_FORBIDDEN.sub("_", name) or "table")[:31]
@@ -181,17 +108,31 @@ def _sheet_names(names: Sequence[str], cover: str) -> list[str]:
     return found
 
 
-def _put(
-    sheet: Any, row: int, column: int, value: Flat, code: str = "General", *, bold: bool = False
-) -> None:
+def settled(book: Any, title: str, lang: str) -> Any:
+    """A new workbook with its properties and a font that has Korean letters."""
+    from openpyxl.styles import Font
+
+    properties = book.properties
+    properties.creator = "evalkit"
+    properties.title = clean_text(title)
+    properties.language = {"ko": "ko-KR", "en": "en-GB"}.get(lang, lang)
+    properties.created = properties.modified = FIXED_TIME
+    # the first font of the list is that of every cell without one of its own
+    font = Font(name=FONT, size=10)
+    book._fonts[0] = font
+    book._named_styles["Normal"].font = font
+    return book
+
+
+def put(sheet: Any, row: int, column: int, value: Flat, code: str = "General", *, bold: bool = False) -> None:
     """One cell: a text is stored as text whatever it looks like."""
     if value is None or value == "":
         return
     cell = sheet.cell(row=row, column=column)
     if isinstance(value, str):
-        cell.value = clean_text(value)[:32_767]
+        cell.value = excel_text(value, (sheet.parent.properties.language or "ko")[:2])
         cell.data_type = "s"
-        cell.quotePrefix = value.startswith(_DANGEROUS)
+        cell.quotePrefix = is_dangerous(value)
         cell.number_format = "@" if code == "@" else "General"
     else:
         cell.value = value
@@ -199,26 +140,26 @@ def _put(
     if bold:
         from openpyxl.styles import Font
 
-        cell.font = Font(bold=True)
+        cell.font = Font(name=FONT, size=10, bold=True)
 
 
 def _fill_cover(
     sheet: Any, title: str, facts: Sequence[tuple[str, str]], contents: Sequence[tuple[str, str]], lang: str
 ) -> None:
-    _put(sheet, 1, 1, title, bold=True)
+    put(sheet, 1, 1, title, bold=True)
     at = 3
     for item, value in facts:
-        _put(sheet, at, 1, item)
-        _put(sheet, at, 2, value)
+        put(sheet, at, 1, item)
+        put(sheet, at, 2, value)
         at += 1
     at += 1
-    _put(sheet, at, 1, say("sheet.contents", lang), bold=True)
-    _put(sheet, at + 1, 1, say("sheet.sheet", lang), bold=True)
-    _put(sheet, at + 1, 2, say("sheet.title", lang), bold=True)
+    put(sheet, at, 1, say("sheet.contents", lang), bold=True)
+    put(sheet, at + 1, 1, say("sheet.sheet", lang), bold=True)
+    put(sheet, at + 1, 2, say("sheet.title", lang), bold=True)
     for k, (name, text) in enumerate(contents):
-        _put(sheet, at + 2 + k, 1, name)
-        _put(sheet, at + 2 + k, 2, text)
-    _put(sheet, at + 3 + len(contents), 1, say("sheet.missing", lang))
+        put(sheet, at + 2 + k, 1, name)
+        put(sheet, at + 2 + k, 2, text)
+    put(sheet, at + 3 + len(contents), 1, say("sheet.missing", lang))
     sheet.column_dimensions["A"].width = 28
     sheet.column_dimensions["B"].width = 80
 
@@ -228,35 +169,19 @@ def _fill_sheet(sheet: Any, table: Tabulation) -> None:
     from openpyxl.utils import get_column_letter
 
     grid = flatten(table)
-    _put(sheet, 1, 1, table.title, bold=True)
+    put(sheet, 1, 1, table.title, bold=True)
     top = 3
     for c, name in enumerate(grid.header, start=1):
-        _put(sheet, top, c, name, bold=True)
+        put(sheet, top, c, name, bold=True)
         sheet.cell(row=top, column=c).alignment = Alignment(wrap_text=True, vertical="top")
     for r, row in enumerate(grid.rows):
         for c, value in enumerate(row):
             code = grid.row_formats.get((r, c), grid.formats[c])
-            _put(sheet, top + 1 + r, c + 1, value, code)
+            put(sheet, top + 1 + r, c + 1, value, code)
     at = top + 2 + len(grid.rows)
     for k, note in enumerate(table.notes):
-        _put(sheet, at + k, 1, note)
+        put(sheet, at + k, 1, note)
     for c in range(1, len(grid.header) + 1):
         widest = max([len(str(row[c - 1])) for row in grid.rows if row[c - 1] is not None], default=8)
         sheet.column_dimensions[get_column_letter(c)].width = min(max(12, 1.6 * widest + 2), 60)
     sheet.freeze_panes = sheet.cell(row=top + 1, column=table.stub + 1)
-
-
-def fixed_zip(content: bytes) -> bytes:
-    """The same archive with fixed dates, so that equal content gives equal bytes."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(out, "w") as target:
-        for name in sorted(source.namelist(), key=lambda name: (name != "[Content_Types].xml", name)):
-            data = source.read(name)
-            if name == "docProps/core.xml":
-                stamp = _FIXED_TIME.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
-                data = re.sub(rb"(<dcterms:modified[^>]*>)[^<]*", rb"\g<1>" + stamp, data)
-            entry = zipfile.ZipInfo(name, date_time=_ZIP_DATE)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 0
-            target.writestr(entry, data, compresslevel=6)
-    return out.getvalue()

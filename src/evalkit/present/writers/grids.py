@@ -1,0 +1,176 @@
+"""A table laid out as a grid of single values: what CSV and Excel hold.
+
+An interval becomes two columns (or, where only some cells of a column are intervals, two rows); numbers stay numbers,
+and digits, unit and mark go into the number format.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from evalkit.present.messages import say
+from evalkit.present.numerals import digits_for, with_unit
+from evalkit.present.tabulation import Entry, Tabulation, clean_text
+
+Flat = str | int | float | None
+
+_SIGNS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "﹢", "﹣", "﹦", "﹫")
+_UNSEEN = " \t\r\n\u00a0\u00ad\u115f\u1160\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u200c\u200d\u200e\u202f\u205f\u2060\u3000\u3164\ufeff\ufffd"
+_BEHIND_SEPARATOR = re.compile("([;\t\n][ \u00a0\u3000\"']*)([=+\\-@＝＋－＠])")
+_ESCAPE = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
+_MOST_UNITS = 32_767  # of UTF-16, in one cell of Excel
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table of single values: header, number formats and rows.
+
+    Attributes
+    ----------
+    sources : for every row of the grid the row of the table that it comes from
+    """
+
+    header: list[str]
+    formats: list[str]
+    rows: list[list[Flat]]
+    row_formats: dict[tuple[int, int], str] = field(default_factory=dict)
+    sources: list[int] = field(default_factory=list)
+
+
+def flatten(table: Tabulation) -> Grid:
+    """Intervals split in two, entries laid bare, suppressed cells as their mark."""
+    lang = table.lang
+    low, high = say("table.low", lang), say("table.high", lang)
+    split = [
+        column.kind == "interval" or any(isinstance(row[c], tuple) for row in table.rows)
+        for c, column in enumerate(table.columns)
+    ]
+    grid = Grid([], [], [])
+    for c, column in enumerate(table.columns):
+        name = f"{column.group} · {column.header}" if column.group else column.header
+        code = number_format(column.kind, table.digits(c))
+        grid.header.extend([f"{name} {low}", f"{name} {high}"] if split[c] else [name])
+        grid.formats.extend([code, code] if split[c] else [code])
+    for r, row in enumerate(table.rows):
+        tall = any(
+            isinstance(cell, Entry) and isinstance(cell.value, tuple) and not split[c]
+            for c, cell in enumerate(row)
+        )
+        for half in (0, 1) if tall else (None,):
+            out = _row(table, r, half, split, grid)
+            if half is not None and out and isinstance(out[0], str):
+                out[0] = f"{out[0]} {low if half == 0 else high}"
+            grid.rows.append(out)
+            grid.sources.append(r)
+    return grid
+
+
+def _row(table: Tabulation, r: int, half: int | None, split: Sequence[bool], grid: Grid) -> list[Flat]:
+    """One row of single values; formats of cells that are written otherwise than their column go into the grid."""
+    out: list[Flat] = []
+    for c in range(len(table.columns)):
+        values = _cell(table, r, c, half, split[c])
+        if code := _own_format(table, r, c):
+            at = len(grid.rows)
+            grid.row_formats.update({(at, len(out) + k): code for k in range(len(values))})
+        out += values
+    return out
+
+
+def _cell(table: Tabulation, r: int, c: int, half: int | None, split: bool) -> list[Flat]:
+    value, mark = table.value(r, c), table.marks.get((r, c), "")
+    if value is None:
+        return [mark or None] * (2 if split else 1)
+    if isinstance(value, tuple):
+        if split:
+            return [_finite(value[0]), _finite(value[1])]
+        return [_finite(value[half or 0])]
+    single: Flat = clean_text(value) + mark if isinstance(value, str) else _finite(value)
+    return [single, None] if split else [single]
+
+
+def _own_format(table: Tabulation, r: int, c: int) -> str:
+    """Number format of a cell that differs from its column's: an entry, a marked number, a p-value next to 1."""
+    cell, column, mark = table.rows[r][c], table.columns[c], table.marks.get((r, c), "")
+    if isinstance(cell, Entry):
+        value = cell.value
+        kind, unit = cell.kind, cell.unit
+        digits = _digits(value) if cell.digits is None else cell.digits
+    else:
+        value, kind, unit, digits = cell, column.kind, "", table.digits(c)
+        near_one = kind == "p_value" and isinstance(value, int | float) and 0.9995 <= value < 1
+        if not mark and not near_one:
+            return ""
+    if kind == "p_value" and isinstance(value, int | float) and 0.9995 <= value < 1:
+        return _quoted(f"> 0.999{with_unit('', unit, table.lang)}{mark}")
+    return number_format(kind, digits, with_unit("", unit, table.lang) + mark)
+
+
+def _digits(value: object) -> int:
+    """Decimals as `Tabulation.text` chooses them for an entry without any."""
+    if isinstance(value, tuple):
+        return digits_for(abs(value[1] - value[0]) / 2, *value)
+    return digits_for(float(value)) if isinstance(value, int | float) else 0
+
+
+def _finite(value: int | float) -> Flat:
+    return value if math.isfinite(value) else ("∞" if value > 0 else "−∞")
+
+
+def number_format(kind: str, digits: int, behind: str = "") -> str:
+    """Excel number format of a kind of column; `behind` is the unit and mark that follow the number.
+
+    >>> number_format("number", 1, "명†")
+    '#,##0.0"명†"'
+    """
+    decimals = "." + "0" * digits if digits > 0 else ""
+    tail = _quoted(behind) if behind else ""
+    if kind == "p_value":
+        return f'[<0.001]"< 0.001"{tail};0.000{tail}'
+    return {
+        "text": "@",
+        "code": "@",
+        "integer": f"#,##0{tail}",
+        "year": f"0{tail}",
+        "percent": f"0{decimals}%{tail}",
+    }.get(kind, f"#,##0{decimals}{tail}")
+
+
+def _quoted(text: str) -> str:
+    """A text as it stands in a number format, whatever letters it has."""
+    return '"' + clean_text(text).replace('"', "″").replace("\n", " ")[:60] + '"'
+
+
+def safe_text(text: str) -> str:
+    """Text that no spreadsheet reads as a formula, at its start or behind a sign that other locales split at.
+
+    >>> safe_text("=HYPERLINK(1)"), safe_text("가;=1+1"), safe_text("가나")
+    ("'=HYPERLINK(1)", "가;'=1+1", '가나')
+    """
+    text = _BEHIND_SEPARATOR.sub(r"\1'\2", text)
+    return f"'{text}" if is_dangerous(text) else text
+
+
+def is_dangerous(text: str) -> bool:
+    """Whether a spreadsheet might read a text as a formula, white space and invisible signs before it included."""
+    return text.startswith(("\t", "\r", "\n")) or text.lstrip(_UNSEEN).startswith(_SIGNS)
+
+
+def excel_text(text: str, lang: str) -> str:
+    """Text as a cell of Excel holds it: what looks like an escape stands as written; too long a text says that it was cut."""
+    text = _ESCAPE.sub("_x005F_", clean_text(text))
+    if _units(text) <= _MOST_UNITS:
+        return text
+    tail = say("sheet.cut", lang, count=f"{len(text):,}")
+    kept = text[: _MOST_UNITS - len(tail)]
+    while _units(kept) + len(tail) > _MOST_UNITS:
+        kept = kept[: len(kept) - max(1, (_units(kept) + len(tail) - _MOST_UNITS) // 2)]
+    return kept + tail
+
+
+def _units(text: str) -> int:
+    """Length as Excel counts it: what stands beyond U+FFFF counts twice."""
+    return len(text) + sum(1 for sign in text if ord(sign) > 0xFFFF)
