@@ -87,3 +87,13 @@ def test_what_stands_in_the_margins_of_a_print_is_in_the_font() -> None:
     glyphs.feed('<style>@page{@top-right{content:"모의"}} p:before{color:red}</style><p>글</p>')
     assert {"모", "의", "글"} <= glyphs.regular
     assert "r" not in glyphs.regular
+
+
+def test_bold_hanja_in_a_figure_leave_no_line_in_the_report(caplog: pytest.LogCaptureFixture) -> None:
+    from evalkit.present.canvas import canvas, svg_of
+
+    with canvas(2.0) as (figure, axes):
+        axes.set_title("현대重", fontweight="bold")
+        drawn = svg_of(figure)
+    assert "EvalkitHanja" in drawn
+    assert not [record for record in caplog.records if record.name.startswith("matplotlib")]

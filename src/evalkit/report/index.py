@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from evalkit.report.frame import make_frame
+from evalkit.report.languages import mark_korean
 from evalkit.report.page import index_environment, template_values, with_fonts
 
 
@@ -47,7 +48,9 @@ def render_index(context: Mapping[str, Any], jobs: Iterable[tuple[str, Mapping[s
             {"href": "run.json", "label": frame.say("index.run")},
         ],
     )
-    return with_fonts(index_environment().get_template("index.html.j2").render(page=values))
+    return with_fonts(
+        mark_korean(index_environment().get_template("index.html.j2").render(page=values), frame.lang)
+    )
 
 
 def _groups(files: Iterable[str], frame: Any) -> list[dict[str, Any]]:
@@ -99,4 +102,6 @@ def render_programmes(context: Mapping[str, Any], plans: Sequence[ListedPlan], o
         for plan in plans
     ]
     values = template_values(frame, programme=frame.say("index.kind"), plans=rows, overview=overview)
-    return with_fonts(index_environment().get_template("programmes.html.j2").render(page=values))
+    return with_fonts(
+        mark_korean(index_environment().get_template("programmes.html.j2").render(page=values), frame.lang)
+    )

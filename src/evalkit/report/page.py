@@ -19,6 +19,7 @@ from evalkit.errors import DisclosureError
 from evalkit.plain_text import clean_text
 from evalkit.report.fonts import font_faces
 from evalkit.report.guard import Shown, refuse_identifiers_in_source, sanitised, shown_outputs
+from evalkit.report.languages import mark_korean
 from evalkit.report.markdown import Outline, cell_titles, render_markdown
 from evalkit.report.source import tags_of, text_of
 
@@ -244,7 +245,7 @@ def render_page(nb: Any, frame: Frame, content: Content) -> str:
         frame, blocks=content.blocks, headings=content.outline.headings, title_lang=content.outline.title_lang
     )
     rendered, _ = exporter.from_notebook_node(nb, resources={"page": page})
-    return with_fonts(rendered)
+    return with_fonts(mark_korean(rendered, frame.lang))
 
 
 def with_fonts(rendered: str) -> str:
