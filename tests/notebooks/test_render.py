@@ -388,9 +388,9 @@ Release(min_firms=3).table(Tabulation("thin", "표", columns, (("가", 7.0), ("�
     write_notebook(project.root / "notebooks" / "summary.ipynb", thin)
     assert project.render().exit_code == 0
     rows = (project.out / "disclosure.csv").read_text(encoding="utf-8-sig").splitlines()
-    assert rows[0] == "report,table,row,column,rule"
+    assert rows[0] == "report,table,row,column,rule,action,limit,decision,checker,date"
     assert rows[1].startswith("summary,thin,")
-    assert rows[1].endswith(",threshold")
+    assert rows[1].endswith(",threshold,suppressed,firms >= 3,,,")
     assert len(rows) == 2
     for name in ("tables/summary__thin.csv", "notebooks/summary.ipynb"):
         assert "8.5" in (text := (project.out / name).read_text(encoding="utf-8-sig"))

@@ -21,7 +21,7 @@ from evalkit.present.writers.spreadsheets import csv_bytes
 from evalkit.release.inert import inert_markdown
 from evalkit.release.rules import Rules, flagged, listable, sensitive, strictest
 from evalkit.release.search import identifier_in, refuse_identifiers, search_drawing, search_table
-from evalkit.release.suppression import MARK, Suppressed, log_of, suppress, withhold
+from evalkit.release.suppression import MARK, Suppressed, Withheld, log_of, suppress, withhold
 
 __all__ = [
     "MARK",
@@ -130,15 +130,18 @@ class Release:
         """
         _only(table, Tabulation, "표", "present.ledgers.from_frame 으로 집계표를 만들어 넘길 것")
         search_table(table)
-        shown, log = self._withhold(table)
-        payload = {
+        withheld = self._withhold(table)
+        shown = withheld.table
+        payload: dict[str, Any] = {
             "kind": "table",
             "name": shown.name,
             "title": shown.title,
             "table": shown.to_json(),
             "csv": csv_bytes(shown).decode("utf-8-sig"),
-            "disclosure": [entry.to_json() for entry in log],
+            "disclosure": [entry.to_json() for entry in withheld.log],
         }
+        if withheld.cells:  # for the audit over all tables of the run
+            payload["hidden"] = [list(cell) for cell in withheld.cells]
         short = f"{shown.title or shown.name} ({shown.shape[0]}×{shown.shape[1]})"
         return _released(html_table(shown), short, payload, shown.lang)
 
@@ -262,11 +265,11 @@ class Release:
             remedy="집단을 합쳐 다시 그리거나 표로 내보낼 것 (표는 해당 칸을 가림)",
         )
 
-    def _withhold(self, table: Tabulation) -> tuple[Tabulation, tuple[Suppressed, ...]]:
+    def _withhold(self, table: Tabulation) -> Withheld:
         note = say("release.suppressed", table.lang, min_firms=self.min_firms)
-        shown, log = withhold(table, self._rules, note)
-        self._log.extend(log)
-        return shown, log
+        withheld = withhold(table, self._rules, note)
+        self._log.extend(withheld.log)
+        return withheld
 
 
 def _headline(card: Mapping[str, Any]) -> Headline:

@@ -16,7 +16,8 @@ _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _MARKS = re.compile(r"[\\`\[\]*_~$|]")
 _INDENT = re.compile(r"^[ \t]+(?=\S)")
 _BLOCK = re.compile(
-    r"^ {0,3}(?:(?P<mark>[#>+])|(?P<number>\d{1,9})(?P<stop>[.)])(?=\s|$)|(?P<rule>[-=])(?=[-= ]*$))"
+    r"^(?P<items> {0,3}(?:- +)*)"
+    r"(?:(?P<mark>[#>+])|(?P<number>\d{1,9})(?P<stop>[.)])(?=\s|$)|(?P<rule>[-=])(?=[-= ]*$))"
 )
 
 
@@ -45,7 +46,8 @@ def _line(line: str) -> str:
 
 
 def _escaped_block(match: re.Match[str]) -> str:
-    if match["number"]:
-        return match.group().replace(match["stop"], f"\\{match['stop']}")
-    mark = match["mark"] or match["rule"]
-    return match.group().replace(mark, f"\\{mark}", 1)
+    """What would open a block at the start of a line, or of an item, as text."""
+    found = match.lastgroup or ""
+    sign = match["stop"] if found == "stop" else match[found]
+    behind = match["number"] or ""
+    return f"{match['items']}{behind}\\{sign}"

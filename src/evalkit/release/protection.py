@@ -37,7 +37,7 @@ class Equation:
 def equations_of(table: Tabulation) -> list[Equation]:
     """Every sum that a reader can make: declared, implied by the role of a row, or an identity between keys."""
     found: dict[tuple[At, ...], None] = {}
-    for entry in (*table.totals, *_implied(table)):
+    for entry in (*table.totals, *implied_totals(table)):
         if entry.axis == "row":
             lines = [
                 [(r, c) for r in (entry.total, *entry.parts)] for c in range(table.stub, len(table.columns))
@@ -57,7 +57,7 @@ def equations_of(table: Tabulation) -> list[Equation]:
     return [Equation(cells) for cells in found]
 
 
-def _implied(table: Tabulation) -> Iterator[Total]:
+def implied_totals(table: Tabulation) -> Iterator[Total]:
     """A row shown as a total, but not declared as one, sums the body rows above it."""
     declared = {entry.total for entry in table.totals if entry.axis == "row"}
     parts: list[int] = []

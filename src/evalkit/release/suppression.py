@@ -17,7 +17,7 @@ from evalkit.present.cells import Entry
 from evalkit.present.numerals import number
 from evalkit.present.tabulation import Tabulation
 from evalkit.release.protection import Protector
-from evalkit.release.rules import At, Need, Rules, flagged, number_of, sensitive
+from evalkit.release.rules import At, Need, Rules, flagged, is_count, number_of, sensitive
 
 MARK = "*"
 _POWERS = 10.0 ** np.arange(-8, 9)
@@ -96,14 +96,27 @@ def _is_rate(table: Tabulation, at: At, value: float) -> bool:
     return kind == "percent" or not float(value).is_integer()
 
 
-def withhold(table: Tabulation, rules: Rules, note: str) -> tuple[Tabulation, tuple[Suppressed, ...]]:
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A table as it may be shown, the log, and the withheld cells: (row, column, rule, is it a number of firms)."""
+
+    table: Tabulation
+    log: tuple[Suppressed, ...]
+    cells: tuple[tuple[int, int, str, bool], ...]
+
+
+def withhold(table: Tabulation, rules: Rules, note: str) -> Withheld:
     """The table as it may be shown, without what single firms add to its cells, and the log."""
     hidden = hidden_cells(table, rules)
     _refuse_words(table, hidden)
     looked = {at: need for at, need in flagged(table, rules).items() if at not in hidden}
     log = (*log_of(table, hidden, "suppressed"), *log_of(table, looked, "flagged"))
     shown = table.with_cells(dict.fromkeys(hidden), dict.fromkeys(hidden, MARK), (note,) if hidden else ())
-    return shown.without_counts(), log
+    cells = tuple(
+        (r, c, need.rule, is_count(table, (r, c)))
+        for (r, c), need in sorted(hidden.items(), key=lambda x: x[0])
+    )
+    return Withheld(shown.without_counts(), log, cells)
 
 
 def _refuse_words(table: Tabulation, hidden: Mapping[At, Need]) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from evalkit.release.ledger import totals_of
 from evalkit.report import store
 from evalkit.report.audit import Trail, audit_path, recorded
 from evalkit.report.description import run_description, trail_key, trail_options
 from evalkit.report.frame import plan_context, relative
 from evalkit.report.index import render_index
+from evalkit.report.linked import refuse_linked
 from evalkit.report.pipeline import Work
 from evalkit.report.provenance import git_state, package_versions
 from evalkit.report.task import Options, Task, index_key
@@ -70,6 +72,7 @@ def _render(work: Work, workshop: Workshop, trail: Trail) -> tuple[dict[str, Any
     with store.staging(folder) as staged:
         specs = [spec_of(task, context, staged, work.root, options) for task, _ in why.values()]
         run_specs(workshop, specs, why, staged, folder, earlier, records, timings, trail)
+        refuse_linked(plan, work.tasks, context, staged, folder, records, _stopped(trail))
         gone = {f for name, r in earlier.items() if name not in records for f in r["files"]}
         store.publish(staged, folder, (), gone)
     measured = {
@@ -82,6 +85,15 @@ def _render(work: Work, workshop: Workshop, trail: Trail) -> tuple[dict[str, Any
     }
     described = run_description(work, context, prepared)
     return records, _conclude(folder, context, work.tasks, records, {**described, store.TIMING: measured})
+
+
+def _stopped(trail: Trail) -> Callable[[str, Mapping[str, Any]], None]:
+    """A line of the trail for a page that all tables of the run together stopped."""
+
+    def tell(name: str, record: Mapping[str, Any]) -> None:
+        trail.write("page", job=name, state=record["state"], made_of=record["made_of"], files=record["files"])
+
+    return tell
 
 
 def _trail(work: Work) -> Trail:
@@ -115,6 +127,7 @@ def _conclude(
     record = {
         **described,
         "jobs": records,
+        "disclosure": totals_of(suppressed),
         "index": index,
         "index_key": index_key([(t.job.name, t.made_of.as_dict()) for t in tasks], records),
     }

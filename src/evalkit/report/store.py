@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import shutil
 import tempfile
@@ -114,15 +112,10 @@ def write_run(folder: Path, record: Mapping[str, Any]) -> str:
 
 
 def write_disclosure(folder: Path, rows: Iterable[Mapping[str, str]]) -> None:
-    """Every suppressed cell of every report: which table, which cell, which rule."""
-    from evalkit.present.writers.spreadsheets import safe_text
+    """Every suppressed or flagged cell of every report: which table, which cell, which rule; to be signed."""
+    from evalkit.release.ledger import ledger_csv
 
-    columns = ("report", "table", "row", "column", "rule")
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows([safe_text(str(row.get(name, ""))) for name in columns] for row in rows)
-    write_text(folder / "disclosure.csv", stream.getvalue(), encoding="utf-8-sig")
+    write_text(folder / "disclosure.csv", ledger_csv(rows), encoding="utf-8-sig")
 
 
 def tidy(folder: Path) -> None:
