@@ -5,6 +5,7 @@ A kernelspec named python3 that another environment left on the machine is never
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -17,14 +18,18 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 
-from evalkit.report.environment import has_ipc
+from evalkit.report.environment import end_process, has_ipc
 
 _HOST_PATIENCE = 20.0  # seconds until the host has imported everything and answers
+_SOCKET_PATIENCE = 10.0  # seconds in which a fresh kernel makes its sockets; then it is asked all the same
+_END_PATIENCE = 2.0  # seconds in which a killed process is gone
 
 
 class OwnKernelSpec(KernelSpecManager):
@@ -80,23 +85,70 @@ class ForkedProcess:
         self.send_signal(signal.SIGTERM)
 
 
+class OwnClient(AsyncKernelClient):
+    """jupyter_client's, without its pauses while a kernel starts (0.2 s each, and a report needs less)."""
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        """Until the kernel has answered and its outputs arrive; answers to other requests are told apart by their parent."""
+        deadline = time.monotonic() + (timeout or float("inf"))
+        while True:
+            self.kernel_info()
+            with contextlib.suppress(Empty):
+                reply = await self.shell_channel.get_msg(timeout=1)
+                if reply["msg_type"] == "kernel_info_reply":
+                    await self.iopub_channel.get_msg(timeout=0.05)
+                    self._handle_kernel_info_reply(reply)
+                    return
+            if not await self._async_is_alive():
+                raise RuntimeError("kernel ended before it answered")
+            if time.monotonic() > deadline:
+                raise RuntimeError("kernel did not answer in time")
+
+
 class OwnKernelManager(AsyncKernelManager):
-    """Starts our kernel and says under which process number it runs."""
+    """Starts our kernel, bounds its memory and says under which process number it runs."""
 
     announce: Callable[[int], None] | None = None
     host: Path | None = None
+    memory: int = 0
 
     async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: Any) -> None:
         process = fork_from_host(self.host, self.connection_file, kw) if self.host else None
+        provisioner: Any = self.provisioner
         if process is None:
             await super()._async_launch_kernel(kernel_cmd, **kw)
-        else:
-            provisioner: Any = self.provisioner  # the local one: its process is set, as it would do itself
+        else:  # what the local provisioner does itself
             provisioner.process, provisioner.pid, provisioner.pgid = process, process.pid, process.pid
             self._reconcile_connection_info(provisioner.connection_info)
         if self.announce is not None:
-            running: Any = self.provisioner
-            self.announce(running.pid)
+            self.announce(provisioner.pid)
+        bound_memory(provisioner.pid, self.memory)
+        if self.transport == "ipc":
+            await self._sockets(provisioner.process)
+
+    async def _sockets(self, process: Any) -> None:
+        """Wait for the last socket: whoever connects too early waits a tenth of a second to try again."""
+        last = Path(f"{self.ip}-{self.hb_port}")
+        deadline = time.monotonic() + _SOCKET_PATIENCE
+        while not last.exists() and process.poll() is None and time.monotonic() < deadline:
+            await asyncio.sleep(0.003)
+
+    async def _async_kill_kernel(self, restart: bool = False) -> None:
+        process = getattr(self.provisioner, "process", None)
+        if process is not None:  # at once; jupyter_client looks every tenth of a second whether it ended
+            end_process(process.pid)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_END_PATIENCE)
+        await super()._async_kill_kernel(restart=restart)
+
+
+def bound_memory(pid: int, most: int) -> None:
+    """Let a process have at most ``most`` bytes of its own (0 = no bound): Python then raises MemoryError."""
+    if most and sys.platform == "linux":
+        import resource
+
+        with contextlib.suppress(OSError, ValueError):
+            resource.prlimit(pid, resource.RLIMIT_DATA, (most, most))
 
 
 def fork_from_host(host: Path, connection_file: str, launch: dict[str, Any]) -> ForkedProcess | None:
@@ -106,6 +158,7 @@ def fork_from_host(host: Path, connection_file: str, launch: dict[str, Any]) -> 
         "cwd": str(launch.get("cwd") or Path.cwd()),
         "log": str(Path(connection_file).with_suffix(".log")),
         "arguments": ["--HistoryManager.hist_file=:memory:"],
+        "environment": dict(launch.get("env") or os.environ),
     }
     deadline = time.monotonic() + _HOST_PATIENCE
     while time.monotonic() < deadline and (host.parent / "host.alive").exists():
@@ -123,12 +176,24 @@ def fork_from_host(host: Path, connection_file: str, launch: dict[str, Any]) -> 
     return None
 
 
+def host_lives(host: Path) -> bool:
+    """Whether a warm process answers at this socket."""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_HOST_PATIENCE)
+            connection.connect(str(host))
+    except OSError:
+        return False
+    return True
+
+
 def make_manager(
     folder: Path,
     *,
     announce: Callable[[int], None] | None = None,
     host: Path | None = None,
     ipc: bool | None = None,
+    memory: int = 0,
 ) -> OwnKernelManager:
     """A kernel manager with a transport of its own.
 
@@ -138,6 +203,7 @@ def make_manager(
     announce : told the kernel's process number, for whoever must be able to end it
     host : socket of a running `host`, or None for a fresh kernel
     ipc : True for socket files, False for encrypted ports; None chooses
+    memory : bytes that the kernel may have of its own; 0 = no bound
     """
     place = folder / "sockets" / secrets.token_hex(4)
     place.mkdir()
@@ -149,15 +215,8 @@ def make_manager(
     else:
         manager.transport_encryption = "required"
         host = None
+    manager.client_factory = OwnClient
     manager.announce = announce
     manager.host = host
+    manager.memory = memory
     return manager
-
-
-def end_process(pid: int) -> None:
-    """End a kernel (or worker) and its group for good; nothing happens when it is gone."""
-    with contextlib.suppress(OSError, AttributeError):
-        os.killpg(pid, signal.SIGKILL)
-        return
-    with contextlib.suppress(OSError):
-        os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))

@@ -19,7 +19,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evalkit.report.environment import has_ipc, kernel_environment
+from evalkit.report.environment import end_process, end_strays, has_ipc, kernel_environment, memory_share
 
 GRACE = 45.0  # seconds beyond a notebook's own deadline: kernel start, conversion
 Message = dict[str, Any]
@@ -42,11 +42,48 @@ def can_host(folder: Path) -> bool:
     )
 
 
+class Host:
+    """The warm process from which kernels are forked (see `host`), as long as the context lasts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.address = folder / "host"
+        self._alive = folder / "host.alive"
+        self._alive.touch()
+        with (folder / "host.log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", "evalkit.report.host", str(self.address)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=kernel_environment(folder),
+                start_new_session=True,
+            )
+
+    def look(self) -> None:
+        """Say so where it has ended: kernels are started afresh then."""
+        if self._process.poll() is not None:
+            self._alive.unlink(missing_ok=True)
+
+    def __enter__(self) -> Host:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        end_process(self._process.pid)
+        self._process.wait()
+
+
 class Worker:
     """One process with the thread that reads its answers."""
 
     def __init__(
-        self, folder: Path, inbox: queue.Queue[tuple[Worker, Message | None]], number: int, host: Path | None
+        self,
+        folder: Path,
+        inbox: queue.Queue[tuple[Worker, Message | None]],
+        number: int,
+        host: Path | None,
+        memory: int,
     ):
         self.busy: Mapping[str, Any] | None = None
         self.deadline = float("inf")
@@ -61,7 +98,7 @@ class Worker:
             encoding="utf-8",
             start_new_session=True,
         )
-        self.send({"folder": str(folder), "host": str(host) if host else None})
+        self.send({"folder": str(folder), "host": str(host) if host else None, "memory": memory})
         self._reader = threading.Thread(target=self._read, args=(inbox,), daemon=True)
         self._reader.start()
 
@@ -88,7 +125,7 @@ class Worker:
         """End it and its kernel, and wait for both pipes to close."""
         for pid in (self.kernel, self.process.pid):
             if pid is not None and (pid != self.process.pid or self.process.poll() is None):
-                _end(pid)
+                end_process(pid)
         self.process.wait()
         self._reader.join(timeout=5)
         for stream in (self.process.stdin, self.process.stdout, self._log):
@@ -97,44 +134,20 @@ class Worker:
                     stream.close()
 
 
-def _end(pid: int) -> None:
-    import signal
-
-    with contextlib.suppress(OSError, AttributeError):
-        os.killpg(pid, signal.SIGKILL)
-        return
-    with contextlib.suppress(OSError):
-        os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-
-
 class Pool:
     """Workers that take jobs in order."""
 
     def __init__(self, count: int, folder: Path, *, fork: bool | None = None) -> None:
         self._folder, self._count, self._made = folder, count, 0
         self._inbox: queue.Queue[tuple[Worker, Message | None]] = queue.Queue()
-        self._host: subprocess.Popen[bytes] | None = None
-        self._address: Path | None = None
-        if can_host(folder) if fork is None else fork:
-            self._start_host()
+        self._host = Host(folder) if (can_host(folder) if fork is None else fork) else None
+        self._memory = memory_share(count)
         self._workers = [self._worker() for _ in range(count)]
-
-    def _start_host(self) -> None:
-        self._address = self._folder / "host"
-        (self._folder / "host.alive").touch()
-        with (self._folder / "host.log").open("ab") as log:
-            self._host = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "evalkit.report.host", str(self._address)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env=kernel_environment(self._folder),
-                start_new_session=True,
-            )
 
     def _worker(self) -> Worker:
         self._made += 1
-        return Worker(self._folder, self._inbox, self._made, self._address)
+        address = self._host.address if self._host else None
+        return Worker(self._folder, self._inbox, self._made, address, self._memory)
 
     def __enter__(self) -> Pool:
         return self
@@ -143,10 +156,8 @@ class Pool:
         for worker in self._workers:
             worker.end()
         if self._host is not None:
-            assert self._host.stdin is not None
-            self._host.stdin.close()
-            _end(self._host.pid)
-            self._host.wait()
+            self._host.__exit__()
+        end_strays(self._folder)
 
     def run(self, specs: Sequence[Mapping[str, Any]]) -> Iterator[Message]:
         """Do the jobs; yields ``start``, ``cell`` and ``done`` or ``error`` messages as they come."""
@@ -159,8 +170,8 @@ class Pool:
                     worker.take(spec)
                     if not spec.get("obituary"):
                         yield {"event": "start", "job": spec["name"]}
-            if self._host is not None and self._host.poll() is not None:
-                (self._folder / "host.alive").unlink(missing_ok=True)
+            if self._host is not None:
+                self._host.look()
             try:
                 worker, message = self._inbox.get(timeout=0.25)
             except queue.Empty:

@@ -7,12 +7,15 @@ hash seed, threads and time zone, and kernels inherit it.
 from __future__ import annotations
 
 import builtins
+import errno
 import json
 import os
+import queue
 import re
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ import evalkit
 from evalkit import errors
 from evalkit.errors import DisclosureError, EvalkitError
 from evalkit.plain_text import one_line
+from evalkit.report.environment import end_process
 from evalkit.report.source import read_notebook, text_of
 
 Emit = Callable[[dict[str, Any]], None]
@@ -31,7 +35,12 @@ _KNOWN = {name for name, item in vars(builtins).items() if isinstance(item, type
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 
 
-def make_page(spec: Mapping[str, Any], folder: Path, emit: Emit, host: Path | None) -> dict[str, Any]:
+_STORAGE = {getattr(errno, name, -1) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM")}
+
+
+def make_page(
+    spec: Mapping[str, Any], folder: Path, emit: Emit, host: Path | None, memory: int = 0
+) -> dict[str, Any]:
     """Execute one notebook, check what it shows, write page and files into the staging folder.
 
     Parameters
@@ -40,6 +49,7 @@ def make_page(spec: Mapping[str, Any], folder: Path, emit: Emit, host: Path | No
     folder : folder of this command
     emit : told of every cell
     host : socket from which kernels are forked, or None
+    memory : bytes that the kernel may have of its own; 0 = no bound
     """
     from evalkit.report.execute import Executed, Run, execute
     from evalkit.report.markdown import translate_markdown
@@ -52,6 +62,7 @@ def make_page(spec: Mapping[str, Any], folder: Path, emit: Emit, host: Path | No
         folder=folder,
         timeout=spec["timeout"],
         host=host,
+        memory=memory,
         on_cell=lambda index, count, title: emit(
             {"event": "cell", "job": spec["name"], "index": index, "count": count, "title": title}
         ),
@@ -179,6 +190,12 @@ def _failure_words(spec: Mapping[str, Any], executed: Any, frame: Any) -> str:
         return str(frame.say("page.error_timeout", seconds=round(spec["timeout"])))
     if executed.state in {"died", "not_started"}:
         return str(frame.say(f"page.error_{executed.state}", log=log))
+    if executed.state == "flooded":
+        return str(frame.say("page.error_flooded"))
+    if executed.error_name in {"MemoryError", "_ArrayMemoryError"}:
+        return str(frame.say("page.error_memory", log=log))
+    if "[Errno 28]" in executed.error_text:
+        return str(frame.say("page.error_disk", log=log))
     if executed.error_name in _OURS and identifier_in(executed.error_text) is None:
         return without_literals(executed.error_name, one_line(executed.error_text))
     if executed.error_name == "SystemExit":
@@ -215,18 +232,62 @@ def main() -> int:
         answers.flush()
 
     configuration = json.loads(requests.readline())
-    folder = Path(configuration["folder"])
+    folder, memory = Path(configuration["folder"]), int(configuration.get("memory") or 0)
     host = Path(configuration["host"]) if configuration.get("host") else None
+    jobs = _jobs(requests, at_work := _AtWork(emit))
     from evalkit.report import execute, page  # noqa: F401 (the slow imports, while the data are prepared)
 
     page.warm_up()
-    for line in requests:
+    while (line := jobs.get()) is not None:
         spec = json.loads(line)
         try:
-            emit(make_page(spec, folder, emit, host))
+            answer = make_page(spec, folder, at_work, host, memory)
         except Exception as error:
-            emit({"event": "done", "job": spec["name"], "seconds": 0.0} | _last_page(spec, error))
+            answer = _excuse(spec, error)
+        at_work.kernel = None
+        emit(answer)
     return 0
+
+
+class _AtWork:
+    """Passes messages on and remembers the kernel, for the case that nobody listens any more."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self.kernel: int | None = None
+
+    def __call__(self, message: dict[str, Any]) -> None:
+        if message["event"] == "kernel":
+            self.kernel = message["pid"]
+        self._emit(message)
+
+
+def _jobs(requests: Iterable[str], at_work: _AtWork) -> queue.SimpleQueue[str | None]:
+    """Lines of standard input as they come; its end means that the command is gone, and so are kernel and worker."""
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        for line in requests:
+            lines.put(line)
+        if at_work.kernel is not None:
+            end_process(at_work.kernel)
+        os._exit(0)
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines
+
+
+def _excuse(spec: Mapping[str, Any], error: Exception) -> dict[str, Any]:
+    """What is said of a page that could not be made: another page, or, where nothing can be written, a sentence."""
+    done = {"event": "done", "job": spec["name"], "seconds": 0.0}
+    try:
+        if not (isinstance(error, OSError) and error.errno in _STORAGE):
+            return done | _last_page(spec, error)
+    except OSError as second:
+        error = second
+    why = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+    sentence = f"[{spec['name']}] 보고서를 쓸 수 없음{why} → 디스크의 남은 공간과 권한을 확인할 것."
+    return {"event": "error", "job": spec["name"], "sentence": sentence, "exit": 1}
 
 
 if __name__ == "__main__":
