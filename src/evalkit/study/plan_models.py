@@ -9,19 +9,20 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from evalkit.errors import nearest
-from evalkit.study.plan_base import Lang, Slug, Span, Strict, Text, Year
+from evalkit.study.plan_base import PROVINCES, Lang, Slug, Span, Strict, Text, Year
 from evalkit.study.plan_comparison import ComparisonPlan
 from evalkit.study.plan_credibility import InferencePlan, PowerPlan, RobustnessPlan
 from evalkit.study.plan_data import DataPlan
 from evalkit.study.plan_disclosure import Disclosure
+from evalkit.study.plan_job import Job
 from evalkit.study.plan_monitoring import MonitoringPlan
 from evalkit.study.plan_opinions import OpinionPlan
 from evalkit.study.plan_value import ValuePlan
@@ -173,6 +174,22 @@ class ReportItem(Strict):
     notebook: str = Field(pattern=r"^[\w\-./]+\.ipynb$")
     for_each: dict[Slug, tuple[str | int, ...]] = Field(default_factory=dict)
     parameters: dict[Slug, str | int | float | bool] = Field(default_factory=dict)
+    on_request: bool = Field(False, description="이름을 적어 부를 때만 만든다 (report 계획 --only 공책)")
+
+    @model_validator(mode="after")
+    def _names_a_file(self) -> ReportItem:
+        """A page is named after its notebook and values: no value leaves the folder, no notebook lies outside."""
+        for name, values in self.for_each.items():
+            for value in values:
+                if not re.fullmatch(r"[\w][\w\-.]{0,59}", str(value)):
+                    raise ValueError(
+                        f"for_each 의 {name} 값 {str(value)[:60]!r} 은(는) 파일 이름이 될 수 없음; 글자·숫자·밑줄·붙임표로 60자까지 적을 것"
+                    )
+        if self.notebook.startswith("/") or ".." in self.notebook.split("/"):
+            raise ValueError(
+                f"공책 {self.notebook!r} 이(가) 프로젝트 밖을 가리킴; notebooks/ 안의 이름을 적을 것"
+            )
+        return self
 
 
 class Plan(Strict):
@@ -314,7 +331,11 @@ class Plan(Strict):
                 )
         for item in self.reports:
             for name, values in item.for_each.items():
-                choices: dict[str, Mapping[Any, Any]] = {"outcome": self.outcomes, "phase": self.phases}
+                choices: dict[str, Mapping[Any, Any]] = {
+                    "outcome": self.outcomes,
+                    "phase": self.phases,
+                    "region": dict.fromkeys(PROVINCES),
+                }
                 known = choices.get(name)
                 for value in values:
                     if known is not None and value not in known:
@@ -356,7 +377,10 @@ class Plan(Strict):
                 )
                 jobs.append(
                     Job(
-                        name=f"{stem}_{tail}" if tail else stem, notebook=item.notebook, parameters=parameters
+                        name=f"{stem}_{tail}" if tail else stem,
+                        notebook=item.notebook,
+                        parameters=parameters,
+                        on_request=item.on_request,
                     )
                 )
         return tuple(jobs)
@@ -368,12 +392,3 @@ class Plan(Strict):
     def sha256(self) -> str:
         """Hash of the content; comments and layout of the YAML file do not matter."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One run of one notebook."""
-
-    name: str
-    notebook: str
-    parameters: Mapping[str, Any]
