@@ -103,13 +103,23 @@ class Heading:
 class Outline:
     """Headings met so far; levels never jump and only the page itself has a first level.
 
-    ``lang`` is the language of what is being read where it is not the page's.
+    ``lang`` is the language of what is being read where it is not the page's; ``page_lang`` that of the page.
     """
 
     headings: list[Heading] = field(default_factory=list)
     title: str = ""
     title_lang: str = ""
     lang: str = ""
+    page_lang: str = "ko"
+    tables: int = 0
+
+    def caption(self) -> str:
+        """What a table written in prose is called: its number there, and the heading that it stands under."""
+        from evalkit.present.messages import say
+
+        self.tables += 1
+        word = f"{say('page.table', self.lang or self.page_lang)} {self.tables}"
+        return f"{word} · {self.headings[-1].text}" if self.headings else word
 
     def add(self, inner: str, level: int) -> str:
         """HTML of a heading at the level that fits; the first one of level 1 becomes the title of the page."""
@@ -150,7 +160,9 @@ class _Renderer(mistune.HTMLRenderer):
         return f'<th scope="col"{kind}>{text}</th>\n' if head else f"<td{kind}>{text}</td>\n"
 
     def table(self, text: str) -> str:
-        return f'<div class="wide" tabindex="0" role="region" aria-label="표"><table>\n{text}</table></div>\n'
+        caption = html.escape(self.outline.caption())
+        opening = f'<div class="wide" tabindex="0" role="region" aria-label="{caption}"><table>'
+        return f"{opening}<caption>{caption}</caption>\n{text}</table></div>\n"
 
     def inline_math(self, text: str) -> str:
         return mathml(text, display="inline")
@@ -239,10 +251,12 @@ def translate_markdown(nb: dict[str, Any], stem: str, lang: str) -> dict[str, An
 
 
 def _headings_in(source: str) -> list[str]:
-    """Headings of Markdown as plain text, code blocks left out."""
+    """Headings of Markdown as plain text, code blocks left out; they name places, so identifiers leave no trace."""
+    from evalkit.release.search import safe_words
+
     prose = re.sub(r"(?ms)^(```|~~~).*?^\1", "", source)
     found = re.findall(r"^#{1,6}\s+(.+?)\s*#*\s*$", prose, flags=re.MULTILINE)
-    return [re.sub(r"[*_`]", "", text) for text in found]
+    return [safe_words(re.sub(r"[*_`]", "", text)) for text in found]
 
 
 def first_heading(cells: Iterable[dict[str, Any]]) -> str:

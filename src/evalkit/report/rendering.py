@@ -16,6 +16,7 @@ from evalkit.report.frame import plan_context, relative
 from evalkit.report.index import render_index
 from evalkit.report.linked import refuse_linked
 from evalkit.report.pipeline import Work
+from evalkit.report.plan_search import refuse_in_plan
 from evalkit.report.provenance import git_state, package_versions
 from evalkit.report.task import Options, Task, index_key
 from evalkit.report.workshop import Workshop
@@ -68,6 +69,7 @@ def _render(work: Work, workshop: Workshop, trail: Trail) -> tuple[dict[str, Any
         lang=lang,
         data=options.data is not None,
     )
+    refuse_in_plan(plan, context, work.tasks, work.plan_path.name)
     timings = dict(before.get(store.TIMING, {}).get("jobs", {}))
     with store.staging(folder) as staged:
         specs = [spec_of(task, context, staged, work.root, options) for task, _ in why.values()]

@@ -11,6 +11,7 @@ from evalkit.report.environment import run_folder
 from evalkit.report.frame import build_context, plan_context, relative
 from evalkit.report.frozen import read_frozen
 from evalkit.report.parameters import declared_parameters, from_command_line, typed_parameters
+from evalkit.report.plan_search import refuse_in
 from evalkit.report.pool import Pool
 from evalkit.report.progress import Progress
 from evalkit.report.provenance import audit_key, git_state, package_versions
@@ -40,6 +41,7 @@ def render_notebook(
     values = {name: typed.get(name, item.default) for name, item in declared.items()}
     with run_folder() as place, Progress(1) as progress, Pool(1, place, fork=False) as pool:
         context, subtitle, root = _context(notebook, values, lang, progress)
+        refuse_in([values, subtitle, notebook.stem], (notebook.suffix.lstrip("."), "parameters"))
         with store.staging(out.resolve()) as staged:
             spec: dict[str, Any] = {
                 "name": notebook.stem,
