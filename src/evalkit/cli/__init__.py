@@ -15,6 +15,7 @@ from evalkit.cli.build import build, raw
 from evalkit.cli.fetch import fetch
 from evalkit.cli.ingest import ingest
 from evalkit.cli.new import new
+from evalkit.cli.trail import diff, verify
 from evalkit.errors import PlanError, UsageError
 
 
@@ -296,6 +297,8 @@ cli.add_command(fetch)
 cli.add_command(ingest)
 cli.add_command(new)
 cli.add_command(raw)
+cli.add_command(diff)
+cli.add_command(verify)
 
 
 def _end_in_order() -> None:
