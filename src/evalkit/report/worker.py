@@ -117,6 +117,8 @@ def _write(spec: Mapping[str, Any], executed: Any) -> dict[str, Any]:
     files: dict[str, bytes] = {}
     sentence, headline, suppressed = failure.text if failure else "", "", []
     try:
+        if failure is not None and executed.error_name == DisclosureError.__name__:
+            raise _refusal(failure.text)
         content = read_content(cells, frame(state), stem=name, failure=failure, folders=folders)
         gathered = harvest(content.released, name)
         files |= gathered.files
@@ -127,7 +129,8 @@ def _write(spec: Mapping[str, Any], executed: Any) -> dict[str, Any]:
         content = refused_content(frame("refused"), error)
     files[f"{name}.html"] = render_page(_empty(), frame(state), content).encode()
     if state != "ok":
-        files[f"logs/{name}.log"] = _log(executed, sentence, folders).encode()
+        log = sentence + "\n" if state == "refused" else _log(executed, sentence, folders)
+        files[f"logs/{name}.log"] = log.encode()
     for relative, data in files.items():
         target = staging / relative
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -210,13 +213,29 @@ def without_literals(name: str, sentence: str) -> str:
     return _QUOTED.sub("‘…’", sentence) if issubclass(kind, errors.DataError) else sentence
 
 
+def _refusal(sentence: str) -> DisclosureError:
+    """What release raised inside a notebook, from its sentence."""
+    place, problem, remedy = re.fullmatch(
+        r"(?:\[(.*?)\] )?(.*?)\.?(?: → (.*?)\.?)?", sentence, re.DOTALL
+    ).groups()  # type: ignore[union-attr]
+    return DisclosureError(problem, where=tuple(place.split(" > ")) if place else (), remedy=remedy or "")
+
+
+_NUMBER = re.compile(r"\d[\d.,]*\d\d")
+
+
 def _log(executed: Any, sentence: str, folders: tuple[Path, ...]) -> str:
-    """For whoever repairs it: the traceback, without identifiers and folders."""
+    """For whoever repairs it: the traceback, without identifiers, folders, and what the error quotes of the data."""
+    from evalkit.release.search import safe_words
     from evalkit.report.guard import masked, scrubbed
 
+    told = executed.error_text
+    blotted = _NUMBER.sub("■", _QUOTED.sub("‘…’", told))
+    trace = executed.traceback.replace(told, blotted) if told else executed.traceback
     cell = "" if executed.cell is None else text_of(executed.nb["cells"][executed.cell])
-    parts = [sentence, f"{executed.error_name}: {executed.error_text}", executed.traceback, "--- 셀", cell]
-    return masked(scrubbed("\n".join(part for part in parts if part), folders)) + "\n"
+    parts = [sentence, f"{executed.error_name}: {blotted}", trace, "--- 셀", cell]
+    text = masked(scrubbed("\n".join(part for part in parts if part), folders))
+    return "\n".join(safe_words(line) for line in text.split("\n")) + "\n"
 
 
 def main() -> int:
