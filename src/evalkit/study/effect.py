@@ -30,6 +30,7 @@ from evalkit.inference import (
     uniform_band,
     wild_bootstrap,
 )
+from evalkit.inference.choice import MANY
 from evalkit.inference.refit import Refits
 from evalkit.interval_set import IntervalSet
 from evalkit.panel import Panel
@@ -171,14 +172,14 @@ def estimate_effect(plan: Plan, panel: Panel, outcome: str, phase: int) -> Effec
         lead, companions=companions, sets={**lead.sets, **_wild(two_way, times, plan.inference.level)}
     )
     event = headline(plain, counts, rule=plan.inference.rule).estimate
-    band = _band(event, plan.inference.level)
+    band = band_of(event, plan.inference.level)
     effect_size = float(average.values[0])
-    table = _balance_table(sample)
+    table = balance_of(sample)
     checks = (
         *effect_checks(plan, sample, event, average, counts, lead, times=times),
         balance(table),
     )
-    paths = _paths(sample)
+    paths = mean_paths(sample)
     return Effect(
         outcome=outcome,
         phase=phase,
@@ -194,15 +195,38 @@ def estimate_effect(plan: Plan, panel: Panel, outcome: str, phase: int) -> Effec
         checks=checks,
         grade=maryland(checks, design_class="description" if description else "difference_in_differences"),
         balance=table,
-        mde=_mde(lead, plan.inference.level),
+        mde=smallest_effect(lead, plan.inference.level),
         two_way=two_way,
         paths=paths,
-        counterfactual_mean=_treated_mean(sample, times, lo, hi) - effect_size,
+        counterfactual_mean=treated_mean(sample, times, lo, hi) - effect_size,
         horizon=times,
         description=description,
         scale=asked.scale,
         companion_errors=_regression_errors(plan, sample, event),
     )
+
+
+def leading_average(plan: Plan, sample: AnalysisSample, phase: int) -> tuple[Headline, int]:
+    """The average effect of a sample under the inference that leads, without what stands beside it; and its treated units.
+
+    The same estimate and the same lead as `estimate_effect`, for pages that need one row of it.
+    """
+    lo, hi = plan.phases[phase].cohorts
+    plain = aggregate.event_study(_cells(plan, sample, sample.design, lo, hi))
+    times = _post_times(plain, plan.horizon)
+    average = aggregate.average(plain, times)
+    counts = cluster_counts(plain, sample.treated)
+    # only with very many clusters are coarser ones looked at as well
+    beside = _companion(plan, sample, lo, hi) if counts.total >= MANY else None
+    lead = headline(
+        average,
+        counts,
+        rule=plan.inference.rule,
+        refits=_refits(plan, sample, lo, hi, times),
+        coarser=None if beside is None else _coarser(average, aggregate.average(beside, times)),
+        level=plan.inference.level,
+    )
+    return lead, int(sample.treated.sum())
 
 
 def _cells(
@@ -218,7 +242,8 @@ def _cells(
     return aggregate.select_cohorts(estimated, lo, hi)
 
 
-def _band(event: Estimate, level: float) -> Band | None:
+def band_of(event: Estimate, level: float) -> Band | None:
+    """The uniform band; None where no term has a variance."""
     with np.errstate(invalid="ignore"):
         known = np.diag(event.covariance) > 0
     return uniform_band(event, level=level) if known.any() else None
@@ -264,7 +289,7 @@ def _wild(two_way: Estimate | None, times: tuple[int, ...], level: float) -> dic
         return {}
 
 
-def _mde(lead: Headline, level: float) -> float:
+def smallest_effect(lead: Headline, level: float) -> float:
     """Smallest detectable effect of the lead; of a test, from half the length of its interval as of a normal one."""
     if lead.interval is None:
         return float(smallest_detectable(lead.estimate, level=level)[0])
@@ -310,7 +335,7 @@ def _regression_errors(plan: Plan, sample: AnalysisSample, event: Estimate) -> N
     return np.array([at.get(e, np.nan) for e in event.terms.get_level_values("event_time")])
 
 
-def _balance_table(sample: AnalysisSample) -> pd.DataFrame:
+def balance_of(sample: AnalysisSample) -> pd.DataFrame:
     """Covariates and the outcome at the baseline; a text covariate becomes one share a level."""
     panel = sample.panel
     at = int(np.flatnonzero(panel.periods == sample.baseline)[0])
@@ -325,7 +350,8 @@ def _balance_table(sample: AnalysisSample) -> pd.DataFrame:
     return standardised_differences(variables, sample.treated, sample.comparison)
 
 
-def _paths(sample: AnalysisSample) -> pd.DataFrame:
+def mean_paths(sample: AnalysisSample) -> pd.DataFrame:
+    """Mean outcome by period of treated and comparison units, and how many are seen."""
     values = sample.panel.values(OUTCOME)
     rows: dict[str, NDArray[np.float64]] = {}
     for name, mask in (("treated", sample.treated), ("comparison", sample.comparison)):
@@ -338,7 +364,7 @@ def _paths(sample: AnalysisSample) -> pd.DataFrame:
     return pd.DataFrame(rows, index=pd.Index(sample.panel.periods, name="period"))
 
 
-def _treated_mean(sample: AnalysisSample, times: tuple[int, ...], lo: int, hi: int) -> float:
+def treated_mean(sample: AnalysisSample, times: tuple[int, ...], lo: int, hi: int) -> float:
     """Mean observed outcome of the treated at each averaged event time, averaged over these as the effect is."""
     adoption = np.asarray(sample.panel.constant(ADOPTION), dtype=np.float64)
     inside = (adoption >= lo) & (adoption <= hi)

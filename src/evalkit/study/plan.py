@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from evalkit import strict_yaml
 from evalkit.errors import PlanError, UsageError, nearest
 from evalkit.study.plan_faults import plan_fault
+from evalkit.study.plan_job import Job
 from evalkit.study.plan_models import (
     Exclusion,
-    Job,
     Outcome,
     Phase,
     Plan,

@@ -6,6 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+PROVINCES = (
+    "서울", "부산", "대구", "인천", "광주", "대전", "울산", "세종", "경기",
+    "강원", "충북", "충남", "전북", "전남", "경북", "경남", "제주",
+)  # fmt: skip
+"""Short names of the 17 provinces as plans write them, in the order of the official codes."""
+
 Year = Annotated[int, Field(ge=1990, le=2100)]
 Span = tuple[Year, Year]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]*$", max_length=60)]

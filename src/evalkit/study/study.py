@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from evalkit.study.outcomes.rings import Spillovers
     from evalkit.study.outcomes.sales import SalesOutcome
     from evalkit.study.planning import Planning
+    from evalkit.study.regional import Regional
     from evalkit.study.robustness import Robustness
     from evalkit.study.valuing import Value
 
@@ -230,6 +231,13 @@ class Study:
             panel, effect = self._panel_of(outcome, phase), self.effect(outcome, phase)
             self._spillovers[outcome, phase] = spillovers(self.plan, panel, effect)
         return self._spillovers[outcome, phase]
+
+    def regional(self, outcome: str, phase: int, region: str) -> Regional:
+        """What can be said of one province's supported firms, beside the other provinces."""
+        from evalkit.study.regional import regional
+
+        self._panel_of(outcome, phase)
+        return regional(self, outcome, phase, region)
 
     def methods(self, outcome: str, phase: int) -> PanelMethods:
         """Classic and recent panel methods on the sample of an effect."""

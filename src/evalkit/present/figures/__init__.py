@@ -15,7 +15,9 @@ from evalkit.present.figures.opinions import second_opinions
 from evalkit.present.figures.overlap import overlap
 from evalkit.present.figures.placebo import placebo_distribution
 from evalkit.present.figures.power_curve import power_curve
+from evalkit.present.figures.region_forest import region_forest
 from evalkit.present.figures.region_map import region_map
+from evalkit.present.figures.region_zones import region_zones
 from evalkit.present.figures.ring_profile import ring_profile
 from evalkit.present.figures.sensitivity import sensitivity
 from evalkit.present.figures.specification_curve import specification_curve
@@ -41,7 +43,9 @@ __all__ = [
     "phase_comparison",
     "placebo_distribution",
     "power_curve",
+    "region_forest",
     "region_map",
+    "region_zones",
     "ring_profile",
     "second_opinions",
     "sensitivity",
