@@ -159,9 +159,11 @@ def plan_check(plan: Path) -> None:
             raise located(error, plan) from None
         declared = declared_parameters(read_notebook(path), notebook=path.name)
         typed_parameters(job.parameters, declared, notebook=path.name)
-    click.echo(f"{plan.name}: 이상 없음 (보고서 {len(jobs)}건, 해시 {loaded.sha256()[:12]})")
+    asked = sum(job.on_request for job in jobs)
+    aside = f"와 부를 때 만드는 {asked}건" if asked else ""
+    click.echo(f"{plan.name}: 이상 없음 (보고서 {len(jobs) - asked}건{aside}, 해시 {loaded.sha256()[:12]})")
     for job in jobs:
-        click.echo(f"  {job.name}")
+        click.echo(f"  {job.name}{'  (부를 때만)' if job.on_request else ''}")
     click.echo("자료와 변수 이름은 evalkit audit 와 evalkit report 가 자료를 읽을 때 점검함.")
 
 

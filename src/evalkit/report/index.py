@@ -12,7 +12,11 @@ from evalkit.report.languages import mark_korean
 from evalkit.report.page import index_environment, template_values, with_fonts
 
 
-def render_index(context: Mapping[str, Any], jobs: Iterable[tuple[str, Mapping[str, Any] | None]]) -> str:
+def render_index(
+    context: Mapping[str, Any],
+    jobs: Iterable[tuple[str, Mapping[str, Any] | None]],
+    on_request: Mapping[str, int] | None = None,
+) -> str:
     """The index as HTML.
 
     Parameters
@@ -20,6 +24,7 @@ def render_index(context: Mapping[str, Any], jobs: Iterable[tuple[str, Mapping[s
     context : of the plan, as `frame.plan_context` makes it
     jobs : (name, record of its last run or None), in the order of the plan; durations stay in run.json, since the same
         inputs must give the same bytes
+    on_request : notebook -> how many of its pages are made only when asked for, and were not
     """
     frame = make_frame(context, title=context["plan"]["title"])
     reports, files = [], []
@@ -42,6 +47,10 @@ def render_index(context: Mapping[str, Any], jobs: Iterable[tuple[str, Mapping[s
         programme=frame.say("index.kind"),
         question=context["question"],
         reports=reports,
+        on_request=[
+            frame.say("index.on_request", notebook=notebook, count=count)
+            for notebook, count in (on_request or {}).items()
+        ],
         groups=_groups(files, frame),
         links=[
             {"href": "disclosure.csv", "label": frame.say("index.disclosure")},

@@ -224,9 +224,9 @@ def _from(folder: Path, target: Path) -> str:
 
 
 def _chosen(tasks: Sequence[Task], only: tuple[str, ...]) -> list[Task]:
-    """The jobs named by ``--only``: a job's name, or a notebook's for all of its runs."""
+    """The jobs named by ``--only``: a job's name, or a notebook's for all of its runs; else all but those on request."""
     if not only:
-        return list(tasks)
+        return [task for task in tasks if not task.job.on_request]
     wanted: set[str] = set()
     for word in only:
         found = {t.job.name for t in tasks if word in {t.job.name, t.notebook.stem, t.notebook.name}}

@@ -264,7 +264,9 @@ def _write_index(path: Path, works: Sequence[Work], overview: Overview, lang: st
     for work in works:
         records = store.read_run(work.folder).get("jobs", {})
         states = [
-            records[task.job.name]["state"] if task.job.name in records else "missing" for task in work.tasks
+            records[task.job.name]["state"] if task.job.name in records else "missing"
+            for task in work.tasks
+            if task.job.name in records or not task.job.on_request
         ]
         # in the order of the plan: its summary stands before what its other pages found
         told = (records.get(task.job.name, {}).get("headline", "") for task in work.tasks)

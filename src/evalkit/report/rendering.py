@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,8 +121,10 @@ def _conclude(
     described: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Index, list of suppressed cells and record of the run; what the audit trail says of them."""
-    listed = [(t.job.name, _shown(records.get(t.job.name), t)) for t in tasks]
-    store.write_text(folder / "index.html", render_index(context, listed))
+    made = [t for t in tasks if t.job.name in records or not t.job.on_request]
+    listed = [(t.job.name, _shown(records.get(t.job.name), t)) for t in made]
+    asked = Counter(t.notebook.stem for t in tasks if t not in made)
+    store.write_text(folder / "index.html", render_index(context, listed, asked))
     suppressed = [row for t in tasks if t.job.name in records for row in records[t.job.name]["suppressed"]]
     store.write_disclosure(folder, suppressed)
     store.tidy(folder)

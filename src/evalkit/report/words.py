@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from evalkit.programmes.places import ENGLISH, place_name
 from evalkit.study.plan import Plan
 
 
 def subtitle_of(plan: Plan, parameters: Mapping[str, Any], lang: str) -> str:
-    """Outcome and phase of a run, in words."""
+    """Province, outcome and phase of a run, in words."""
     parts = []
+    region = parameters.get("region")
+    if isinstance(region, str) and region in ENGLISH:
+        parts.append(place_name(region, lang))
     outcome, phase = parameters.get("outcome"), parameters.get("phase")
     if isinstance(outcome, str) and outcome in plan.outcomes:
         parts.append(plan.outcomes[outcome].label[lang])
