@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html import escape
 
+from evalkit.plain_text import one_line
 from evalkit.present.document import (
     Answer,
     Block,
@@ -25,7 +26,6 @@ from evalkit.present.document import (
     numbered,
 )
 from evalkit.present.messages import say
-from evalkit.present.tabulation import clean_text
 from evalkit.present.writers.hwpx_package import packed, picture_id
 from evalkit.present.writers.hwpx_shapes import (
     DECLARATION,
@@ -179,7 +179,7 @@ def _picture(sheet: Sheet, picture: Picture, number: int, lang: str) -> Iterator
     yield sheet.paragraph(caption_text(say("export.figure", lang, number=number), picture.title), "Caption")
     inner = (
         f'<hp:run charPrIDRef="{sheet.shapes.of_letters(Letters())}">'
-        f"{_picture_object(sheet, picture.alt, width, height)}<hp:t/></hp:run>"
+        f"{_picture_object(sheet, picture.alt or picture.title, width, height)}<hp:t/></hp:run>"
     )
     yield sheet.raw(inner, STYLE["Normal"], Lines("CENTER", spacing=100, after=200))
     if picture.note:
@@ -213,12 +213,8 @@ def _picture_object(sheet: Sheet, alt: str, width: int, height: int) -> str:
         '<hp:pos treatAsChar="1" affectLSpacing="0" flowWithText="1" allowOverlap="0" holdAnchorAndSO="0"'
         ' vertRelTo="PARA" horzRelTo="COLUMN" vertAlign="TOP" horzAlign="LEFT" vertOffset="0" horzOffset="0"/>'
         f'<hp:outMargin left="0" right="0" top="0" bottom="0"/>'
-        f"<hp:shapeComment>{_comment(alt)}</hp:shapeComment></hp:pic>"
+        f"<hp:shapeComment>{escape(one_line(alt), quote=False)}</hp:shapeComment></hp:pic>"
     )
-
-
-def _comment(alt: str) -> str:
-    return escape(" ".join(clean_text(alt).split()), quote=False)
 
 
 def _section_run(sheet: Sheet) -> str:

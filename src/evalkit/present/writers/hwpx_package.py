@@ -8,8 +8,8 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 
+from evalkit.plain_text import one_line
 from evalkit.present.document import Document, heading_of
-from evalkit.present.tabulation import clean_text
 from evalkit.present.writers.hwpx_shapes import DECLARATION, NAMESPACES, ROOT
 from evalkit.present.writers.hwpx_text import words
 
@@ -78,8 +78,8 @@ def _package(document: Document, pictures: int) -> str:
     """The list of parts with title, language and dates; dates are fixed so that equal content gives equal bytes."""
     facts = {
         "creator": "evalkit",
-        "subject": words(document.programme).replace("<hp:lineBreak/>", " "),
-        "description": words(document.question).replace("<hp:lineBreak/>", " "),
+        "subject": words(one_line(document.programme)),
+        "description": words(one_line(document.question)),
         "lastsaveby": "evalkit",
         "CreatedDate": _TIME,
         "ModifiedDate": _TIME,
@@ -103,7 +103,7 @@ def _package(document: Document, pictures: int) -> str:
     )
     return (
         f'{DECLARATION}<opf:package {ROOT} version="" unique-identifier="" id=""><opf:metadata>'
-        f"<opf:title>{words(document.title).replace('<hp:lineBreak/>', ' ')}</opf:title>"
+        f"<opf:title>{words(one_line(document.title))}</opf:title>"
         f"<opf:language>{document.lang}</opf:language>{metas}</opf:metadata>"
         f"<opf:manifest>{manifest}</opf:manifest>"
         '<opf:spine><opf:itemref idref="header" linear="yes"/><opf:itemref idref="section0" linear="yes"/></opf:spine>'
@@ -115,7 +115,9 @@ def _preview(document: Document) -> str:
     """The first words, which file managers show."""
     texts = [document.title, document.programme, document.question, *document.banners]
     texts += [heading_of(part) for part in document.parts]
-    return "\r\n".join(clean_text(text).replace("\n", " ") for text in texts if text)[:_PREVIEW] + "\r\n"
+    lines = [one_line(text) for text in texts]
+    shown = "\r\n".join(line for line in lines if line)[:_PREVIEW] or document.name
+    return shown + "\r\n"
 
 
 def _blank_png() -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
 
-from evalkit.present.tabulation import clean_text
+from evalkit.plain_text import clean_text
 from evalkit.present.writers.html import unbroken
 from evalkit.present.writers.hwpx_shapes import SANS, STYLE, STYLES, Letters, Lines, Shapes
 from evalkit.present.writers.prose import Run

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
 
-from evalkit.present.tabulation import clean_text
+from evalkit.plain_text import clean_text
 
 Kind = Literal["paragraph", "heading", "item", "quote", "code", "formula", "rule"]
 BULLETS = ("•", "◦", "▪")
