@@ -14,7 +14,7 @@ _LINE_ENDS = re.compile("\r\n|[\r\u2028\u2029]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _STEERING = re.compile("[\u061c\u200f\u202a-\u202e\u2066-\u206f\ufff9-\ufffb\U000e0000-\U000e007f]")
 _RIGHT_TO_LEFT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
-_RUN = re.compile(f"([{_RIGHT_TO_LEFT}]++(?: +[{_RIGHT_TO_LEFT}]++)*+)(?!\u200e)")
+_RUN = re.compile(f"([{_RIGHT_TO_LEFT}]++(?: +[{_RIGHT_TO_LEFT}]++)*+)\u200e?")
 _ANSI = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|[\\]PX^_].*?(?:\x1b\\\\|\x07|$)|[ -/]*[0-~])", re.DOTALL)
 _WHITE = re.compile(r"\s+")
 
