@@ -170,9 +170,9 @@ def standard(payload: bytes) -> etree._Element:
             brush[0].set("faceColor", "#FFFFFF")
     for bullet in root.iter(hh + "bullet"):
         bullet[0].set("level", "1")
-    for option in list(root.iter(hh + "docOption")):
-        option.getparent().insert(list(option.getparent()).index(option) + 1, option)
-        _in_order(option.getparent(), ("beginNum", "refList", "forbiddenWordList", "compatibleDocument"))
+    for changes in root.iter(hh + "trackchageConfig"):  # spelt so
+        changes.tag = hh + "trackchangeConfig"
+        _in_order(changes.getparent(), ("beginNum", "refList", "compatibleDocument", "trackchangeConfig"))
     for properties in root.iter(hp + "secPr"):
         del properties.attrib["tabStop"]
         _in_order(properties, ("startNum", "grid", "visibility"))
