@@ -162,6 +162,8 @@ def _seals(chain: Chain, known: bool) -> Answer:
 def _record_in_chain(chain: Chain, entries: Iterable[Mapping[str, Any]], record: Mapping[str, Any]) -> Answer:
     """``run.json`` as the last line of its command names it, and the line that it names in turn."""
     what, entries = "run.json", tuple(entries)
+    if not entries:
+        return Answer("기록", what, "unknown", "감사 기록에 이 폴더에 관한 줄이 없음")
     anchor = record.get(TIMING, {}).get("audit") or {}
     line = int(anchor.get("line", 0))
     cut = line > len(chain.hashes) or (line and chain.hashes[line - 1] != anchor.get("sha256"))
