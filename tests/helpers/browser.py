@@ -1,11 +1,14 @@
 """A real browser for tests: the system's Chromium, headless and without a network; tests skip where there is none.
 
 ``pages()`` yields a function that opens a file or an HTML text and gives playwright's page. What a page asked of the
-network, what it logged and whether a dialog opened is kept in ``Opened``.
+network, what it logged and whether a dialog opened is kept in ``Opened``. ``axe`` runs axe-core (``npm ci`` in
+tests/browser) on an open page; ``printed`` is its PDF, page by page.
 """
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -45,17 +48,27 @@ class Opened:
 
 
 @contextmanager
-def pages(**context: Any) -> Iterator[Callable[[Path | str], Opened]]:
-    """Open files (Path) or HTML text (str); every request that leaves the file is refused and written down."""
+def pages(**context: Any) -> Iterator[Callable[..., Opened]]:
+    """Open files (Path) or HTML text (str); every request that leaves the file is refused and written down.
+
+    ``show(what, **more)`` adds to the options of the browser's context for this page; what is open is closed with the
+    next page unless ``keep=True``; ``flags`` starts another browser with these switches.
+    """
     path = chromium_path()
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if path is None:
-        pytest.skip("no Chromium on this machine")
+        pytest.skip(
+            "no Chromium on this machine: apt-get install --no-install-recommends chromium, or EVALKIT_CHROMIUM"
+        )
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=list(FLAGS))
+        browsers: dict[tuple[str, ...], Any] = {}
 
-        def show(what: Path | str) -> Opened:
-            page = browser.new_context(**context).new_page()
+        def show(what: Path | str, *, keep: bool = False, flags: tuple[str, ...] = (), **more: Any) -> Opened:
+            if flags not in browsers:
+                browsers[flags] = driver.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
+            for earlier in () if keep else browsers[flags].contexts:
+                earlier.close()
+            page = browsers[flags].new_context(**(context | more)).new_page()
             opened = Opened(page)
 
             def decide(route: Any) -> None:
@@ -78,4 +91,53 @@ def pages(**context: Any) -> Iterator[Callable[[Path | str], Opened]]:
         try:
             yield show
         finally:
-            browser.close()
+            for browser in browsers.values():
+                browser.close()
+
+
+AXE = Path(__file__).resolve().parents[1] / "browser" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def axe_source() -> str:
+    """axe-core as text; the test is skipped where it is not installed."""
+    if not AXE.is_file():
+        pytest.skip("axe-core is not installed: npm ci --prefix tests/browser")
+    return AXE.read_text(encoding="utf-8")
+
+
+def axe(opened: Opened) -> tuple[list[str], list[str]]:
+    """What axe finds, and what it leaves to a person: rule, impact, place."""
+    opened.page.evaluate(axe_source())
+    found = opened.page.evaluate("axe.run(document, {resultTypes: ['violations', 'incomplete']})")
+
+    def told(kind: str) -> list[str]:
+        return [
+            f"{rule['id']} ({rule['impact']}): {' '.join(map(str, node['target']))}"
+            for rule in found[kind]
+            for node in rule["nodes"]
+        ]
+
+    return told("violations"), told("incomplete")
+
+
+@dataclass
+class Printed:
+    """A page on paper: the text of every sheet, the catalogue of the file, the entries of its outline."""
+
+    sheets: list[str]
+    catalogue: Any
+    outline: list[str]
+
+
+def printed(opened: Opened) -> Printed:
+    """The page as Chromium prints it on the paper that its style sheet asks for."""
+    reader_of = pytest.importorskip("pypdf").PdfReader
+    data = opened.page.pdf(prefer_css_page_size=True, tagged=True, outline=True, print_background=True)
+    logging.getLogger("pypdf").setLevel(logging.ERROR)
+    reader = reader_of(io.BytesIO(data))
+    catalogue = reader.trailer["/Root"]
+
+    def flat(entries: Any) -> list[str]:
+        return [w for e in entries for w in (flat(e) if isinstance(e, list) else [str(e.title)])]
+
+    return Printed([sheet.extract_text() for sheet in reader.pages], catalogue, flat(reader.outline))

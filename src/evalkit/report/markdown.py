@@ -168,7 +168,11 @@ class _Renderer(mistune.HTMLRenderer):
         return mathml(text, display="inline")
 
     def block_math(self, text: str) -> str:
-        return f'<div class="formula">{mathml(text.strip(), display="block")}</div>\n'
+        from evalkit.present.messages import say
+
+        label = say("page.formula", self.outline.lang or self.outline.page_lang)
+        opening = f'<div class="formula" tabindex="0" role="group" aria-label="{label}">'
+        return f"{opening}{mathml(text.strip(), display='block')}</div>\n"
 
 
 def mathml(tex: str, *, display: str) -> str:

@@ -137,7 +137,7 @@ def read_content(
     ------
     DisclosureError : an output, a code cell or prose that may not be shown; names the cell, never the value
     """
-    content = Content()
+    content = Content(outline=Outline(page_lang=frame.lang))
     titles = cell_titles(cells)  # type: ignore[arg-type]
     folders = tuple(folders)
     for index, cell in enumerate(cells):
