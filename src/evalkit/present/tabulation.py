@@ -133,6 +133,7 @@ class Tabulation:
     keys : (row, column) -> name of the quantity, the same wherever a report of the run shows it again: cells of two
         tables with one key are one number, and what one table hides the other must not show
     identities : sums between quantities by their keys, beyond those of `totals`
+    withheld : (row, column) of cells that must go for the sake of a cell of another table
     lang : language of the words
 
     Whatever sequences are given, tuples are kept: rows of cells without numpy or pandas in them, counts of every cell.
@@ -151,6 +152,7 @@ class Tabulation:
     contributions: Mapping[tuple[int, int], Contribution] = field(default_factory=dict, repr=False)
     keys: Mapping[tuple[int, int], str] = field(default_factory=dict)
     identities: Sequence[Identity] = ()
+    withheld: Sequence[tuple[int, int]] = ()
     lang: Lang = "ko"
 
     def __post_init__(self) -> None:
@@ -181,6 +183,7 @@ class Tabulation:
         set_(self, "contributions", {(int(r), int(c)): x for (r, c), x in dict(self.contributions).items()})
         set_(self, "keys", {(int(r), int(c)): str(k) for (r, c), k in dict(self.keys).items()})
         set_(self, "identities", tuple(self.identities))
+        set_(self, "withheld", tuple((int(r), int(c)) for r, c in self.withheld))
         set_(self, "roles", tuple(self.roles) or ("body",) * len(rows))
         if len(self.roles) != len(rows):
             raise UsageError(f"행 역할의 수가 행 수 {len(rows)} 와 다름", where=(f"표 {self.name}",))
@@ -254,7 +257,7 @@ class Tabulation:
 
     def without_counts(self) -> Tabulation:
         """A copy that no longer says how many firms are behind its cells, nor what single firms add to them."""
-        return replace(self, counts=None, contributions={})
+        return replace(self, counts=None, contributions={}, withheld=())
 
     # -- keeping ------------------------------------------------------------------------------
 

@@ -117,6 +117,8 @@ def sensitive(table: Tabulation, rules: Rules) -> dict[At, Need]:
             if table.value(r, c) is not None:
                 need = _threshold(table, (r, c), rules) or _magnitude(table, (r, c), rules)
                 need = need or _order(table, (r, c), rules)
+                if need is None and (r, c) in table.withheld:
+                    need = Need("complementary", "protects a cell of another table")
                 if need is not None:
                     found[r, c] = need
     return found

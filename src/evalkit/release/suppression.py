@@ -20,7 +20,7 @@ from evalkit.release.protection import Protector
 from evalkit.release.rules import At, Need, Rules, flagged, is_count, number_of, sensitive
 
 MARK = "*"
-_POWERS = 10.0 ** np.arange(-8, 9)
+_POWERS = 10.0 ** np.array([-8, -6, -4, -3, -2, 0, 2, 3, 4, 6, 8])  # units: %, per thousand, 만, 백만, 억
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from evalkit.building.relocations import STATUS
 from evalkit.present.messages import number, say
 from evalkit.present.numerals import percent
 from evalkit.present.phrases import reworded
-from evalkit.present.tabulation import Column, Entry, Tabulation
+from evalkit.present.tabulation import Column, Entry, Identity, Tabulation
+from evalkit.study.pages.relocation_events import ALL_CHANGES, status_key
 from evalkit.study.pages.showing import release_of, show, under_headings
 from evalkit.study.study import Study
 
@@ -187,7 +189,10 @@ def panel_flow(study: Study) -> None:
         for panel, lines in facts.items()
         for line in lines
     ]
+    gone, keys, sums_up = _changes_of_address(facts, study.plan.disclosure.min_firms)
     body, roles = under_headings(rows)
+    left = iter(range(len(rows)))
+    place = {next(left): r for r, role in enumerate(roles) if role != "heading"}
     table = Tabulation(
         name="panel_flow",
         title=say("study.table.panel_flow", lang),
@@ -198,6 +203,41 @@ def panel_flow(study: Study) -> None:
         ),
         rows=body,
         roles=roles,
+        withheld=tuple((place[k], c) for k in gone for c in (1, 2)),
+        keys={(place[k], c): key for k, key in keys.items() for c in (1, 2)},
+        identities=sums_up,
         lang=lang,
     )
     show(release_of(study).table(table))
+
+
+def _changes_of_address(
+    facts: dict[str, Any], least: int
+) -> tuple[list[int], dict[int, str], tuple[Identity, ...]]:
+    """Lines that tell how many changes of address came to nothing, which the page of relocations shows one by one.
+
+    Where one of these numbers is too small, the lines between the first and the last are withheld, and with one such
+    number the first: a difference of two lines would be the number.
+
+    Returns
+    -------
+    lines to withhold, line -> key, sums between keys
+    """
+    codes = {words: code for code, words in STATUS.items()}
+    at, lines = 0, []
+    for panel, part in facts.items():
+        if panel == "regions":
+            lines = [(at + k, line) for k, line in enumerate(part) if line["part"] == "주소 변경"]
+        at += len(part)
+    dropped = [codes.get(line["reason"], "") for _, line in lines[1:]]
+    if not lines or not all(dropped):
+        return [], {}, ()
+    keys = {lines[0][0]: ALL_CHANGES, lines[-1][0]: status_key("relocated")}
+    keys |= {k: f"{ALL_CHANGES}.left.{code}" for (k, _), code in zip(lines[1:-1], dropped, strict=False)}
+    sums_up = tuple(
+        Identity(keys[before], (keys[after], status_key(code)))
+        for (before, _), (after, _), code in zip(lines, lines[1:], dropped, strict=False)
+    )
+    thin = any(0 < -int(line["units"]) < least for _, line in lines[1:])
+    gone = [k for k, _ in (lines[1:-1] if len(lines) > 2 else lines[:-1])] if thin else []
+    return gone, keys, sums_up

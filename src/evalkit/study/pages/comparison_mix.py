@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from evalkit.appraisal.composition import ALL, Cell, Split
 from evalkit.errors import EvalkitError
 from evalkit.present import figures
 from evalkit.present.messages import number, percent, say
-from evalkit.present.tabulation import Column, Entry, Tabulation
+from evalkit.present.tabulation import Column, Entry, Role, Tabulation
 from evalkit.study.comparing_mix import Moved, size_cuts
 from evalkit.study.pages.comparison import phases_of, told
 from evalkit.study.pages.comparison_paths import by_label, gap_words, outcomes_with_paths
@@ -189,7 +191,8 @@ def split_cells(study: Study) -> None:
         effects = split.within.table(study.plan.inference.level)
         digits = digits_of_table(effects)
         gap = effects.loc["difference"]
-        rows, behind = [], []
+        rows: list[tuple[Any, ...]] = []
+        behind: list[tuple[int | None, ...]] = []
         for k, cell in enumerate(split.cells.to_dict("records")):
             bounds = gap.iloc[k]
             rows.append(
@@ -207,6 +210,13 @@ def split_cells(study: Study) -> None:
             sizes = [firms_behind(study, name, int(cell[n])) for n in ("n_first", "n_last")]
             both = None if sizes[0] is None or sizes[1] is None else min(sizes[0], sizes[1])
             behind.append((None, sizes[0], sizes[1], sizes[0], sizes[1], both, both, both))
+        roles: list[Role] = ["body"] * len(rows)
+        if (
+            len(rows) > 1
+        ):  # the shares add to one, and the parts to those of the split: a thin cell hides another
+            rows.append(_all_cells(study, rows, digits))
+            behind.append((None, *(_added(line) for line in list(zip(*behind, strict=True))[1:])))
+            roles.append("total")
         table = Tabulation(
             name=f"split_cells_{name}",
             title=say(
@@ -228,9 +238,21 @@ def split_cells(study: Study) -> None:
             rows=tuple(rows),
             notes=(say("study.comparison.note_cells", lang),),
             counts=tuple(behind),
+            roles=roles,
             lang=lang,
         )
         show(release_of(study).table(table))
+
+
+def _all_cells(study: Study, rows: Sequence[tuple[Any, ...]], digits: int) -> tuple[Any, ...]:
+    """The row under the cells: what adds up."""
+    shares = [math.fsum(row[c] for row in rows) for c in (1, 2)]
+    parts = [Entry(math.fsum(row[c].value for row in rows), "number", digits + 1) for c in (6, 7)]
+    return (say("study.relocation.all", study.lang), *shares, None, None, None, *parts)
+
+
+def _added(sizes: Sequence[int | None]) -> int | None:
+    return None if any(n is None for n in sizes) else sum(n or 0 for n in sizes)
 
 
 def cell_words(study: Study, name: str, cell: Cell) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from evalkit.arrays.exact_rates import ExactRate, exact_rate
 from evalkit.errors import EvalkitError
 from evalkit.present import figures
 from evalkit.present.messages import interval, level_text, number, p_value, say
-from evalkit.present.tabulation import Column, Entry, Tabulation
+from evalkit.present.tabulation import Column, Entry, Identity, Tabulation
 from evalkit.programmes import fact
 from evalkit.study.opinions import Opinion
 from evalkit.study.pages import relocation_listed as listed
@@ -128,6 +129,8 @@ def total_outflow(study: Study) -> None:
         show(release_of(study).text(say("study.relocation.no_answer", lang, reason=reason_words(result))))
         return
     rows, counts = [], []
+    keys: dict[tuple[int, int], str] = {}
+    gone: list[tuple[int, int]] = []
     # a part that is too thin is the total less the other part: neither of the two may stand, nor what is made of them
     thin = _thin_spans(study, result)
     for cause in CAUSES:
@@ -146,11 +149,15 @@ def total_outflow(study: Study) -> None:
                 p_value(ratio.p_value, letter=False),
             )
         )
-        before, after = (
-            1 if cause != "total" and hidden else n for n, hidden in zip(sums, thin, strict=True)
-        )
+        before, after = sums
         least = min(before, after)
         counts.append((None, before, after, before, after, least, least, least))
+        row = len(rows) - 1
+        keys |= {(row, 1): f"moves.{cause}.before", (row, 2): f"moves.{cause}.after"}
+        if cause != "total":
+            gone += [
+                (row, c) for span, hidden in enumerate(thin) if hidden for c in (1 + span, 3 + span, 5, 6, 7)
+            ]
     show(
         release_of(study).table(
             Tabulation(
@@ -172,6 +179,12 @@ def total_outflow(study: Study) -> None:
                 ),
                 rows=tuple(rows),
                 counts=tuple(counts),
+                keys=keys,
+                identities=tuple(
+                    Identity(f"moves.total.{span}", (f"moves.zone.{span}", f"moves.elsewhere.{span}"))
+                    for span in ("before", "after")
+                ),
+                withheld=tuple(gone),
                 notes=(
                     say("study.relocation.note.description", lang, first=str(result.first)),
                     say("study.relocation.note.exact", lang),
@@ -226,20 +239,16 @@ def hazards(study: Study) -> None:
         for phase, p in study.plan.phases.items()
     ]
     rows: list[dict[str, object]] = []
-    least = study.plan.disclosure.min_firms
-    hidden = 0
-    causes = ["zone", "elsewhere"]
-    for cause in causes:
-        for label, lo, hi in spans:
-            part = result.years[(result.years.index >= lo) & (result.years.index <= hi)]
-            if part.empty:
-                continue
-            n = int(part[cause].sum())
-            # the total of the span stands in a table, so a thin cause hides the other one too
-            if ((part[causes].sum() > 0) & (part[causes].sum() < least)).any():
-                hidden += 1
-                continue
-            rate = exact_rate(n, float(part["at_risk"].sum()), level)
+    parts = [
+        (label, part)
+        for label, lo, hi in spans
+        if not (part := result.years[(result.years.index >= lo) & (result.years.index <= hi)]).empty
+    ]
+    shown = _shown_spans(parts, result.first, study.plan.disclosure.min_firms)
+    hidden = 2 * (len(parts) - len(shown))
+    for cause in ("zone", "elsewhere"):
+        for label, part in shown:
+            rate = exact_rate(int(part[cause].sum()), float(part["at_risk"].sum()), level)
             rows.append(
                 {
                     "label": f"{say(f'study.relocation.cause.{cause}', lang)}: {label}",
@@ -249,8 +258,6 @@ def hazards(study: Study) -> None:
                 }
             )
     if rows:
-        import pandas as pd
-
         note = say("study.relocation.hidden", lang, count=number(hidden)) if hidden else ""
         drawing = figures.forest(
             pd.DataFrame(rows).set_index("label"),
@@ -265,6 +272,24 @@ def hazards(study: Study) -> None:
         )
         show(release_of(study).figure(drawing))
     show(release_of(study).text(say("study.relocation.hazard_reading", lang)))
+
+
+def _shown_spans(
+    parts: list[tuple[str, pd.DataFrame]], first: int, least: int
+) -> list[tuple[str, pd.DataFrame]]:
+    """Spans whose hazards may be drawn: an interval tells its count, and the sum over all spans stands in a table.
+
+    A thin cause hides the other one too, whose total stands beside it; a single thin span after designation hides the
+    thinnest of the others.
+    """
+    causes = ["zone", "elsewhere"]
+    fewest = [int(part[causes].sum().min()) for _, part in parts]
+    thin = [bool(((part[causes].sum() > 0) & (part[causes].sum() < least)).any()) for _, part in parts]
+    after = [k for k, (_, part) in enumerate(parts) if part.index.min() >= first]
+    left = sorted((fewest[k], k) for k in after if not thin[k])
+    if sum(thin[k] for k in after) == 1 and left:
+        thin[left[0][1]] = True
+    return [part for part, gone in zip(parts, thin, strict=True) if not gone]
 
 
 def draw(study: Study) -> None:

@@ -10,10 +10,18 @@ import numpy as np
 from evalkit.building.relocations import STATUS
 from evalkit.present.messages import number, say
 from evalkit.present.phrases import reworded
-from evalkit.present.tabulation import Column, Role, Tabulation, Total
+from evalkit.present.tabulation import Column, Identity, Role, Tabulation, Total
+from evalkit.release import listable
 from evalkit.study.pages import relocation_listed as listed
 from evalkit.study.pages.showing import phase_label, release_of, say_or, show
 from evalkit.study.study import Study
+
+ALL_CHANGES = "changes_of_address"
+
+
+def status_key(code: str) -> str:
+    """Name of the number of changes of address that became this, wherever it is shown."""
+    return f"{ALL_CHANGES}.{code}"
 
 
 def events(study: Study) -> None:
@@ -26,7 +34,10 @@ def events(study: Study) -> None:
     if not fates:
         show(release_of(study).text(say("study.relocation.no_events", lang)))
         return
-    rows = [(reworded(STATUS[code], lang), fates[code]) for code in STATUS if code in fates]
+    codes = [code for code in STATUS if code in fates]
+    rows = [(reworded(STATUS[code], lang), fates[code]) for code in codes]
+    rows.append((say("study.relocation.all", lang), sum(fates[code] for code in codes)))
+    roles: list[Role] = ["body"] * len(codes)
     show(
         release_of(study).table(
             Tabulation(
@@ -38,6 +49,8 @@ def events(study: Study) -> None:
                 ),
                 rows=tuple(rows),
                 counts=tuple(n for _, n in rows),
+                roles=(*roles, "total"),
+                keys={(r, 1): key for r, key in enumerate((*map(status_key, codes), ALL_CHANGES))},
                 lang=lang,
             )
         )
@@ -55,8 +68,7 @@ def events(study: Study) -> None:
         return
     listing = ", ".join(
         f"{say_or(f'study.relocation.kind.{k}', k, lang)} {number(n)}"
-        for k, n in sorted(kinds.items())
-        if not 0 < n < study.plan.disclosure.min_firms
+        for k, n in sorted(listable(kinds, study.plan.disclosure.min_firms).items())
     )
     if listing:
         show(release_of(study).text(say("study.relocation.kinds", lang, listing=listing)))
@@ -74,7 +86,10 @@ def claims(study: Study) -> None:
     groups: dict[tuple[int, str], list[dict[str, Any]]] = defaultdict(list)
     for row in claimed:
         groups[int(row["phase"]), str(row["kind"])].append(row)
-    rows, counts = [], []
+    rows: list[tuple[object, ...]] = []
+    counts: list[tuple[int | None, ...]] = []
+    keys: dict[tuple[int, int], str] = {}
+    sums_up: list[Identity] = []
     for (phase, kind), part in sorted(groups.items()):
         sums = [
             sum(int(r["claims"]) for r in part),
@@ -83,6 +98,10 @@ def claims(study: Study) -> None:
             sum(int(r["claims"]) for r in part if r["evidence"] in ("unlinked", "no_place")),
         ]
         label = phase_label(study, phase) if phase in study.plan.phases else str(phase)
+        named = [f"claims.{phase}.{kind}.{what}" for what in ("all", "capital", "confirmed", "unlinked")]
+        keys |= {(len(rows), 2 + k): key for k, key in enumerate(named)}
+        if sums[0] == sums[2] + sums[3]:  # otherwise the sum leaves room for claims that are neither
+            sums_up.append(Identity(named[0], (named[2], named[3])))
         rows.append((label, say_or(f"study.relocation.kind.{kind}", kind, lang), *sums))
         counts.append((None, None, *sums))
     told: dict[str, int] = defaultdict(int)
@@ -90,8 +109,8 @@ def claims(study: Study) -> None:
         told[str(row["evidence"])] += int(row["claims"])
     listing = ", ".join(
         f"{evidence_words(code, lang)} {number(n)}"
-        for code, n in sorted(told.items())
-        if n >= study.plan.disclosure.min_firms
+        for code, n in sorted(listable(told, study.plan.disclosure.min_firms).items())
+        if n
     )
     show(
         release_of(study).table(
@@ -109,6 +128,8 @@ def claims(study: Study) -> None:
                 rows=tuple(rows),
                 counts=tuple(counts),
                 stub=2,
+                keys=keys,
+                identities=tuple(sums_up),
                 notes=(say("study.relocation.note.claims", lang, listing=listing),),
                 lang=lang,
             )
@@ -159,6 +180,7 @@ def moved_where(study: Study) -> None:
                 rows=tuple(rows),
                 counts=tuple(behind),
                 totals=(Total("row", len(rows) - 1, tuple(range(len(rows) - 1))),),
+                keys={(len(rows) - 1, 1): "moves.total.before", (len(rows) - 1, 2): "moves.total.after"},
                 roles=tuple(roles),
                 lang=lang,
             )
