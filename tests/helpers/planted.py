@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 import nbformat
 from payloads import Payload
 
+from evalkit.plain_text import clean_text
 from evalkit.present.canvas import Drawing
 from evalkit.present.document import Answer, Document, Exhibit, Heading, Part, Picture, Prose, Remark
 from evalkit.present.tabulation import Column, Entry, Tabulation
@@ -112,9 +113,56 @@ def _printed(text: str) -> dict[str, Any]:
     return {"output_type": "stream", "name": "stdout", "text": text + "\n"}
 
 
-def page_of(texts: Sequence[str], *, harmless: bool = False, whole: bool = True) -> str:
+def harmless(texts: Sequence[str]) -> list[str]:
+    """Texts of the same lines, items and lengths in which nothing has a meaning; what is equal once clean stays equal."""
+    clean = [clean_text(text) for text in texts]
+    made = []
+    for text in clean:
+        lines = [
+            f"- {_mute(line[2:])}" if line.startswith("- ") else _mute(line) for line in text.split("\n")
+        ]
+        signs, number = list("\n".join(lines)), f"{clean.index(text):03d}"
+        places = [at for at, sign in enumerate(signs) if sign == "글"][-len(number) :]
+        for at, digit in zip(places, number, strict=False):
+            signs[at] = digit
+        made.append("".join(signs) + number * (len(places) < len(number)))
+    return made
+
+
+def _mute(line: str) -> str:
+    return re.sub(r"\S", "글", line) if line.strip() else ""
+
+
+def prose_page(texts: Sequence[str]) -> str:
+    """A page whose Markdown cells hold the texts as their author wrote them."""
+    shown = Frame(lang="ko", title="글")
+    cells: list[dict[str, Any]] = [
+        {"cell_type": "markdown", "id": f"m{k}", "metadata": {}, "source": text}
+        for k, text in enumerate(texts)
+    ]
+    content = read_content(cells, shown, stem="prose")
+    return render_page(_empty(), shown, content)
+
+
+def long_page(texts: Sequence[str]) -> str:
+    """A page with every text as cell, row heading, mark, prose and printed text."""
+    release = Release()
+    outputs = [_output(release.table(rows_table(texts)))]
+    outputs += [_output(release.text(f"- {text}")) for text in texts] + [_printed(text) for text in texts]
+    shown = Frame(lang="ko", title="긴 글")
+    cells: list[dict[str, Any]] = [
+        {"cell_type": "code", "id": "c", "metadata": {}, "source": "", "outputs": outputs}
+    ]
+    return render_page(_empty(), shown, read_content(cells, shown, stem="long"))
+
+
+def _empty() -> Any:
+    return nbformat.from_dict({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+
+def page_of(texts: Sequence[str]) -> str:
     """A whole report with a text in every place: tables, figures, prose, notices, headlines, frame, printed text."""
-    texts = [f"해롭지 않은 글 {k}" for k in range(len(texts))] if harmless else list(texts)
+    texts = list(texts)
     release = Release()
     groups = chunks(texts, WIDTH)
     outputs: list[dict[str, Any]] = [_output(release.table(rows_table(texts)))]
@@ -128,8 +176,7 @@ def page_of(texts: Sequence[str], *, harmless: bool = False, whole: bool = True)
             _output(release.headline(b, c, d, e[:20])),
             _printed(f"찍음 {a}"),
         ]
-        if whole:
-            outputs.append(_output(release.table(heads_table(group, f"heads-{k}"))))
+        outputs.append(_output(release.table(heads_table(group, f"heads-{k}"))))
         if k % 10 == 0:
             outputs.append(_output(release.figure(drawing_of(group, f"drawn-{k}"))))
     outputs.append(
@@ -138,8 +185,8 @@ def page_of(texts: Sequence[str], *, harmless: bool = False, whole: bool = True)
     shown = Frame(
         lang="ko",
         title=texts[0],
-        subtitle=texts[1],
-        programme=texts[2],
+        subtitle=texts[1 % len(texts)],
+        programme=texts[2 % len(texts)],
         banners=tuple({"kind": "simulated", "text": text} for text in texts[:40]),
         facts=tuple((text, text) for text in texts),
         parameters=tuple({"name": t, "value": t, "comment": t} for t in texts),
@@ -152,9 +199,7 @@ def page_of(texts: Sequence[str], *, harmless: bool = False, whole: bool = True)
         {"cell_type": "code", "id": "c", "metadata": {}, "source": "", "outputs": outputs},
     ]
     content = read_content(cells, shown, stem="planted")
-    return render_page(
-        nbformat.from_dict({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}), shown, content
-    )
+    return render_page(_empty(), shown, content)
 
 
 class Read(HTMLParser):
