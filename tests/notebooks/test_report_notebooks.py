@@ -13,8 +13,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import page_checks
 import pytest
 
+import browser
 from evalkit.report.pipeline import Outcome, render_plan
 from evalkit.report.single import render_notebook
 from evalkit.report.task import Options
@@ -326,3 +328,21 @@ def test_the_summary_in_english(tree: Path, rendered: Outcome) -> None:
     assert "Direct net effects and intervals by outcome" in captions
     assert not [caption for caption in captions if re.search("[가-힣]", caption)]
     assert not [i["alt"] for i in page.images if re.search("[가-힣]", i["alt"] or "")]
+
+
+def test_our_checker_of_pages_finds_nothing(rendered: Outcome) -> None:
+    for name, text in pages(rendered).items():
+        assert [str(fault) for fault in page_checks.faults(text)] == [], name
+
+
+def test_axe_finds_nothing_and_nothing_is_asked_or_said(rendered: Outcome) -> None:
+    """One page of each kind; all of them are gone through by tests/browser/survey.py."""
+    browser.axe_source()
+    kinds = ("index", "00_", "01_", "02_", "02b_", "03_", "03b_", "04_")
+    names = [next(name for name in pages(rendered) if name.startswith(kind)) for kind in kinds]
+    with browser.pages(viewport={"width": 1280, "height": 800}, offline=True) as show:
+        for name in names:
+            opened = show(rendered.folder / name)
+            opened.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+            assert browser.axe(opened)[0] == [], name
+            assert (opened.requests, opened.messages, opened.dialogs) == ([], [], []), name
