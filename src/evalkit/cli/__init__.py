@@ -12,6 +12,7 @@ import click
 from evalkit.cli.audit import audit
 from evalkit.cli.base import CONTEXT, FILE, FOLDER, Commands, sentences
 from evalkit.cli.build import build, raw
+from evalkit.cli.export import export
 from evalkit.cli.fetch import fetch
 from evalkit.cli.ingest import ingest
 from evalkit.cli.new import new
@@ -295,6 +296,7 @@ def nb_check(paths: tuple[Path, ...]) -> None:
 
 cli.add_command(audit)
 cli.add_command(build)
+cli.add_command(export)
 cli.add_command(fetch)
 cli.add_command(ingest)
 cli.add_command(new)
