@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from twice import OTHER, PLAIN, ROOT, compared, contents, render
 
-
 FORMATS = ("xlsx", "docx", "hwpx", "latex", "csv")
 """What `evalkit export` writes, without PDF."""
 
@@ -48,12 +47,4 @@ def test_the_comparison_sees_one_byte(tmp_path: Path) -> None:
 def test_a_whole_plan_is_the_same_in_every_format(plan: str, tmp_path: Path) -> None:
     found = twice(plan, tmp_path, to=FORMATS)
     kinds = {Path(name).suffix for name in found}
-    assert kinds >= {
-        ".html",
-        ".json",
-        ".csv",
-        ".xlsx",
-        ".svg",
-        ".ipynb",
-        *(f".{to}" for to in formats() if to != "latex"),
-    }
+    assert kinds >= {".html", ".json", ".csv", ".xlsx", ".svg", ".ipynb", ".docx", ".hwpx", ".tex"}
