@@ -105,6 +105,7 @@ class Release:
     lang: str = "ko"
     rules: Rules | None = None
     _log: list[Suppressed] = field(default_factory=list, init=False, repr=False)
+    _decided: dict[str, bool] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.rules is None:
@@ -267,7 +268,9 @@ class Release:
 
     def _withhold(self, table: Tabulation) -> Withheld:
         note = say("release.suppressed", table.lang, min_firms=self.min_firms)
-        withheld = withhold(table, self._rules, note)
+        withheld = withhold(table, self._rules, note, self._decided)
+        gone = {(r, c) for r, c, *_ in withheld.cells}
+        self._decided |= {key: at in gone for at, key in table.keys.items()}
         self._log.extend(withheld.log)
         return withheld
 

@@ -79,13 +79,19 @@ class Protector:
     equations: Sequence[Equation]
     values: Mapping[At, float]
     signed: bool
+    standing: frozenset[At] = frozenset()
 
     @classmethod
-    def of(cls, table: Tabulation, rules: Rules) -> Protector:
-        """With the values of every cell in a sum."""
+    def of(cls, table: Tabulation, rules: Rules, standing: frozenset[At] = frozenset()) -> Protector:
+        """With the values of every cell in a sum.
+
+        Parameters
+        ----------
+        standing : cells that another table of the page shows already; to withhold them here would protect nothing
+        """
         equations = equations_of(table)
         values = {at: number_of(table, at) or 0.0 for entry in equations for at in entry.cells}
-        return cls(table, rules, equations, values, any(v < 0 for v in values.values()))
+        return cls(table, rules, equations, values, any(v < 0 for v in values.values()), standing)
 
     # -- the reader's side --------------------------------------------------------------------
 
@@ -146,7 +152,7 @@ class Protector:
     def cover(self, needs: Mapping[At, Need]) -> dict[At, Need]:
         """The sensitive cells and those that go with them."""
         hidden = dict(needs)
-        for at in [at for at in needs if at in self.values]:
+        for at in [at for at, need in needs.items() if at in self.values and need.rule != "complementary"]:
             self._enough_firms(hidden)
             for sign in (1.0, -1.0):
                 self._move(at, sign, hidden)
@@ -183,7 +189,7 @@ class Protector:
         """Which cell is missed least: the smallest group; empty groups and totals last."""
         n = self.table.firms(*at)
         last = any(at == entry.cells[0] for entry in self.equations)
-        return (2 if last else 1 if not n else 0, float(n or 0), at)
+        return (9 if at in self.standing else 2 if last else 1 if not n else 0, float(n or 0), at)
 
     def _next(self, entry: Equation, hidden: Mapping[At, Need]) -> At | None:
         left = [at for at in entry.cells if at not in hidden]

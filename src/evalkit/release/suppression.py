@@ -46,12 +46,24 @@ def suppress(table: Tabulation, rules: Rules | int) -> dict[At, str]:
     return {at: need.rule for at, need in hidden_cells(table, asked).items()}
 
 
-def hidden_cells(table: Tabulation, rules: Rules) -> dict[At, Need]:
-    """Cells to suppress: sensitive ones, those that sums ask for, and those that are a ratio of a withheld one."""
+def hidden_cells(
+    table: Tabulation, rules: Rules, decided: Mapping[str, bool] | None = None
+) -> dict[At, Need]:
+    """Cells to suppress: sensitive ones, those that sums ask for, and those that are a ratio of a withheld one.
+
+    Parameters
+    ----------
+    decided : key -> whether an earlier table of the page withheld that quantity
+    """
+    decided = decided or {}
     hidden = sensitive(table, rules)
+    for at, key in table.keys.items():
+        if decided.get(key) and at not in hidden and table.value(*at) is not None:
+            hidden[at] = Need("complementary", "withheld in another table")
     if not hidden:
         return {}
-    protector = Protector.of(table, rules)
+    standing = frozenset(at for at, key in table.keys.items() if decided.get(key) is False)
+    protector = Protector.of(table, rules, standing)
     while True:
         hidden = protector.cover(hidden)
         telling = _ratios(table, hidden)
@@ -105,9 +117,11 @@ class Withheld:
     cells: tuple[tuple[int, int, str, bool], ...]
 
 
-def withhold(table: Tabulation, rules: Rules, note: str) -> Withheld:
+def withhold(
+    table: Tabulation, rules: Rules, note: str, decided: Mapping[str, bool] | None = None
+) -> Withheld:
     """The table as it may be shown, without what single firms add to its cells, and the log."""
-    hidden = hidden_cells(table, rules)
+    hidden = hidden_cells(table, rules, decided)
     _refuse_words(table, hidden)
     looked = {at: need for at, need in flagged(table, rules).items() if at not in hidden}
     log = (*log_of(table, hidden, "suppressed"), *log_of(table, looked, "flagged"))
