@@ -69,7 +69,7 @@ def _groups(files: Iterable[str], frame: Any) -> list[dict[str, Any]]:
     for file in sorted(files):
         path = PurePosixPath(file)
         if path.parent.name in titles:
-            found.setdefault(path.parent.name, []).append({"href": file, "label": path.name})
+            found.setdefault(path.parent.name, []).append({"href": file, "label": file})
     return [{"title": frame.say(titles[name]), "files": found[name]} for name in titles if name in found]
 
 
