@@ -63,7 +63,7 @@ def pre_event_times(event: Estimate) -> NDArray[np.bool_]:
     return np.asarray(before_the_base(event) & estimated)
 
 
-def pre_trends(event: Estimate, *, effect: float, level: float = 0.95) -> Check:
+def pre_trends(event: Estimate, *, effect: float, level: float = 0.95, high_power: bool = True) -> Check:
     """Joint test of the pre-adoption coefficients, with its power against a slope as large as the effect.
 
     Parameters
@@ -71,6 +71,7 @@ def pre_trends(event: Estimate, *, effect: float, level: float = 0.95) -> Check:
     event : event study with a universal base (terms: event_time)
     effect : the headline effect; a drift of this size over the post window is the one that would matter
     level : confidence level of the individual intervals
+    high_power : whether the slope that would be seen with probability 4/5 is looked for as well; else it is NaN
 
     Raises
     ------
@@ -84,7 +85,8 @@ def pre_trends(event: Estimate, *, effect: float, level: float = 0.95) -> Check:
             return Check("pre_trends", "unknown", "no_pre_periods")
         return Check("pre_trends", "unknown", "not_testable", detail={"periods": periods})
     test = wald(pre)
-    slope, steep = (detectable_slope(pre, power=power, level=level) for power in (0.5, 0.8))
+    slope = detectable_slope(pre, power=0.5, level=level)
+    steep = detectable_slope(pre, power=0.8, level=level) if high_power else float("nan")
     last = float(np.asarray(event.terms.get_level_values("event_time"), dtype=float).max())
     span = max(last, 0.0) + 1 + anticipation_of(event)
     drift = slope * span

@@ -240,7 +240,7 @@ def _as_effect(plan: Plan, panel: Panel, found: Within, outcome: str, phase: int
     level, size = plan.inference.level, float(found.average.values[0])
     table = balance_of(own)
     checks = (
-        pre_trends(found.event, effect=size, level=level),
+        pre_trends(found.event, effect=size, level=level, high_power=False),
         few_clusters(found.counts, found.headline),
         attrition(own.panel, own.design, horizon=max(found.horizon)),
         spillovers(plan),

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from evalkit.errors import DesignError
-from evalkit.present.messages import interval, level_text, number, p_value, quantity, say
+from evalkit.present.messages import interval, level_text, number, p_value, say
+from evalkit.present.numerals import spoken
 from evalkit.programmes import place_name
 from evalkit.study.effect import Effect
 from evalkit.study.pages import effect_design, effect_numbers
@@ -162,7 +163,7 @@ def national_line(study: Study, found: Regional) -> str:
     """The plan's own effect over all provinces."""
     row = national_row(study, found)
     digits = digits_of(row)
-    value = quantity(row["estimate"], unit_of(study, found.outcome), digits, study.lang, plus=True)
+    value = spoken(row["estimate"], unit_of(study, found.outcome), digits, study.lang)
     bounds = interval(row["conf_low"], row["conf_high"], digits) if np.isfinite(row["conf_low"]) else ""
     return say("study.region.national", study.lang, estimate=f"{value} {bounds}".strip())
 
@@ -177,16 +178,16 @@ def all_firms_line(study: Study, found: Regional) -> str:
     return say(
         "study.region.all_firms",
         study.lang,
-        estimate=quantity(value, unit_of(study, found.outcome), digits, study.lang, plus=True),
+        estimate=spoken(value, unit_of(study, found.outcome), digits, study.lang),
     )
 
 
 def pivotal_line(study: Study, effect: Effect) -> str:
     """The one thing that would change the conclusion: a check that failed, else what a single place cannot tell."""
     name = pivotal_name(study, effect)
-    if name in ("pre_trends", "attrition", "precision"):
-        return say(f"study.pivotal.{name}", study.lang)
-    return say("study.region.pivotal_place", study.lang)
+    known = name in ("pre_trends", "attrition", "precision")
+    told = say(f"study.pivotal.{name}" if known else "study.region.pivotal_place", study.lang)
+    return f"{say('study.pivotal', study.lang)}: {told}"
 
 
 def in_unit(study: Study, found: Regional, value: float) -> float:
@@ -236,12 +237,12 @@ def chance(study: Study, found: Regional) -> None:
     unit, digits = unit_of(study, found.outcome), digits_of(national_row(study, found))
 
     def told(value: float) -> str:
-        return quantity(in_unit(study, found, value), unit, digits, lang, plus=True)
+        return spoken(in_unit(study, found, value), unit, digits, lang)
 
-    key = "differ" if equal.p_value < 1 - study.plan.inference.level else "alike"
+    differ = equal.p_value < 1 - study.plan.inference.level
     lines.append(
         say(
-            f"study.region.{key}",
+            "study.region.differ" if differ else "study.region.alike",
             lang,
             count=number(len(rows)),
             p=p_value(equal.p_value),
@@ -273,7 +274,11 @@ def ways_table(study: Study, found: Regional) -> None:
     treated = found.used[0]
     lines: list[Line] = []
     if isinstance(found.effect, DesignError):
-        lines.append(Line(say("study.region.way_within", lang), None, unit, None, refusal(study, found)))
+        lines.append(
+            Line(
+                say("study.region.way_within", lang), None, unit, None, say("study.region.said_refused", lang)
+            )
+        )
     else:
         row = found.effect.row(level)
         lines.append(
@@ -373,8 +378,11 @@ def balance_table(study: Study, found: Regional) -> None:
 def limits(study: Study, found: Regional) -> None:
     """What one province alone cannot tell."""
     lang, region = study.lang, place_name(found.region, study.lang)
-    keys = ["limit_place", "limit_programme", "limit_neighbours"]
-    lines = [say(f"study.region.{key}", lang, region=region, km=number(compared_km(study))) for key in keys]
+    lines = [
+        say("study.region.limit_place", lang),
+        say("study.region.limit_programme", lang, region=region),
+        say("study.region.limit_neighbours", lang, km=number(compared_km(study))),
+    ]
     if isinstance(found.effect, Effect):
         if trend_differed(found.effect) is not None:
             lines.insert(0, say("study.measure.trend_caution", lang))
