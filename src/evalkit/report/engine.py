@@ -35,7 +35,7 @@ from evalkit.report.kernel import make_manager
 from evalkit.report.markdown import cell_titles
 
 Listener = Callable[[int, int, str], None]
-MOST_OUTPUT = 32 * 2**20  # characters of all outputs of a notebook; a report has a fiftieth of it
+MOST_OUTPUT = 8 * 2**20  # characters of all outputs of a notebook; a long report has a tenth of it
 
 
 @dataclass(slots=True)

@@ -254,9 +254,7 @@ def main() -> int:
     folder, memory = Path(configuration["folder"]), int(configuration.get("memory") or 0)
     host = Path(configuration["host"]) if configuration.get("host") else None
     jobs = _jobs(requests, at_work := _AtWork(emit))
-    from evalkit.report import execute, page  # noqa: F401 (the slow imports, while the data are prepared)
-
-    page.warm_up()
+    _warm_up()
     while (line := jobs.get()) is not None:
         spec = json.loads(line)
         try:
@@ -266,6 +264,19 @@ def main() -> int:
         at_work.kernel = None
         emit(answer)
     return 0
+
+
+def _warm_up() -> None:
+    """The slow imports and what every page reads, while the data are prepared."""
+    import nbformat
+    import openpyxl  # noqa: F401
+
+    from evalkit.present import messages
+    from evalkit.report import execute, page  # noqa: F401
+
+    page.warm_up()
+    messages.keys()
+    nbformat.validate(_empty())  # compiles the schema
 
 
 class _AtWork:
