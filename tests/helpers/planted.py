@@ -218,6 +218,8 @@ class Read(HTMLParser):
         self.tags[tag] += 1
         self.attributes += [(tag, name, value or "") for name, value in attrs]
         self._quiet += tag == "style"
+        if tag == "br":
+            self.pieces.append(" ")
 
     def handle_endtag(self, tag: str) -> None:
         self._quiet -= tag == "style"
@@ -297,3 +299,37 @@ def addresses(parts: dict[str, bytes]) -> list[str]:
                 if element.attrib.get("TargetMode") == "External":
                     found.append(element.attrib.get("Target", ""))
     return found
+
+
+_TEX = {
+    r"\textbackslash{}": "\\",
+    r"\textasciitilde{}": "\x01",
+    r"\textasciicircum{}": "^",
+    r"\textless{}": "<",
+    r"\textgreater{}": ">",
+    r"\textbar{}": "|",
+    r"\textasciigrave{}": "`",
+    r"\textquotesingle{}": "'",
+    r"\textquotedbl{}": '"',
+    r"\symbol{65533}": "\ufffd",
+    r"\newline ": " ",
+    "-{}": "-",
+    ",{}": ",",
+    "{[}": "[",
+    "{]}": "]",
+    "{*}": "*",
+    **{f"\\{sign}": sign for sign in "{}$&#%_"},
+    "~": "\u00a0",
+}
+_TEX_SIGNS = re.compile("|".join(re.escape(sign) for sign in sorted(_TEX, key=len, reverse=True)))
+
+
+def untexed(tex: str) -> str:
+    """What LaTeX sets, as far as text goes."""
+    return _TEX_SIGNS.sub(lambda match: _TEX[match.group()], tex).replace("\x01", "~")
+
+
+def tex_commands(tex: str) -> set[str]:
+    """Commands that a text would run, once what stands for signs is taken out."""
+    bare = _TEX_SIGNS.sub(" ", tex)
+    return set(re.findall(r"\\(?:[A-Za-z@]+\d*|.)", bare))

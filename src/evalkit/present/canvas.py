@@ -9,14 +9,15 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit.errors import UsageError
+from evalkit.plain_text import clean_text
 from evalkit.present.tabulation import Tabulation
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class Drawing:
     words: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for part in ("title", "alt", "note"):
+            object.__setattr__(self, part, clean_text(getattr(self, part)))
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_\-]*", self.name):
             raise UsageError(
                 f"그림 이름 {self.name!r} 은(는) 파일 이름으로 쓸 수 없음",
@@ -146,6 +149,7 @@ def svg_of(figure: Figure) -> str:
 
     A glyph that neither the packaged font nor its fallback has raises `UsageError`: a box must not reach a report.
     """
+    _clean(figure)
     stream = io.StringIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Glyph .* missing from")
@@ -158,6 +162,27 @@ def svg_of(figure: Figure) -> str:
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     return _PATH.sub(lambda m: f'{m.group(1)}{_NUMBER.sub(_short, m.group(2))}"', text)
+
+
+def _clean(figure: Figure) -> None:
+    """Texts that a font can hold: a control character would end the picture, an override turn its numbers round."""
+    from matplotlib.axis import Axis
+    from matplotlib.text import Text
+
+    for axis in figure.findobj(Axis):
+        for written in (axis.get_major_formatter(), axis.get_minor_formatter()):
+            written.format_ticks = partial(_drawable_ticks, written.format_ticks)  # type: ignore[method-assign]
+    for item in figure.findobj(Text):
+        if (text := item.get_text()) != (clean := _drawable(text)):
+            item.set_text(clean)
+
+
+def _drawable_ticks(write: Callable[[Any], list[str]], values: Any) -> list[str]:
+    return [_drawable(word) for word in write(values)]
+
+
+def _drawable(text: object) -> str:
+    return clean_text(text).replace("\t", " ")
 
 
 def _short(match: re.Match[str]) -> str:

@@ -139,9 +139,14 @@ def number_format(kind: str, digits: int, behind: str = "") -> str:
     }.get(kind, f"#,##0{decimals}{tail}")
 
 
+_NO_FORMAT = str.maketrans(
+    {'"': "″", ";": "；", "\n": " ", "\t": " "}
+)  # some readers split formats without regard to quotes
+
+
 def _quoted(text: str) -> str:
     """A text as it stands in a number format, whatever letters it has."""
-    return '"' + clean_text(text).replace('"', "″").replace("\n", " ")[:60] + '"'
+    return '"' + clean_text(text).translate(_NO_FORMAT)[:60] + '"'
 
 
 def safe_text(text: str) -> str:
