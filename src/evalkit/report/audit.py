@@ -145,9 +145,9 @@ def append(path: Path, entry: Mapping[str, Any], key: bytes | None = None) -> tu
             added = b""
             if torn is not None:
                 mend = {"event": "torn", "bytes": len(torn), "sha256": before, "schema": SCHEMA}
-                line = _line(mend, number + 1, before, key)
+                line = audit_line(mend, number + 1, before, key)
                 added, number, before = b"\n" + line + b"\n", number + 1, line_hash(line)
-            line = _line({"schema": SCHEMA, **entry}, number + 1, before, key)
+            line = audit_line({"schema": SCHEMA, **entry}, number + 1, before, key)
             stream.write(added + line + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
@@ -160,7 +160,7 @@ def append(path: Path, entry: Mapping[str, Any], key: bytes | None = None) -> tu
         ) from error
 
 
-def _line(entry: Mapping[str, Any], number: int, before: str, key: bytes | None) -> bytes:
+def audit_line(entry: Mapping[str, Any], number: int, before: str, key: bytes | None) -> bytes:
     """One line: the hash of the line before comes first, the seal last."""
     content = {"n": number, "time": _now(), **{name: entry[name] for name in sorted(entry)}}
     if key is not None:
