@@ -28,7 +28,7 @@ def escaped(text: object) -> str:
     return escape(clean_text(text), quote=True)
 
 
-_LONG = 25  # rows: a longer table may break between the pages of a print
+_LONG = 14  # rows: a longer table may break between the pages of a print, under its header again
 _BOUNDS = re.compile(r"(\[[−\d.,]+,) (?=[−\d.,]+\])")
 _SIGN = re.compile(r"^(&lt;|&gt;) (?=\d)")
 _P_VALUE = re.compile(r"\bp (=|&lt;) (?=\d)")
