@@ -165,14 +165,15 @@ def _system(
 
     for entry in tables:
         for cells in _sums_of(entry):
-            signed = []
+            signed, read_from = [], {(entry.report, entry.place)}
             for k, at in enumerate(cells):
                 name = entry.name(at)
                 value = number_of(entry.table, at) if at not in entry.hidden else None
                 if value is None and name in known:
                     value = known[name][0]
+                    read_from |= known[name][1]
                 signed.append((-1.0 if k == 0 else 1.0, name, value))
-            add(signed, {(entry.report, entry.place)})
+            add(signed, read_from)
         for identity in entry.table.identities:
             read_from = {(entry.report, entry.place)}
             signed = []

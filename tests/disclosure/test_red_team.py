@@ -1,0 +1,124 @@
+"""Red team: tries to get a firm's number out of a finished run, and identifiers into one. Zero succeed."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from entries import ENTRIES, enter
+from planted import IDENTIFIERS, Run, plant, raw_tables
+from small_project import prepared_at_rest
+from tries import TRIES, Try, won
+
+from evalkit.errors import DisclosureError
+from evalkit.release import Rules
+from evalkit.release.rules import sensitive
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    patch = pytest.MonkeyPatch()
+    patch.setattr("evalkit.study.prepare.prepare", prepared_at_rest)
+    patch.setattr("evalkit.report.rendering.prepare", prepared_at_rest)
+    patch.setattr("evalkit.report.rendering.check_asked", lambda *_: None)
+    try:
+        project, secrets, cells = plant(tmp_path_factory.mktemp("planted"))
+        told = io.StringIO()
+        with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+            outcome = project.render(jobs=2)
+        return Run(project, outcome, told.getvalue(), secrets, cells)
+    finally:
+        patch.undo()
+
+
+def test_the_run_ended_as_it_should(run: Run) -> None:
+    states = {name: job["state"] for name, job in run.project.run()["jobs"].items()}
+    assert states == {
+        "sales_phase1": "ok",
+        "sales_phase3": "ok",
+        "counts": "ok",
+        "again": "refused",
+        "bars": "refused",
+        "personal": "refused",
+        "broken": "failed",
+    }
+    assert run.outcome.exit_code == 5
+    rules = {
+        line.split(",")[4] for line in (run.out / "disclosure.csv").read_text("utf-8-sig").splitlines()[1:]
+    }
+    assert {"threshold", "complementary", "order_statistic"} <= rules
+    assert rules & {"dominance", "p_percent"}
+
+
+def test_the_attackers_can_win(run: Run) -> None:
+    name, value = next(iter(run.secrets.items()))
+    assert won(run, [value]) == [name]
+    assert won(run, [f"매출은 {value:,.1f}백만원"]) == [name]
+    assert won(run, [(name, 0.99 * value, 1.01 * value)]) == [name]
+    assert won(run, [IDENTIFIERS[0]]) == ["식별자"]
+    assert won(run, [value * 1.01, (name, 0.0, 2 * value), "글"]) == []
+
+
+def test_the_attackers_win_where_only_the_rules_for_single_cells_are_kept(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the protection is for: without it six of the tries at sums succeed."""
+    import tries
+
+    raw = raw_tables(run.project.root / "notebooks")
+    naive = []
+    for table in raw:
+        gone = {at: need.rule for at, need in sensitive(table, Rules(3)).items()}
+        naive.append(
+            (table.with_cells(dict.fromkeys(gone), dict.fromkeys(gone, "*"), ()).without_counts(), gone)
+        )
+    monkeypatch.setattr(tries, "tables", lambda _: naive)
+    cases = [case for case in TRIES if case.family == "합계"]
+    winners = [case.name for case in cases if won(run, case.attack(run))]
+    assert len(winners) >= 6, winners
+
+
+RESULTS: dict[str, tuple[str, str]] = {}
+
+
+@pytest.mark.parametrize("case", TRIES, ids=[f"{k + 1}-{t.name}" for k, t in enumerate(TRIES)])
+def test_nothing_is_got_out(run: Run, case: Try) -> None:
+    got = won(run, case.attack(run))
+    RESULTS[case.name] = (case.family, ", ".join(got) or "없음")
+    assert got == []
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=[f"{k + 1}-{e.name}" for k, e in enumerate(ENTRIES)])
+def test_no_identifier_is_got_in(entry: object) -> None:
+    with pytest.raises(DisclosureError) as caught:
+        enter(entry)  # type: ignore[arg-type]
+    told = str(caught.value)
+    assert caught.value.exit_code == 5
+    assert not any(word in told for word in IDENTIFIERS)
+    RESULTS[entry.name] = (entry.family, "거절")  # type: ignore[attr-defined]
+
+
+def test_there_are_a_hundred_tries() -> None:
+    names = [t.name for t in TRIES] + [e.name for e in ENTRIES]
+    assert len(names) == len(set(names)) >= 100
+
+
+def test_the_table_of_tries() -> None:
+    """`EVALKIT_RED_TEAM_TABLE=FILE pytest tests/disclosure/test_red_team.py` writes it."""
+    target = os.environ.get("EVALKIT_RED_TEAM_TABLE")
+    if not target:
+        pytest.skip("no file was named")
+    lines = ["| # | 갈래 | 시도 | 얻은 것 |", "|--:|---|---|---|"]
+    lines += [
+        f"| {k + 1} | {family} | {name.replace('|', '&#124;')} | {got} |"
+        for k, (name, (family, got)) in enumerate(RESULTS.items())
+    ]
+    Path(target).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert len(RESULTS) >= 100
