@@ -148,7 +148,7 @@ def test_a_second_export_gives_the_same_bytes_and_takes_away_what_it_no_longer_m
     project: Project,
 ) -> None:
     first, second = project.root / "first", project.root / "second"
-    formats = ("xlsx", "docx", "hwpx", "csv")
+    formats = ("xlsx", "docx", "hwpx", "latex", "csv")
     export_plan(project.plan, asked(*formats, out=first))
     export_plan(project.plan, asked(*formats, out=second))
     (second / "small_csv" / "old.csv").write_text("alt", encoding="utf-8")
@@ -159,6 +159,7 @@ def test_a_second_export_gives_the_same_bytes_and_takes_away_what_it_no_longer_m
         *names,
         "kept.txt",
     }
+    assert {"small_latex/small.tex", "small_latex/figure-1.png", "small_csv/contents.csv"} <= names
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
 

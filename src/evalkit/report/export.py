@@ -26,8 +26,9 @@ _WRITERS = {
     "xlsx": ("workbook", "workbook_bytes", ".xlsx"),
     "docx": ("word", "word_bytes", ".docx"),
     "hwpx": ("hwpx", "hwpx_bytes", ".hwpx"),
-    "latex": ("latex", "latex_text", ".tex"),
 }
+_ENDINGS = {"latex": ".tex"}
+_MANY = {"pdf": "*.pdf", "csv": "*.csv", "latex": "*.*"}  # formats of many files, each in a folder of its own
 _LONGEST_NAME = 100
 
 
@@ -169,9 +170,9 @@ def _write(document: Document, folder: Path, asked: Asked) -> tuple[Path, ...]:
             if single:
                 names = [_renamed(staged, names, single, form)]
             made += names
-            if not single and form in ("pdf", "csv"):
+            if not single and form in _MANY:
                 place = f"{stem}_{form}"
-                gone += [f"{place}/{p.name}" for p in (target / place).glob(f"*.{form}")]
+                gone += [f"{place}/{p.name}" for p in (target / place).glob(_MANY[form]) if p.is_file()]
                 shown.append(target / place)
             else:
                 shown += [target / name for name in names]
@@ -190,7 +191,7 @@ def _target(folder: Path, asked: Asked) -> tuple[Path, str]:
     if asked.out is None:
         return folder / "export", ""
     out = asked.out.resolve()
-    endings = {_WRITERS[form][2] if form in _WRITERS else f".{form}" for form in asked.formats}
+    endings = {_ENDINGS.get(form, f".{form}") for form in asked.formats}
     if out.suffix.lower() not in endings or out.is_dir():
         return out, ""
     if len(set(asked.formats)) > 1:
@@ -219,11 +220,25 @@ def _make(form: str, document: Document, folder: Path, staged: Path, stem: str, 
         return _print(document, folder, staged, stem, whole=whole)
     if form == "csv":
         return _csv(document, staged, stem)
+    if form == "latex":
+        return _latex(document, staged, stem)
     module, function, ending = _WRITERS[form]
-    content = getattr(import_module(f"evalkit.present.writers.{module}"), function)(document)
+    content: bytes = getattr(import_module(f"evalkit.present.writers.{module}"), function)(document)
     name = f"{stem}{ending}"
-    (staged / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    (staged / name).write_bytes(content)
     return [name]
+
+
+def _latex(document: Document, staged: Path, stem: str) -> list[str]:
+    """The text and the pictures that it sets, in one folder."""
+    from evalkit.present.writers.latex import latex_figures, latex_text
+
+    place = staged / f"{stem}_latex"
+    place.mkdir()
+    files = {f"{stem}.tex": latex_text(document).encode(), **latex_figures(document)}
+    for name, content in files.items():
+        (place / name).write_bytes(content)
+    return [f"{place.name}/{name}" for name in files]
 
 
 def _print(document: Document, folder: Path, staged: Path, stem: str, *, whole: bool) -> list[str]:
