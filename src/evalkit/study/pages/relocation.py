@@ -163,20 +163,7 @@ def total_outflow(study: Study) -> None:
             Tabulation(
                 name="total_outflow",
                 title=say(f"study.relocation.title.{result.reading}", lang),
-                columns=(
-                    Column("cause", say("study.relocation.column.cause", lang)),
-                    Column("before", say("study.relocation.column.before", lang), "integer"),
-                    Column("after", say("study.relocation.column.after", lang), "integer"),
-                    Column("rate_before", say("study.relocation.column.rate_before", lang), "number"),
-                    Column("rate_after", say("study.relocation.column.rate_after", lang), "number"),
-                    Column("ratio", say("study.relocation.column.ratio", lang), "number"),
-                    Column(
-                        "interval",
-                        say("table.interval", lang, level=level_text(study.plan.inference.level)),
-                        "interval",
-                    ),
-                    Column("p", say("table.p_value", lang)),
-                ),
+                columns=_outflow_columns(study),
                 rows=tuple(rows),
                 counts=tuple(counts),
                 keys=keys,
@@ -192,6 +179,24 @@ def total_outflow(study: Study) -> None:
                 lang=lang,
             )
         )
+    )
+
+
+def _outflow_columns(study: Study) -> tuple[Column, ...]:
+    lang = study.lang
+    return (
+        Column("cause", say("study.relocation.column.cause", lang)),
+        Column("before", say("study.relocation.column.before", lang), "integer"),
+        Column("after", say("study.relocation.column.after", lang), "integer"),
+        Column("rate_before", say("study.relocation.column.rate_before", lang), "number"),
+        Column("rate_after", say("study.relocation.column.rate_after", lang), "number"),
+        Column("ratio", say("study.relocation.column.ratio", lang), "number"),
+        Column(
+            "interval",
+            say("table.interval", lang, level=level_text(study.plan.inference.level)),
+            "interval",
+        ),
+        Column("p", say("table.p_value", lang)),
     )
 
 
