@@ -396,3 +396,17 @@ def test_a_frame_needs_its_columns() -> None:
         from_frame(frame, "t", "", counts=None, columns=[Column("w", "가")])
     with pytest.raises(UsageError, match="기업 수 열"):
         from_frame(frame, "t", "", counts="n")
+
+
+def test_rows_under_a_heading_are_a_group_and_a_group_of_one_column_is_a_column() -> None:
+    columns = (Column("a", "이름"), Column("b", "값", "number", group="하나"), Column("c", "값", group="둘"))
+    rows = (("묶음 1", None, None), ("가", 1.0, "x"), ("묶음 2", None, None), ("나", 2.0, "y"))
+    html = html_table(Tabulation("t", "표", columns, rows, roles=("heading", "body", "heading", "body")))
+    assert [part.count("<tr") for part in html.split("<tbody>")[1:]] == [2, 2]
+    assert html.count("<tbody>") == html.count("</tbody>") == 2
+    assert '<th scope="col">하나</th>' in html
+    assert "colgroup span" in html
+    assert 'scope="colgroup"' not in html
+    assert 'class="long"' not in html
+    many = Tabulation("t", "표", columns[:2], tuple((f"{k}", float(k)) for k in range(15)))
+    assert '<table class="long">' in html_table(many)
