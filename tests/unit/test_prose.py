@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from tests.helpers.sample_document import HOSTILE, MARKDOWN, empty_table, full_table, plain_table
 
 from evalkit.plain_text import clean_text
-from evalkit.present.writers.layout import column_widths, fits, header_cells, text_width, word_width
+from evalkit.present.writers.layout import (
+    column_widths,
+    fits,
+    header_cells,
+    text_width,
+    with_digits,
+    word_width,
+)
 from evalkit.present.writers.prose import Grid, Paragraph, Run, read_prose
 
 
@@ -140,3 +147,12 @@ def test_columns_share_the_line_exactly(columns: list[list[str]], total: int) ->
     if fits(columns, total, unit=450, padding=566):
         words = [566 + 450 * max(map(word_width, texts)) for texts in columns]
         assert all(width >= word for width, word in zip(widths, words, strict=True))
+
+
+def test_decimals_chosen_once_write_every_cell_alike() -> None:
+    table = full_table()
+    settled = with_digits(table)
+    assert all(column.digits is not None for column in settled.columns)
+    for r in range(len(table.rows)):
+        for c in range(len(table.columns)):
+            assert settled.text(r, c) == table.text(r, c)

@@ -20,7 +20,7 @@ _PREVIEW = 1_000
 _VERSION = (
     f'{DECLARATION}<hv:HCFVersion xmlns:hv="http://www.hancom.co.kr/hwpml/2011/version"'
     ' tagetApplication="WORDPROCESSOR" major="5" minor="1" micro="1" buildNumber="0" os="1" xmlVersion="1.5"'
-    ' application="evalkit" appVersion="1"/>'  # the spelling of the first attribute is the format's
+    ' application="evalkit" appVersion="1, 0, 0, 0"/>'  # the spelling of the first attribute is the format's
 )
 _SETTINGS = (
     f'{DECLARATION}<ha:HWPApplicationSetting xmlns:ha="{NAMESPACES["ha"]}" xmlns:config="{NAMESPACES["config"]}">'

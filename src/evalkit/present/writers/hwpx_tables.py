@@ -9,7 +9,14 @@ from evalkit.present.messages import say
 from evalkit.present.tabulation import Tabulation
 from evalkit.present.writers.hwpx_shapes import SANS, STYLE, STYLES, Border, Letters, Lines
 from evalkit.present.writers.hwpx_text import Sheet
-from evalkit.present.writers.layout import column_widths, fits, header_cells, heading_text, is_number
+from evalkit.present.writers.layout import (
+    column_widths,
+    fits,
+    header_cells,
+    heading_text,
+    is_number,
+    with_digits,
+)
 from evalkit.present.writers.prose import Grid, Run
 
 WIDTH = 48_190  # A4 between margins of 20 mm, in hundredths of a point
@@ -36,6 +43,7 @@ class Cell:
 
 def table_blocks(sheet: Sheet, table: Tabulation, caption: str) -> list[str]:
     """The paragraphs of a table: the table with its caption, then its notes."""
+    table = with_digits(table)
     if not table.columns:  # the word processor refuses a table without cells
         found = [sheet.paragraph(text, "Caption") for text in (caption,) if text]
         found.append(sheet.paragraph(say("table.no_rows", table.lang), "Note"))
@@ -123,14 +131,10 @@ def _table(sheet: Sheet, cells: Sequence[Cell], *, head_rows: int, caption: str)
     rows = max(cell.row + cell.down for cell in cells)
     height = size * 13 // 10 + 2 * _ABOVE
     number = sheet.number()
-    written = "".join(
-        "<hp:tr>"
-        + "".join(
-            _cell(sheet, cell, widths, height, size, head_rows, rows) for cell in cells if cell.row == row
-        )
-        + "</hp:tr>"
-        for row in range(rows)
-    )
+    lines: list[list[str]] = [[] for _ in range(rows)]
+    for cell in cells:
+        lines[cell.row].append(_cell(sheet, cell, widths, height, size, head_rows, rows))
+    written = "".join(f"<hp:tr>{''.join(line)}</hp:tr>" for line in lines)
     plain = sheet.shapes.of_border(Border())
     inner = (
         f'<hp:run charPrIDRef="{sheet.shapes.of_letters(_TINY)}">'

@@ -30,6 +30,7 @@ from evalkit.present.writers.layout import (
     heading_text,
     is_number,
     text_width,
+    with_digits,
 )
 from evalkit.present.writers.pictures import png_of
 from evalkit.present.writers.prose import BULLETS, Grid, Paragraph, Run, read_prose
@@ -80,7 +81,7 @@ def latex_table(table: Tabulation, label: str = "", place: str = "htbp") -> str:
     label : what ``\\ref`` refers to; "" = ``tab:`` and the table's name
     place : where the table may float to; ``H`` (package float) = nowhere
     """
-    label = label or f"tab:{table.name}"
+    table, label = with_digits(table), label or f"tab:{table.name}"
     if not table.columns:
         return f"\\par {escaped(table.title)}: {escaped(say('table.no_rows', table.lang))}\\par\n"
     layout = _layout(table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from evalkit.present.tabulation import Tabulation
@@ -32,6 +32,12 @@ def caption_text(label: str, title: str) -> str:
     '표 3. 두 집단의 차이'
     """
     return f"{label}. {title}" if title else label
+
+
+def with_digits(table: Tabulation) -> Tabulation:
+    """The same table with the decimals of its columns chosen once, not anew for every cell."""
+    columns = [replace(column, digits=table.digits(c)) for c, column in enumerate(table.columns)]
+    return replace(table, columns=columns)
 
 
 def is_number(table: Tabulation, column: int) -> bool:
