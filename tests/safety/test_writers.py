@@ -111,6 +111,7 @@ def test_other_software_opens_what_was_written() -> None:
     assert docx.Document(io.BytesIO(OFFICE["docx"](document_of(TEXTS[:40])))).paragraphs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", OFFICE)
 def test_very_long_texts_break_no_office_file(form: str) -> None:
     parts = package_parts(OFFICE[form](document_of([payload.text for payload in LONG[:4]], heads=False)))
