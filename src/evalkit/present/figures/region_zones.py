@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = 6  # of tiles across the page
 _TILE = 0.82  # height of a tile in rows
+_ROOM = 66.0  # points inside a tile, left to right
 
 
 def region_zones(
@@ -153,7 +154,8 @@ def _ring(
         )
         ink = "white" if zone else INK
         beside = str(record.get("line", "")) if zone else number(float(record["km"]), 0)
-        axes.text(x + 0.08, y + _TILE / 2, str(record["label"]), color=ink, va="center", fontsize=8)
+        small = _fitting(str(record["label"]), beside)
+        axes.text(x + 0.08, y + _TILE / 2, str(record["label"]), color=ink, va="center", fontsize=8 * small)
         axes.text(
             x + 0.93,
             y + _TILE / 2,
@@ -161,10 +163,16 @@ def _ring(
             color=ink if zone else QUIET,
             va="center",
             ha="right",
-            fontsize=7.5,
+            fontsize=7.5 * small,
         )
     if at:
         axes.plot([left, left], [-2.1, height], color=FAINT, linewidth=0.8)
+
+
+def _fitting(label: str, beside: str) -> float:
+    """By how much the texts of a tile shrink so that both stand in it."""
+    letters = sum(1.0 if letter >= "가" else 0.6 for letter in label)
+    return min(1.0, _ROOM / (8.0 * letters + 4.6 * len(beside) + 4.0))
 
 
 def _role(at: int, edges: Sequence[float], compared_km: float) -> str:
