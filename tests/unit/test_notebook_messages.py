@@ -570,6 +570,11 @@ FAMILIES |= {
     "study.listed.row.*": {"changes", "spac", "counted", *DIRECTIONS},
     "study.listed.column.*": {"destination", "out", "into", "net", "snapshot"},
 }
+FAMILIES |= {
+    "figure.zones.*": {"zone", "left_out", "compared"},
+    "study.region.refused_*": {"treated", "comparison", "time"},
+    "study.region.together_*": {"holds", "lost", "wide"},
+}
 # two holes: `test_every_pair_of_codes_has_words`
 PAIRS = {
     "study.opinion.*.*": {(part, kind) for part in ("compares", "identifies", "cannot") for kind in KINDS},
