@@ -259,6 +259,14 @@ def test_a_mean_and_a_number_of_firms_do_not_give_a_complementary_sum_back() -> 
         assert not {2, 3} <= set(shown) or (r, 1) not in hidden
 
 
+def test_a_withheld_one_does_not_show_itself_by_what_is_withheld_with_it() -> None:
+    columns = (Column("g", ""), Column("n", "건", "integer"), Column("m", "다른 비율", "number"))
+    hidden = [
+        suppress(Tabulation("t", "", columns, [("a", n, 6.527)], counts=[(None, n, 33)]), 3) for n in (1, 2)
+    ]
+    assert hidden == [{(0, 1): "threshold"}] * 2
+
+
 def test_order_statistics_of_few_firms_go_and_of_many_are_flagged() -> None:
     columns = (
         Column("g", "집단"),

@@ -97,7 +97,14 @@ def _ratios(table: Tabulation, hidden: Mapping[At, Need]) -> dict[At, Need]:
             for value in wanted[r]:
                 needed = np.array([value / rate, value * rate])
                 made = (needed[:, None] * _POWERS).ravel()
-                if factors.size and np.isclose(made[:, None], factors[None, :], rtol=1e-9, atol=0.0).any():
+                made = made[
+                    ~np.isclose(made, rate, rtol=1e-9, atol=0.0)
+                ]  # a withheld 1 is a ratio of nothing
+                if (
+                    made.size
+                    and factors.size
+                    and np.isclose(made[:, None], factors[None, :], rtol=1e-9, atol=0.0).any()
+                ):
                     found[r, c] = Need("derived", "a withheld cell follows from it and another")
     return found
 
