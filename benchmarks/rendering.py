@@ -162,10 +162,10 @@ def stress(root: Path, count: int) -> None:
 
     rendering.prepare, rendering.check_asked = prepared_at_rest, lambda *_: None  # the notebooks read no data
     small = Project(root)
-    write_notebook(
-        root / "notebooks" / "effect.ipynb", TABLE, HEADLINE, parameters="outcome: str = ''\nphase: int = 1"
-    )
-    small.raw["reports"] = [{"notebook": "effect.ipynb", "for_each": {"phase": list(range(1, count + 1))}}]
+    numbered = "outcome: str = 'jobs'\nphase: int = 1\nnumber: int = 1"
+    write_notebook(root / "notebooks" / "effect.ipynb", TABLE, HEADLINE, parameters=numbered)
+    numbers = {"number": list(range(1, count + 1))}
+    small.raw["reports"] = [{"notebook": "effect.ipynb", "for_each": numbers}]
     small.save()
     before = set(Path(tempfile.gettempdir()).glob("evk-*"))
     for forked in (True, False):

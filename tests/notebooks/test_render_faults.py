@@ -96,7 +96,7 @@ BREAKING = {
         "import signal, time\nfor s in (2, 15): signal.signal(s, signal.SIG_IGN)\nwhile True: time.sleep(9)",
         "안에 끝나지 않아",
     ),
-    "flood": ("for _ in range(200): print('가' * 1_000_000)", "출력이 지나치게 많아"),
+    "flood": ("for _ in range(300): print('x' * 100_000)", "출력이 지나치게 많아"),
     "hungry": ("kept = []\nwhile True: kept.append(bytearray(50_000_000))", "메모리가 모자라"),
     "full": ("import errno, os; raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))", "디스크가 가득 차"),
     "parent": ("import subprocess\nstray = subprocess.Popen(['sleep', '600'], start_new_session=True)", ""),

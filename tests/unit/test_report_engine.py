@@ -117,6 +117,14 @@ def test_memory_is_bounded(warm: Path) -> None:
         assert run(warm, "kept = bytearray(1_000_000)", forked=forked, memory=600_000_000).state == "ok"
 
 
+@linux
+@pytest.mark.slow
+def test_two_hundred_megabytes_of_output_end_the_run(warm: Path) -> None:
+    executed = run(warm, "for _ in range(200): print('x' * 1_000_000)", forked=True)
+    assert (executed.state, executed.cell) == ("flooded", 2)
+    assert len(printed(executed.nb)) < 2**24
+
+
 @pytest.mark.parametrize(
     "first",
     ["evalkit.report.execute", "evalkit.report.engine", "papermill"],
