@@ -227,19 +227,21 @@ class _Writer:
             self._add(xml.paragraph("EkTableNote"))
 
     def _picture(self, picture: Picture, number: int) -> None:
+        from docx.oxml.shape import CT_Inline
         from docx.shared import Pt
 
         png, width, height = png_of(picture.svg)
         scale = min(PORTRAIT / 20 / width, _TALLEST / height, 1.0)
-        line = self.word.add_paragraph(style="Ek Picture")
-        shape = line.add_run().add_picture(
-            io.BytesIO(png), width=Pt(width * scale), height=Pt(height * scale)
+        self.pictures += (
+            1  # numbered here: the library would look through the whole document for a free number
         )
-        self.pictures += 1
-        described = shape._inline.docPr
-        described.set("id", str(self.pictures))
-        described.set("name", f"{say('export.figure', self.lang, number=number)}")
-        described.set("descr", clean_text(picture.alt))
+        relation, image = self.word.part.get_or_add_image(io.BytesIO(png))
+        shape = CT_Inline.new_pic_inline(
+            self.pictures, relation, image.filename, Pt(width * scale), Pt(height * scale)
+        )
+        shape.docPr.set("name", say("export.figure", self.lang, number=number))
+        shape.docPr.set("descr", clean_text(picture.alt))
+        self._add(xml.paragraph("EkPicture", xml.element("r", xml.element("drawing", shape))))
         self._caption("figure", number, picture.title, keep=bool(picture.note))
         if picture.note:
             self._add(xml.paragraph("EkTableNote", xml.run(picture.note)))
