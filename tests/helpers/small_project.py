@@ -89,9 +89,11 @@ class Project:
         return json.loads((self.out / "run.json").read_text(encoding="utf-8"))
 
     def bytes(self) -> dict[str, bytes]:
-        left_out = {"run.json"}
-        found = sorted(p for p in self.out.rglob("*") if p.is_file() and p.name not in left_out)
-        return {p.relative_to(self.out).as_posix(): p.read_bytes() for p in found}
+        """Every file of the reports; the record of the run without its times."""
+        found = sorted(p for p in self.out.rglob("*") if p.is_file())
+        files = {p.relative_to(self.out).as_posix(): p.read_bytes() for p in found}
+        timeless = {name: value for name, value in self.run().items() if name != "timing"}
+        return files | {"run.json": json.dumps(timeless, sort_keys=True).encode()}
 
 
 def prepared_at_rest(plan_path: Path, plan: Plan, data: Path | None = None, progress: Any = None) -> Prepared:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from click.testing import CliRunner
 from small_project import Project, prepared_at_rest, write_notebook
@@ -19,6 +20,7 @@ from evalkit.cli import cli
 from evalkit.report import rendering
 from evalkit.report.audit import record_export
 from evalkit.report.chain import read_chain
+from evalkit.report.results import SCHEMA_FILE
 from evalkit.report.store import read_run
 from evalkit.report.verify import asked_of, verify
 
@@ -94,6 +96,17 @@ def test_a_finished_plan_agrees_with_everything(project: Project) -> None:
     assert command("verify", project.out / "effect_jobs.html")[0] == 0
     assert command("verify", project.out / "index.html")[0] == 0
     assert command("verify", project.out.parent)[0] == 0
+
+
+def test_results_of_rendered_pages_have_the_form_of_the_schema(finished: Project) -> None:
+    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    files = sorted((finished.out / "results").glob("*.json"))
+    assert [path.stem for path in files] == ["effect_jobs", "effect_sales"]
+    for path in files:
+        results = json.loads(path.read_text(encoding="utf-8"))
+        jsonschema.validate(results, schema)
+        assert results["job"] == path.stem
+        assert results["headlines"][0]["value"] in finished.page(path.stem)
 
 
 FILES = (

@@ -14,7 +14,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,7 +76,10 @@ def recorded(trail: Trail, **start: Any) -> Iterator[dict[str, Any]]:
         told["exit"] = error.exit_code if isinstance(error, EvalkitError) else 1
         if isinstance(error, SystemExit) and isinstance(error.code, int):
             told["exit"] = error.code
-        trail.write("end", **told)
+        with suppress(
+            FileError
+        ):  # a full disk: what ended the command is told, not that its end cannot be noted
+            trail.write("end", **told)
         raise
     trail.write("end", **told)
 
