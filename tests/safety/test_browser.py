@@ -85,6 +85,7 @@ def test_prose_of_a_notebook_runs_nothing(show: Any, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_page_of_very_long_texts(show: Any, tmp_path: Path) -> None:
     long = [payload for payload in ALL if payload not in SHORT]
     path = tmp_path / "long.html"
