@@ -65,13 +65,7 @@ def region_forest(
     ------
     UsageError : a column is missing, the marked province is not there, or more lines than fit
     """
-    missing = [column for column in _NEEDED if column not in frame.columns]
-    if missing or marked not in frame.index or not 0 < len(frame) <= LIMIT:
-        raise UsageError(
-            f"시·도별 그림에 {missing[0] if missing else marked!r} 이(가) 없거나 줄이 {LIMIT}개를 넘음",
-            where=(name,),
-            remedy="시·도마다 한 줄씩, 표시할 시·도를 넣어 넘길 것",
-        )
+    _refuse(frame, marked, name)
     labels = [str(label) for label in frame.index]
     half = ((frame["conf_high"] - frame["conf_low"]) / 2).dropna()
     places = digits_for(float(half.median())) if len(half) else 1
@@ -110,6 +104,16 @@ def region_forest(
             data=_data(frame, overall, words, name, title, unit, places, level, lang),
             note=note,
             firms=int(known.min()) if len(known) else None,
+        )
+
+
+def _refuse(frame: pd.DataFrame, marked: str, name: str) -> None:
+    missing = [column for column in _NEEDED if column not in frame.columns]
+    if missing or marked not in frame.index or not 0 < len(frame) <= LIMIT:
+        raise UsageError(
+            f"시·도별 그림에 {missing[0] if missing else marked!r} 이(가) 없거나 줄이 {LIMIT}개를 넘음",
+            where=(name,),
+            remedy="시·도마다 한 줄씩, 표시할 시·도를 넣어 넘길 것",
         )
 
 

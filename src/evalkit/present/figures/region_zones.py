@@ -139,34 +139,40 @@ def _ring(
             middle, 0.4, say("figure.zones.nobody", lang), ha="center", va="center", fontsize=8.5, color=QUIET
         )
     for k, record in enumerate(group):
-        x, y = left + k % width, k // width
-        zone = role == "zone"
-        axes.add_patch(
-            Rectangle(
-                (x + 0.03, y),
-                0.94,
-                _TILE,
-                facecolor=TREATED if zone else "white",
-                edgecolor=TREATED if zone else FAINT,
-                linewidth=1,
-                linestyle=(0, (3, 2)) if role == "left_out" else "-",
-            )
-        )
-        ink = "white" if zone else INK
-        beside = str(record.get("line", "")) if zone else number(float(record["km"]), 0)
-        small = _fitting(str(record["label"]), beside)
-        axes.text(x + 0.08, y + _TILE / 2, str(record["label"]), color=ink, va="center", fontsize=8 * small)
-        axes.text(
-            x + 0.93,
-            y + _TILE / 2,
-            beside,
-            color=ink if zone else QUIET,
-            va="center",
-            ha="right",
-            fontsize=7.5 * small,
-        )
+        _tile(axes, record, left + k % width, float(k // width), role)
     if at:
         axes.plot([left, left], [-2.1, height], color=FAINT, linewidth=0.8)
+
+
+def _tile(axes: Axes, record: Mapping[str, Any], x: float, y: float, role: str) -> None:
+    """One municipality."""
+    from matplotlib.patches import Rectangle
+
+    zone = role == "zone"
+    axes.add_patch(
+        Rectangle(
+            (x + 0.03, y),
+            0.94,
+            _TILE,
+            facecolor=TREATED if zone else "white",
+            edgecolor=TREATED if zone else FAINT,
+            linewidth=1,
+            linestyle=(0, (3, 2)) if role == "left_out" else "-",
+        )
+    )
+    ink = "white" if zone else INK
+    beside = str(record.get("line", "")) if zone else number(float(record["km"]), 0)
+    small = _fitting(str(record["label"]), beside)
+    axes.text(x + 0.08, y + _TILE / 2, str(record["label"]), color=ink, va="center", fontsize=8 * small)
+    axes.text(
+        x + 0.93,
+        y + _TILE / 2,
+        beside,
+        color=ink if zone else QUIET,
+        va="center",
+        ha="right",
+        fontsize=7.5 * small,
+    )
 
 
 def _fitting(label: str, beside: str) -> float:
