@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -256,3 +257,21 @@ def test_streams_without_reconfigure_are_left_alone(monkeypatch: pytest.MonkeyPa
     module._consoles()
     assert sys.stdout is plain
     assert console.errors == "replace"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.ENOSPC, "남은 자리가 없음"), (errno.EACCES, "쓸 권한이 없음"), (errno.EIO, "다루지 못함")],
+)
+def test_what_the_system_refuses_is_a_sentence_without_a_folder(
+    number: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), "/somewhere/deep/보고서.html")
+
+    monkeypatch.setattr("evalkit.report.doctor.examine", refuse)
+    result = CliRunner().invoke(cli, ["doctor"])
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert "[보고서.html]" in result.stderr
+    assert "deep" not in result.stderr

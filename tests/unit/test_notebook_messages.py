@@ -23,7 +23,9 @@ from evalkit.inference.choice import DECISIONS
 from evalkit.ingest import SPECS
 from evalkit.ingest.audit import SEVERITIES
 from evalkit.ingest.sources.performance_survey import FIRM_YEARS, OUTCOMES
+from evalkit.present import group_tables
 from evalkit.present.messages import FOLDER, placeholders, read_messages
+from evalkit.present.writers import workbook
 from evalkit.programmes import Label, treatments
 from evalkit.programmes.fact_file import BudgetLine, CheckEntry, FactEntry, Logic, Rule
 from evalkit.report.markdown import translate_markdown
@@ -574,6 +576,14 @@ FAMILIES |= {
     "figure.zones.*": {"zone", "left_out", "compared"},
     "study.region.refused_*": {"treated", "comparison", "time"},
     "study.region.together_*": {"holds", "lost", "wide"},
+}
+FAMILIES |= {
+    "export.*": {"table", "figure"},
+    "export.*_word": {"table", "figure", "notes"},
+    "page.running_*": {"simulated", "failed", "refused"},
+    "side.*": {*get_args(group_tables.Shown), "joint", "joint_n"},
+    "workbook.*": {"sheet", "kind", "title", "report", "rows", *workbook._REMARKS},
+    "workbook.mark_*": {key for _, key in workbook._MARKS},
 }
 # two holes: `test_every_pair_of_codes_has_words`
 PAIRS = {

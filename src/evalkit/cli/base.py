@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -31,6 +32,17 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
+def _of_system(error: OSError) -> str:
+    """What the system refused, as a sentence: the file's name without its folder."""
+    name = f"[{one_line(Path(str(error.filename)).name)}] " if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{name}디스크에 남은 자리가 없음 → 자리를 비운 뒤 다시 실행할 것."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{name}파일에 쓸 권한이 없음 → 권한을 확인하거나 그 파일을 연 프로그램을 닫고 다시 실행할 것."
+    words = one_line(error.strerror or error)
+    return f"{name}파일을 다루지 못함 ({words}) → --debug 를 붙여 다시 실행할 것."
+
+
 def sentences(function: F) -> F:
     """Errors as sentences; the traceback only with ``--debug``."""
 
@@ -51,6 +63,11 @@ def sentences(function: F) -> F:
             sys.exit(130)
         except BrokenPipeError:
             raise  # the reader of our output went away (`| head`): click ends without a word
+        except OSError as error:
+            if debug:
+                raise
+            click.echo(f"오류: {_of_system(error)}", err=True)
+            sys.exit(1)
         except Exception as error:
             if debug:
                 raise

@@ -30,7 +30,9 @@ _LONG_NUMBER = re.compile(
 _FRAME = re.compile(
     r"^\[\d+ rows x \d+ columns\]$|^(?:Name: .*, )?(?:Length: \d+, )?dtype: \S+$", re.MULTILINE
 )
-_CELL_FILE = re.compile(r"(?<!\S)\S*?ipykernel_\d+[\\/]\d+\.py")  # from the start of a word: its length counts once
+_CELL_FILE = re.compile(
+    r"(?<!\S)\S*?ipykernel_\d+[\\/]\d+\.py"
+)  # from the start of a word: its length counts once
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 
 _TAGS = {

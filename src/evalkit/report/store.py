@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -94,9 +96,14 @@ def publish(staged: Path, folder: Path, files: Iterable[str], replaced: Iterable
 
 def write_text(path: Path, text: str, *, encoding: str = "utf-8") -> None:
     """Write under a temporary name and move."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text, encoding=encoding, newline="")
-    temporary.replace(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")  # two commands may write the same file
+    try:
+        temporary.write_text(text, encoding=encoding, newline="")
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_run(folder: Path, record: Mapping[str, Any]) -> str:
