@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,14 @@ def make_frame(
     notebook: Mapping[str, str] | None = None,
     state: str = "ok",
     index_href: str = "",
+    suppressed: Sequence[Mapping[str, str]] | None = None,
 ) -> Frame:
-    """The frame of one page."""
+    """The frame of one page.
+
+    Parameters
+    ----------
+    suppressed : log of the cells that the page withholds or that the checker should look at; None = not known
+    """
     lang = str(context["lang"])
     plan = context.get("plan")
     bare = Frame(lang, title)
@@ -76,12 +82,21 @@ def make_frame(
         subtitle=subtitle,
         programme=plan["title"] if plan else "",
         banners=tuple(banners),
-        facts=_facts(context, bare, notebook),
+        facts=(*_facts(context, bare, notebook), *_withheld(bare, suppressed)),
         parameters=tuple({**row, "comment": reworded(str(row["comment"]), lang)} for row in parameters),
         deviations=tuple(context.get("deviations", ())),
         inputs=tuple(context.get("inputs", ())),
         index_href=index_href,
     )
+
+
+def _withheld(bare: Frame, suppressed: Sequence[Mapping[str, str]] | None) -> tuple[tuple[str, str], ...]:
+    """How many cells the page withholds; which and why stands in the list of the run."""
+    if suppressed is None:
+        return ()
+    flagged = sum(row.get("action") == "flagged" for row in suppressed)
+    count = len(suppressed) - flagged
+    return ((bare.say("page.withheld"), bare.say("page.withheld_count", count=count, flagged=flagged)),)
 
 
 def _facts(

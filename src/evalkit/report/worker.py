@@ -100,7 +100,7 @@ def _write(spec: Mapping[str, Any], executed: Any) -> dict[str, Any]:
     cells = list(executed.nb["cells"])
     title = first_heading(cells) or name
 
-    def frame(state: str) -> Any:
+    def frame(state: str, suppressed: Any = None) -> Any:
         return make_frame(
             spec["context"],
             title=title,
@@ -109,6 +109,7 @@ def _write(spec: Mapping[str, Any], executed: Any) -> dict[str, Any]:
             notebook={"name": spec["notebook_name"], "sha256": spec["notebook_sha256"]},
             state=state,
             index_href=spec.get("index_href", ""),
+            suppressed=suppressed,
         )
 
     failure = None
@@ -127,7 +128,9 @@ def _write(spec: Mapping[str, Any], executed: Any) -> dict[str, Any]:
     except DisclosureError as error:
         state, sentence, headline, suppressed, files = "refused", error.sentence(), "", [], {}
         content = refused_content(frame("refused"), error)
-    files[f"{name}.html"] = render_page(_empty(), frame(state), content).encode()
+    files[f"{name}.html"] = render_page(
+        _empty(), frame(state, suppressed if state == "ok" else None), content
+    ).encode()
     if state != "ok":
         log = sentence + "\n" if state == "refused" else _log(executed, sentence, folders)
         files[f"logs/{name}.log"] = log.encode()
