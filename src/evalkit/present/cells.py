@@ -47,6 +47,22 @@ class Contribution:
         return cls(math.fsum(found), tuple(found[:keep]))
 
 
+def tightest(*facts: Mapping[str, Any] | None) -> Contribution | None:
+    """Of several sums that one cell tells (itself, its difference from its neighbour), that which two firms hold most of.
+
+    Parameters
+    ----------
+    facts : ``total`` and ``largest`` as the prepared data keep them; None = not known
+
+    Returns
+    -------
+    None where none is known or all are zero
+    """
+    found = [Contribution(fact["total"], tuple(fact["largest"])) for fact in facts if fact]
+    known = [made for made in found if made.total > 0]
+    return max(known, key=lambda made: math.fsum(made.largest[:2]) / made.total, default=None)
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """A quantity that is the sum of others, each named by its key (`Tabulation.keys`), in whatever table they stand."""

@@ -1,8 +1,9 @@
 """Protection: which further cells of a table have to go, so that no withheld one can be worked out.
 
 For every sensitive cell the cheapest change of the table that keeps all sums and moves that cell by its protection
-level is found by linear programming; the shown cells that move are withheld with it (the linear-programming heuristic of
-complementary suppression: Kelly, Golden and Assad 1992; Fischetti and Salazar 2000). Then `attack` tries to work every
+level is found by linear programming; the shown cells that move are withheld with it (linear programming for complementary
+suppression: Zayatz 1992, Census Bureau research report RR-92/02; the problem and its exact solution: Fischetti and Salazar
+2000, JASA). Then `attack` tries to work every
 sensitive cell out, and what it still reaches is covered by further cells of the same sum until it reaches nothing;
 cells that turn out not to be needed are shown again. What is returned has therefore been attacked in vain.
 """

@@ -5,9 +5,12 @@ The thresholds are data (`disclosure:` of the plan). A cell of a table is withhe
 is left after the two largest is less than the share `p` of the largest (p %: the second largest could work out the
 largest), or when it is one firm's own value by its nature: a minimum or maximum, a median or quantile of few firms.
 
-Protection is the distance that the rules themselves imply (ESSNet handbook, section 4.2): for p % ``p·x1 - rest``, for
-dominance ``top_n / k - total``, for a threshold the share `p` of the value; a count of firms needs a second possible
-value. With ``min_firms: 1`` the plan says that its values are public, and no rule applies.
+The rules are those of the table "Sensitivity rules" in chapter 4 of the Handbook on Statistical Disclosure Control
+(github.com/sdcTools/HandbookSDC), and protection is the distance of its table "Upper protection levels": for p %
+``p·x1 - rest``, for dominance ``top_n / k - total``. A threshold alone asks for none there; here the share `p` of the
+value is kept, and a count of firms needs a second possible value. The handbook would keep n, k and p secret; here they
+stand in the plan, so that every attack assumes a reader who knows them. With ``min_firms: 1`` the plan says that its
+values are public, and no rule applies.
 """
 
 from __future__ import annotations
@@ -142,7 +145,23 @@ def _magnitude(table: Tabulation, at: At, rules: Rules) -> Need | None:
         return None
     value = number_of(table, at)
     scale = abs(value) / made.total if value else 1.0
+    rule, limit, width = _concentrated(made, rules)
+    return Need(rule, limit, scale * width, scale * width) if rule else None
+
+
+def gives_away(firms: int | None, made: Contribution | None, rules: Rules) -> bool:
+    """Whether a sum over firms that a sentence would tell must not be told: too few firms, or one or two hold it."""
+    if not rules.apply:
+        return False
+    thin = firms is not None and 0 < firms < rules.min_firms
+    return thin or (made is not None and made.total > 0 and bool(_concentrated(made, rules)[0]))
+
+
+def _concentrated(made: Contribution, rules: Rules) -> tuple[str, str, float]:
+    """Rule and threshold that the largest firms of a sum break, and its protection level; empty where they break none."""
     width, rule, limit = 0.0, "", ""
+    if not made.largest:
+        return rule, limit, width
     if rules.dominance is not None:
         n, k = rules.dominance
         top = math.fsum(made.largest[:n])
@@ -155,7 +174,7 @@ def _magnitude(table: Tabulation, at: At, rules: Rules) -> Need | None:
             width = max(width, short)
             rule = "p_percent" if first else rule
             limit = f"rest >= {rules.p_percent:g} of largest" if first else limit
-    return Need(rule, limit, scale * width, scale * width) if rule else None
+    return rule, limit, width
 
 
 def _rest(made: Contribution) -> float:

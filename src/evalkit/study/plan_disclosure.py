@@ -20,7 +20,7 @@ class Dominance(Strict):
 
 
 class Disclosure(Strict):
-    """Thresholds; the defaults of ``dominance``, ``p_percent`` and ``order_firms`` are those of ACRO."""
+    """Thresholds; the defaults of ``dominance``, ``p_percent`` and ``order_firms`` are those of ACRO (its ``default.yaml``)."""
 
     min_firms: int = Field(
         3, ge=1, le=100, description="기업이 이보다 적은 칸은 가린다; 1 = 공표된 통계라 가릴 것이 없음"

@@ -11,6 +11,7 @@ import pandas as pd
 from evalkit import programmes
 from evalkit.errors import DataError, UsageError
 from evalkit.ingest.counting import INDICATORS, CountingRules, Indicator, Reported
+from evalkit.ingest.counting.compared import made_of
 from evalkit.ingest.counting.results import Counted
 from evalkit.ingest.sources.performance_survey import deduplicate_attracted, deduplicate_firm_totals
 from evalkit.ingest.table import Table
@@ -82,7 +83,8 @@ def reported_totals(
     Returns
     -------
     rows of plain values, and the tables after the double counting was taken out (with the repairs that say so). Of each
-    sum over firms: ``firms`` behind it, and ``repeated``, those behind the difference of the two sums
+    sum over firms: ``firms`` behind it, ``repeated``, those behind the difference of the two sums, and what the disclosure
+    rules ask (`made_of`) of both sums and of their difference
 
     Raises
     ------
@@ -107,6 +109,12 @@ def reported_totals(
             row = _row(shown, told(phase).get(attribute), float(raw.sum()), float(once.sum()), phase)
             if indicator.column:
                 row |= {"firms": int((raw != 0).sum()), "repeated": _repeated(raw, once)}
+                twice = raw.sub(once, fill_value=0.0)
+                row |= {
+                    "made": made_of(once),
+                    "made_of_raw": made_of(raw),
+                    "made_of_repeated": made_of(twice),
+                }
             if changes:
                 whole = reported.by_firm(indicator, chosen).of(phase)
                 row["agreements"] = round(float(whole.sum()) - float(once.sum()))

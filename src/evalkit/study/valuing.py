@@ -19,6 +19,8 @@ from evalkit.appraisal.waterfall import Waterfall, waterfall
 from evalkit.errors import EvalkitError, PlanError, RefusalError
 from evalkit.estimate import Estimate
 from evalkit.inference import headline
+from evalkit.present.cells import Contribution, tightest
+from evalkit.release.rules import Rules, gives_away
 from evalkit.study.costs import RealCost as RealCost
 from evalkit.study.costs import real_cost as real_cost
 from evalkit.study.costs import real_costs as real_costs
@@ -42,12 +44,12 @@ class Gross:
 
     Attributes
     ----------
-    survey : total of the 성과조사 files as the plan counts them; None = not in the files
+    survey : total of the 성과조사 files as the plan counts them; None = not in the files, or one or two firms hold it
     firms : firms behind it
-    raw : the plain sum of the rows
+    raw : the plain sum of the rows; None = not known, or the difference from `survey` would give a firm away
     published : the published total, and source : of that; None = none known
     records : change of jobs of the same supported firms in the administrative files, from the year before support to the last
-        year of the phase, and record_firms : firms behind it
+        year of the phase, and record_firms : firms behind it (none where the change would give a firm away)
     """
 
     survey: float | None
@@ -185,14 +187,17 @@ def _gross(study: Study, asked: ValuePlan, effect: Effect) -> Gross:
         if row["phase"] == effect.phase and row["indicator"] == asked.gross
     ]
     claim = study.plan.outcomes[asked.jobs].claimed.get(effect.phase)
-    survey = float(rows[0]["deduplicated"]) if rows else None
+    rules = study.plan.disclosure.rules()
+    known = rows and not gives_away(rows[0].get("firms"), tightest(rows[0].get("made")), rules)
+    survey = float(rows[0]["deduplicated"]) if known else None
+    told = known and not gives_away(rows[0].get("repeated"), tightest(rows[0].get("made_of_repeated")), rules)
     if survey is None and claim is not None and not study.simulated:
         survey = claim.value
-    change, firms = _recorded_change(effect, study.plan.phases[effect.phase].cohorts[1])
+    change, firms = _recorded_change(effect, study.plan.phases[effect.phase].cohorts[1], rules)
     return Gross(
         survey=survey,
-        firms=int(rows[0].get("firms", 0)) if rows else 0,
-        raw=float(rows[0]["raw"]) if rows else None,
+        firms=int(rows[0].get("firms", 0)) if known else 0,
+        raw=float(rows[0]["raw"]) if told else None,
         published=None if claim is None else claim.value,
         source="" if claim is None else claim.source,
         records=change,
@@ -200,7 +205,7 @@ def _gross(study: Study, asked: ValuePlan, effect: Effect) -> Gross:
     )
 
 
-def _recorded_change(effect: Effect, last: int) -> tuple[float, int]:
+def _recorded_change(effect: Effect, last: int, rules: Rules) -> tuple[float, int]:
     """Change of the outcome of the treated, from the year before support to the phase's last year (or the panel's)."""
     panel = effect.sample.panel
     values = panel.values("outcome")
@@ -210,6 +215,8 @@ def _recorded_change(effect: Effect, last: int) -> tuple[float, int]:
     start = np.searchsorted(panel.periods, adoption[rows] - 1)
     change = values[rows, end] - values[rows, np.minimum(start, len(panel.periods) - 1)]
     known = np.isfinite(change)
+    if gives_away(int(known.sum()), Contribution.of(change[known]), rules):
+        return 0.0, 0
     return float(change[known].sum()), int(known.sum())
 
 

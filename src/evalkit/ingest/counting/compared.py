@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -113,7 +114,8 @@ def totals_by_rule(tables: Iterable[Table], rules: CountingRules | None = None) 
     list of plain values ``phase, indicator, unit, question, choice, chosen, total, firms, changed, problem``: the first of
         an indicator is "as_written" (every row), the second "chosen" (the rules together); then one row an answer.
         ``firms`` behind the total; ``changed``, firms whose count differs from that under the chosen rules (None where these stop). ``total`` is
-        None where the rule stops, and ``problem`` says why
+        None where the rule stops, and ``problem`` says why. ``made`` and ``made_of_change``: `made_of` the total and of
+        its difference from the chosen one, for the disclosure rules alone
     """
     chosen = rules or CountingRules()
     reported = Reported.of(tables)
@@ -159,19 +161,31 @@ def _numbers(found: ByFirm | None, base: ByFirm | None, phase: int) -> dict[str,
     if found is None:
         return {"total": None, "firms": None, "changed": None}
     mine, other = found.get(phase, {}), {} if base is None else base.get(phase, {})
-    changed = 0
+    moved = []
     for firm in mine.keys() | other.keys():
         a, b = mine.get(firm, 0.0), other.get(firm, 0.0)
-        changed += abs(a - b) > 1e-9 * max(1.0, abs(a), abs(b))
+        if abs(a - b) > 1e-9 * max(1.0, abs(a), abs(b)):
+            moved.append(a - b)
     return {
         "total": float(sum(mine.values())),
         "firms": sum(value != 0 for value in mine.values()),
-        "changed": None if base is None else changed,
+        "changed": None if base is None else len(moved),
+        "made": made_of(mine.values()),
+        "made_of_change": None if base is None else made_of(moved),
     }
 
 
+def made_of(values: Iterable[float]) -> dict[str, Any]:
+    """What the disclosure rules ask of a sum over firms: its ``total`` and the five ``largest`` in falling order.
+
+    These are firms' own values: they stay in the prepared data, as the panel does, and nothing shows them.
+    """
+    found = sorted((abs(float(value)) for value in values), reverse=True)
+    return {"total": math.fsum(found), "largest": found[:5]}
+
+
 def counting_facts(tables: Iterable[Table], rules: CountingRules | None = None) -> dict[str, Any]:
-    """Everything a page needs, without any firm's own value.
+    """Everything a page needs; of firms' own values only what `made_of` hands to the disclosure rules.
 
     Returns
     -------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from evalkit.present.cells import Contribution, tightest
 from evalkit.present.messages import number, say
 from evalkit.present.phrases import reworded
 from evalkit.present.tabulation import Column, Entry, Tabulation
@@ -310,6 +311,15 @@ def _firms_of(entry: dict[str, Any], min_firms: int) -> tuple[int | None, ...]:
     return (None, None, raw, firms, None, None)
 
 
+def _made_of(facts: list[dict[str, Any]]) -> dict[tuple[int, int], Contribution]:
+    """What firms add to each sum; the simple one tells its difference from the other too."""
+    found = {}
+    for r, entry in enumerate(facts):
+        found[r, 2] = tightest(entry.get("made_of_raw"), entry.get("made_of_repeated"))
+        found[r, 3] = tightest(entry.get("made"))
+    return {at: made for at, made in found.items() if made is not None}
+
+
 def reported(study: Study) -> None:
     """Reported totals as summed over rows, without double counting, and as published."""
     facts = study.audit.get("programme")
@@ -334,14 +344,15 @@ def reported(study: Study) -> None:
         columns=(
             Column("phase", say("table.phase", lang)),
             Column("indicator", say("table.indicator", lang)),
-            Column("raw", say("study.reported.raw", lang), "number"),
-            Column("deduplicated", say("study.reported.deduplicated", lang), "number"),
+            Column("raw", say("study.reported.raw", lang), "number", statistic="total"),
+            Column("deduplicated", say("study.reported.deduplicated", lang), "number", statistic="total"),
             Column("published", say("study.reported.published", lang), "number"),
             Column("source", say("table.source", lang)),
         ),
         rows=tuple(rows),
         notes=(say("study.reported.note", lang),),
         counts=tuple(_firms_of(entry, study.plan.disclosure.min_firms) for entry in facts),
+        contributions=_made_of(facts),
         stub=2,
         lang=lang,
     )

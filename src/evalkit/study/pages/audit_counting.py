@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from evalkit.building.relocations import STATUS
+from evalkit.present.cells import Contribution, tightest
 from evalkit.present.messages import number, say
 from evalkit.present.numerals import percent
 from evalkit.present.phrases import reworded
@@ -34,12 +35,15 @@ def _totals(study: Study, facts: dict[str, Any]) -> Tabulation:
     columns = [(name, phase) for name in SHOWN for phase in phases if _any(cells, name, phase)]
     rows: list[tuple[object, ...]] = []
     counts: list[tuple[int | None, ...]] = []
+    made: list[list[Contribution | None]] = []
     for question, choice, words in _answers(facts, lang):
         found = [cells.get((question, choice, name, phase)) for name, phase in columns]
         rows.append((reworded(_question(facts, question), lang), words, *(_entry(t) for t in found)))
         counts.append((None, *(_firms(t, study.plan.disclosure.min_firms) for t in found)))
+        made.append([tightest(t.get("made"), t.get("made_of_change")) if t else None for t in found])
     body, roles = under_headings(rows)
     plain = iter(counts)
+    lines = iter(made)
     return Tabulation(
         name="counting",
         title=say("study.table.counting", lang),
@@ -50,6 +54,7 @@ def _totals(study: Study, facts: dict[str, Any]) -> Tabulation:
                     f"{name}_{phase}",
                     f"{say(f'study.reported.{name}', lang)} {say('study.audit.phase_n', lang, phase=phase)}",
                     "number",
+                    statistic="total",
                 )
                 for name, phase in columns
             ),
@@ -60,6 +65,13 @@ def _totals(study: Study, facts: dict[str, Any]) -> Tabulation:
             tuple(None for _ in row) if role == "heading" else next(plain)
             for row, role in zip(body, roles, strict=True)
         ),
+        contributions={
+            (r, c): own
+            for r, role in enumerate(roles)
+            if role != "heading"
+            for c, own in enumerate(next(lines), 1)
+            if own is not None
+        },
         notes=(say("study.counting.note", lang),),
         lang=lang,
     )
