@@ -20,6 +20,7 @@ from evalkit.study.prepare import prepare
 
 if TYPE_CHECKING:
     from evalkit.programmes import Programme
+    from evalkit.release import Release
     from evalkit.study.comparing import Comparing
     from evalkit.study.comparing_borders import Borders
     from evalkit.study.monitoring import Watched
@@ -62,6 +63,7 @@ class Study:
         self._sales: dict[tuple[str, int], SalesOutcome] = {}
         self._spillovers: dict[tuple[str, int], Spillovers] = {}
         self._methods: dict[tuple[str, int], PanelMethods] = {}
+        self._release: Release | None = None
 
     @classmethod
     def open(cls, plan: str | Path, *, lang: str = "", data: str | Path | None = None) -> Study:
@@ -80,6 +82,15 @@ class Study:
         prepared = prepare(path, read, data or None)
         check_asked(read, prepared.folder, path.name)
         return cls(read, path, prepared.folder, prepared.inputs, lang or read.lang)
+
+    @property
+    def release(self) -> Release:
+        """The disclosure rules of the plan, one for all that is shown: what one table withholds no other shows."""
+        from evalkit.release import Release
+
+        if self._release is None:
+            self._release = Release(lang=self.lang, rules=self.plan.disclosure.rules())
+        return self._release
 
     # -- the parts ----------------------------------------------------------------------------
 

@@ -29,8 +29,8 @@ def show(*released: Any) -> None:
 
 
 def release_of(study: Study) -> Release:
-    """The disclosure rules of the plan."""
-    return Release(lang=study.lang, rules=study.plan.disclosure.rules())
+    """The disclosure rules of the plan, the same for all tables of a page."""
+    return study.release
 
 
 def phase_label(study: Study, phase: int) -> str:
