@@ -36,7 +36,7 @@ from evalkit.interval_set import IntervalSet
 from evalkit.panel import Panel
 from evalkit.study.effect_checks import effect_checks
 from evalkit.study.plan import Outcome, Plan
-from evalkit.study.sample import ADOPTION, OUTCOME, AnalysisSample, draw_sample
+from evalkit.study.sample import ADOPTION, OUTCOME, AnalysisSample, baseline_values, draw_sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,17 +337,7 @@ def _regression_errors(plan: Plan, sample: AnalysisSample, event: Estimate) -> N
 
 def balance_of(sample: AnalysisSample) -> pd.DataFrame:
     """Covariates and the outcome at the baseline; a text covariate becomes one share a level."""
-    panel = sample.panel
-    at = int(np.flatnonzero(panel.periods == sample.baseline)[0])
-    variables: dict[str, NDArray[np.float64]] = {"outcome": panel.values(OUTCOME)[:, at]}
-    for name in sample.design.covariates:
-        values = panel.constant(name)
-        if values.dtype.kind in "OUS":
-            for level in np.unique(values.astype(str)):
-                variables[f"{name}={level}"] = (values.astype(str) == level).astype(np.float64)
-        else:
-            variables[name] = np.asarray(values, dtype=np.float64)
-    return standardised_differences(variables, sample.treated, sample.comparison)
+    return standardised_differences(baseline_values(sample), sample.treated, sample.comparison)
 
 
 def mean_paths(sample: AnalysisSample) -> pd.DataFrame:

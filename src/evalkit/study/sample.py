@@ -251,3 +251,18 @@ def _frozen_covariates(
                 values.astype(str) if values.dtype.kind in "OUS" else np.asarray(values, dtype=np.float64)
             )
     return frozen
+
+
+def baseline_values(sample: AnalysisSample) -> dict[str, NDArray[np.float64]]:
+    """The outcome and the covariates at the baseline; a text covariate is one share a level: variable -> value of each unit  # (N,)"""
+    panel = sample.panel
+    at = int(np.flatnonzero(panel.periods == sample.baseline)[0])
+    variables: dict[str, NDArray[np.float64]] = {"outcome": panel.values(OUTCOME)[:, at]}
+    for name in sample.design.covariates:
+        values = panel.constant(name)
+        if values.dtype.kind in "OUS":
+            for level in np.unique(values.astype(str)):
+                variables[f"{name}={level}"] = (values.astype(str) == level).astype(np.float64)
+        else:
+            variables[name] = np.asarray(values, dtype=np.float64)
+    return variables

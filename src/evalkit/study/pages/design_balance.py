@@ -11,6 +11,7 @@ from evalkit.present import figures
 from evalkit.present.messages import number, say
 from evalkit.present.numerals import digits_for, percent
 from evalkit.present.tabulation import Column, Entry, Tabulation
+from evalkit.study.pages.behind import behind_means
 from evalkit.study.pages.showing import (
     firms_behind,
     group_words,
@@ -22,6 +23,7 @@ from evalkit.study.pages.showing import (
     variable_words,
 )
 from evalkit.study.planning import Planning
+from evalkit.study.sample import OUTCOME, baseline_values
 from evalkit.study.study import Study
 
 THRESHOLD = 0.1
@@ -105,6 +107,14 @@ def weighting_line(study: Study, planned: Planning) -> str:
     return say(f"study.design.note_weighting.{weighting.method}", study.lang)
 
 
+def _values(planned: Planning) -> dict[str, np.ndarray]:
+    """Values of each unit behind the rows of the card: at the baseline, and the outcome's mean before support."""
+    before = planned.before.values(OUTCOME)
+    seen = np.isfinite(before)
+    level = np.where(seen, before, 0.0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+    return {**baseline_values(planned.sample), f"{planned.sample.design.outcome}:level": level}
+
+
 def balance_table(study: Study, planned: Planning) -> None:
     """The numbers behind the figure."""
     lang, table = study.lang, planned.card.table
@@ -142,6 +152,9 @@ def balance_table(study: Study, planned: Planning) -> None:
         marks=marks,
         notes=(say("table.balance_note", lang, mark="†", threshold=f"{THRESHOLD:g}"),),
         counts=tuple(_behind(study, planned, str(name), row) for name, row in table.iterrows()),
+        contributions=behind_means(
+            study, planned.sample, planned.outcome, _values(planned), list(table.index)
+        ),
         lang=lang,
     )
     show(release_of(study).table(tabulation))

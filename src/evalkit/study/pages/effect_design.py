@@ -9,11 +9,13 @@ from evalkit.checks.check import Check
 from evalkit.present import figures
 from evalkit.present.figures.forest_plot import LIMIT as MOST
 from evalkit.present.messages import number, quantity, say
-from evalkit.present.numerals import digits_for
+from evalkit.present.numerals import digits_for, spoken
 from evalkit.present.phrases import reworded
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.effect import Effect
+from evalkit.study.pages.behind import behind_means, behind_paths
 from evalkit.study.pages.effect_numbers import pre_trend_sentence
+from evalkit.study.pages.flow import flow_figure, flow_table
 from evalkit.study.pages.showing import (
     firms_behind,
     group_label,
@@ -22,33 +24,20 @@ from evalkit.study.pages.showing import (
     release_of,
     scaled_label,
     show,
-    step_words,
     unit_of,
 )
+from evalkit.study.sample import baseline_values
 from evalkit.study.study import Study
 
 
 def sample_flow(study: Study, effect: Effect) -> None:
-    """From all units to the sample."""
-    lang = study.lang
-    rows: list[tuple[str, int, int, int]] = []
-    before: int | None = None
-    for step in effect.sample.flow:
-        label = step_words(study, step)
-        rows.append((label, 0 if before is None else before - step.units, step.units, step.treated))
-        before = step.units
-    table = Tabulation(
-        name=f"sample_flow_{effect.outcome}_{effect.phase}",
-        title=say("study.table.flow", lang),
-        columns=(
-            Column("step", say("table.flow_step", lang)),
-            Column("dropped", say("table.flow_dropped", lang), "integer"),
-            Column("left", say("table.flow_left", lang), "integer"),
-            Column("treated", say("study.flow.of_treated", lang), "integer"),
-        ),
-        rows=tuple(rows),
-        lang=lang,
-    )
+    """From all units to the sample, drawn; the table is folded under the figure."""
+    flow_figure(study, effect.sample, effect.outcome, f"sample_flow_{effect.outcome}_{effect.phase}")
+
+
+def sample_table(study: Study, effect: Effect) -> None:
+    """From all units to the sample as a table, where many pages are rendered."""
+    table = flow_table(study, effect.sample, f"sample_flow_{effect.outcome}_{effect.phase}")
     show(release_of(study).table(table))
 
 
@@ -95,6 +84,9 @@ def balance_table(study: Study, effect: Effect) -> None:
             ),
         ),
         counts=tuple(_behind(study, effect, str(name), row) for name, row in effect.balance.iterrows()),
+        contributions=behind_means(
+            study, effect.sample, effect.outcome, baseline_values(effect.sample), list(effect.balance.index)
+        ),
         lang=lang,
     )
     show(release_of(study).table(table))
@@ -117,6 +109,29 @@ def variable_label(name: str, study: Study, effect: Effect) -> str:
     return f"{label} {level}" if level else label
 
 
+def paths_title(study: Study, effect: Effect) -> str:
+    """How far the mean of each group moved from the base year to the last."""
+    lang, frame = study.lang, effect.paths[["treated", "comparison"]].dropna()
+    base = effect.sample.baseline
+    frame = frame[frame.index >= base] if base in frame.index else frame
+    unit, words = unit_of(study, effect.outcome), {}
+    for side, key in (("treated", "study.moved_and"), ("comparison", "study.moved")):
+        moved = float(frame[side].iloc[-1] - frame[side].iloc[0])
+        moved = float(100 * np.expm1(moved)) if effect.scale == "log" else moved
+        way = "flat" if abs(moved) < 1e-9 else "up" if moved > 0 else "down"
+        size = spoken(abs(moved), unit, digits_for(moved), lang)
+        words[side] = say(f"{key}.{way}", lang, size=size)
+    return say(
+        "study.title.paths",
+        lang,
+        outcome=outcome_label(study, effect.outcome),
+        first=int(frame.index[0]),
+        last=int(frame.index[-1]),
+        treated_label=group_label(study, effect, "treated"),
+        **words,
+    )
+
+
 def paths(study: Study, effect: Effect) -> None:
     """Mean outcome of both groups over time."""
     lang = study.lang
@@ -124,7 +139,7 @@ def paths(study: Study, effect: Effect) -> None:
     unit = "" if effect.scale == "log" else f" ({unit_of(study, effect.outcome)})"
     drawing = figures.paths(
         frame,
-        title=say("study.title.paths", lang, outcome=outcome_label(study, effect.outcome)),
+        title=paths_title(study, effect),
         ylabel=f"{scaled_label(study, effect)}{unit}",
         labels={side: group_label(study, effect, side) for side in ("treated", "comparison")},
         adoption=None if effect.description else effect.sample.baseline + 1,
@@ -135,7 +150,9 @@ def paths(study: Study, effect: Effect) -> None:
         else None,
         lang=lang,
     )
-    show(release_of(study).figure(drawing))
+    known = behind_paths(study, effect.sample, effect.outcome, drawing)
+    release = release_of(study)
+    show(release.text(say("study.note.paths_held", lang)) if known is None else release.figure(known))
 
 
 def left_out_one(study: Study, effect: Effect) -> tuple[pd.Series, str]:
@@ -169,6 +186,22 @@ def left_out_one(study: Study, effect: Effect) -> tuple[pd.Series, str]:
     return found, " ".join(notes)
 
 
+def _left_out_words(study: Study, effect: Effect, found: pd.Series, key: str) -> str:
+    """Between which values the estimate moves when one cluster is left out, as a sentence or as a title."""
+    check = next(check for check in effect.checks if check.name == "leave_one_out")
+    low, high = float(found.iloc[0]), float(found.iloc[-1])
+    digits = digits_for(abs(high - low), low, high)
+    return say(
+        f"{key}.{check.reason}",
+        study.lang,
+        low=number(low, digits),
+        high=quantity(high, unit_of(study, effect.outcome), digits, study.lang),
+        low_without=str(found.index[0]),
+        high_without=str(found.index[-1]),
+        cluster=say(f"study.cluster.{study.plan.inference.cluster}", study.lang),
+    )
+
+
 def leave_one_out(study: Study, effect: Effect) -> None:
     """The estimate without each cluster."""
     lang = study.lang
@@ -179,11 +212,7 @@ def leave_one_out(study: Study, effect: Effect) -> None:
         return
     drawing = figures.forest(
         found.to_frame("estimate").assign(conf_low=np.nan, conf_high=np.nan),
-        title=say(
-            "study.title.leave_one_out",
-            lang,
-            cluster=say(f"study.cluster.{study.plan.inference.cluster}", lang),
-        ),
+        title=_left_out_words(study, effect, found, "study.title.leave_one_out"),
         xlabel=f"{outcome_label(study, effect.outcome)} ({unit_of(study, effect.outcome)})",
         overall=effect.row(study.plan.inference.level),
         name=f"leave_one_out_{effect.outcome}_{effect.phase}",
@@ -224,22 +253,12 @@ def check_sentence(study: Study, effect: Effect, name: str) -> str:
     lang = study.lang
     check = next(check for check in effect.checks if check.name == name)
     if name == "pre_trends":
-        return pre_trend_sentence(study, effect)
+        return pre_trend_sentence(study, effect, brief=True)
     if name == "leave_one_out" and check.detail:
         found, note = left_out_one(study, effect)
         if found.empty:
             return note or say("study.leave_one_out.no_replicates", lang)
-        low, high = float(found.iloc[0]), float(found.iloc[-1])
-        digits = digits_for(abs(high - low), low, high)
-        sentence = say(
-            f"study.leave_one_out.{check.reason}",
-            lang,
-            low=number(low, digits),
-            high=quantity(high, unit_of(study, effect.outcome), digits, lang),
-            low_without=str(found.index[0]),
-            high_without=str(found.index[-1]),
-            cluster=say(f"study.cluster.{study.plan.inference.cluster}", lang),
-        )
+        sentence = _left_out_words(study, effect, found, "study.leave_one_out")
         return f"{sentence} {note}".strip()
     if name == "balance":
         worst = number(check.statistic, 2)
