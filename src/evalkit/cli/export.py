@@ -18,6 +18,8 @@ FORMATS = (
     "csv",
 )  # as `report.export`, which a glance at the help must not load
 
+FEW = 3  # names in one line of what was left out
+
 
 @click.command()
 @click.argument("plan", type=FILE)
@@ -58,6 +60,10 @@ def export(
     exported = export_plan(plan, Asked(formats, only, lang, reports, out))
     for path in exported.paths:
         click.echo(str(path))
+    reasons: dict[str, list[str]] = {}
     for name, sentence in exported.left_out:
-        click.echo(f"내용이 빠짐: {name}: {sentence}", err=True)
+        reasons.setdefault(sentence, []).append(name)
+    for sentence, names in reasons.items():
+        more = f" 등 {len(names)}건" if len(names) > FEW else ""
+        click.echo(f"내용이 빠짐: {', '.join(names[:FEW])}{more}: {sentence}", err=True)
     sys.exit(exported.exit_code)
