@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,8 @@ from evalkit.present.canvas import (
     unit_label,
     value_axis,
 )
+from evalkit.present.figures import missed_slope
+from evalkit.present.figures.missed_slope import MissedSlopes
 from evalkit.present.messages import say
 from evalkit.present.numerals import Lang, digits_for, interval, level_text, number
 from evalkit.present.readings import band_limits, by_event_time, excludes_zero, half_widths, has_interval
@@ -44,6 +47,8 @@ def event_study(
     xlabel: str = "",
     firms: bool = True,
     since: int | None = None,
+    missed: MissedSlopes | None = None,
+    notes: Sequence[str] = (),
     lang: Lang = "ko",
 ) -> Drawing:
     """Effects by years since support.
@@ -57,6 +62,8 @@ def event_study(
     reference : base period, drawn as a hollow point at zero
     firms : whether units are firms; the thinnest point then decides whether the figure may be shown
     since : calendar year of time 0, where the axis is in years because nothing starts at time 0 (a description)
+    missed : slopes that the test of the years before could have missed, drawn from the base period
+    notes : under the table of values
     """
     frame = by_event_time(source, level)
     limits = band_limits(band, source, frame)
@@ -74,23 +81,32 @@ def event_study(
         reference=reference,
         firms=firms,
         since=since,
+        notes=notes,
         lang=lang,
     )
+    told = ""
+    if missed is not None:
+        rows = sorted({*by_event_time(source, level).index.astype(int).tolist(), reference})
+        table = missed_slope.with_columns(table, rows, missed, unit)
+        told = missed_slope.alt(missed, lang)
     with canvas(3.7) as (figure, axes):
         _draw(axes, frame, limits, reference, since, lang)
+        if missed is not None:
+            missed_slope.draw(axes, missed)
         unit_label(axes, ylabel)
         axes.set_xlabel(
             xlabel or say("figure.event_time_axis" if since is None else "figure.year_axis", lang)
         )
         if since is None:
             _label_sides(axes, lang)
-        _key(axes, limits is not None, level if has_interval(frame).any() else None, lang)
+        shown = level if has_interval(frame).any() else None
+        _key(axes, limits is not None, shown, "" if missed is None else missed_slope.key(missed, lang), lang)
         sizes = frame["n_treated"] if firms and "n_treated" in frame.columns and len(frame) else None
         return finish(
             figure,
             name=name,
             title=title,
-            alt=_alt(frame, reference, level, ylabel, lang)
+            alt=f"{_alt(frame, reference, level, ylabel, lang)} {told}".strip()
             if since is None
             else _description_alt(frame, reference, since, level, ylabel, lang),
             data=table,
@@ -152,7 +168,7 @@ def _label_sides(axes: Axes, lang: Lang) -> None:
         )
 
 
-def _key(axes: Axes, banded: bool, level: float | None, lang: Lang) -> None:
+def _key(axes: Axes, banded: bool, level: float | None, missed: str, lang: Lang) -> None:
     """What lines and shading mean, where there are any."""
     if level is None:
         return
@@ -160,7 +176,8 @@ def _key(axes: Axes, banded: bool, level: float | None, lang: Lang) -> None:
     if banded:
         parts.append(say("figure.uniform", lang, level=level_text(level)))
     # the key stands under the axis, in the picture: a saved picture keeps it
-    axes.figure.supxlabel(" · ".join(parts), fontsize=8.5, color=QUIET, x=0.99, ha="right")
+    words = " · ".join(parts) + (f"\n{missed}" if missed else "")
+    axes.figure.supxlabel(words, fontsize=8.5, color=QUIET, x=0.99, ha="right", linespacing=1.4)
 
 
 def _alt(frame: pd.DataFrame, reference: int, level: float, ylabel: str, lang: Lang) -> str:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+from unicodedata import east_asian_width
 
 from evalkit.errors import UsageError
 from evalkit.present.canvas import FAINT, INK, QUIET, SHADE, TREATED, Drawing, canvas, finish
 from evalkit.present.ledgers import flow_table, records_of
 from evalkit.present.messages import say
 from evalkit.present.numerals import Lang, number, with_unit
+from evalkit.present.tabulation import Tabulation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _ROW = 1.0
 _BOX = 0.56
+_WIDE = 4.3  # of ten: the boxes; the reasons stand beside them
+_REASON = 54  # columns of a reason's line
+_GROUPS = 1.3
 
 
 def flow(
@@ -23,6 +28,8 @@ def flow(
     *,
     title: str,
     unit: str = "",
+    groups: Sequence[tuple[str, int]] = (),
+    data: Tabulation | None = None,
     name: str = "sample-flow",
     note: str = "",
     lang: Lang = "ko",
@@ -33,66 +40,129 @@ def flow(
     ----------
     steps : mappings (or a frame) with ``step``, ``left``, and where units were left out ``dropped`` and ``reason``
     unit : what is counted, such as ``개사``
+    groups : label and number of each part of the last box, such as the supported and the comparison units
+    data : the values as a table; default a table of `steps`
     """
     records = records_of(steps)
     if not records:
         raise UsageError(
             "표본 흐름에 단계가 없음", where=(name,), remedy="step 과 left 를 한 줄 이상 넘길 것"
         )
-    height = 0.15 + 0.62 * len(records)
-    with canvas(height) as (figure, axes):
+    last = len(records) - 1
+    depth = len(records) + (_GROUPS if groups else 0.0)
+    with canvas(0.15 + 0.62 * depth) as (figure, axes):
         axes.set_axis_off()
         axes.set_xlim(0, 10)
-        axes.set_ylim(-_ROW * len(records) + 0.5 * (_ROW - _BOX), 0.5 * (_ROW - _BOX))
+        axes.set_ylim(-_ROW * depth + 0.5 * (_ROW - _BOX), 0.5 * (_ROW - _BOX))
         for at, record in enumerate(records):
-            _box(axes, at, record, unit, lang, last=at == len(records) - 1)
+            _box(axes, at, record, unit, lang, last=at == last)
+        if groups:
+            _split(axes, last, groups, unit, lang)
         return finish(
             figure,
             name=name,
             title=title,
-            alt=say(
-                "figure.flow_alt",
-                lang,
-                first_label=records[0]["step"],
-                first=with_unit(number(records[0]["left"]), unit, lang),
-                last_label=records[-1]["step"],
-                last=with_unit(number(records[-1]["left"]), unit, lang),
-                k=len(records),
-            ),
-            data=flow_table(records, unit=unit, name=f"{name}-data", title=title, lang=lang),
+            alt=_alt(records, groups, unit, lang),
+            data=flow_table(records, unit=unit, name=f"{name}-data", title=title, lang=lang)
+            if data is None
+            else data,
             note=note,
         )
 
 
-def _box(axes: Axes, at: int, record: dict[str, Any], unit: str, lang: Lang, *, last: bool) -> None:
+def _alt(records: list[dict[str, Any]], groups: Sequence[tuple[str, int]], unit: str, lang: Lang) -> str:
+    def told(count: Any) -> str:
+        return with_unit(number(count), unit, lang)
+
+    alt = say(
+        "figure.flow_alt",
+        lang,
+        first_label=records[0]["step"],
+        first=told(records[0]["left"]),
+        last_label=records[-1]["step"],
+        last=told(records[-1]["left"]),
+        k=len(records),
+    )
+    left = [
+        f"{r['reason']} {told(-abs(r['dropped']))}" for r in records if r.get("dropped") and r.get("reason")
+    ]
+    parts = [f"{label} {told(count)}" for label, count in groups]
+    more = [say("figure.flow_alt_left", lang, items="; ".join(left))] if left else []
+    more += [say("figure.flow_alt_groups", lang, items="; ".join(parts))] if parts else []
+    return " ".join([alt, *more])
+
+
+def _frame(axes: Axes, x: float, middle: float, width: float, height: float, *, strong: bool) -> None:
     from matplotlib.patches import FancyBboxPatch
 
-    middle = -_ROW * at - _BOX / 2
     look: dict[str, Any] = (
-        {"facecolor": TREATED, "edgecolor": TREATED} if last else {"facecolor": SHADE, "edgecolor": FAINT}
+        {"facecolor": TREATED, "edgecolor": TREATED} if strong else {"facecolor": SHADE, "edgecolor": FAINT}
     )
     axes.add_patch(
         FancyBboxPatch(
-            (0.1, middle - _BOX / 2),
-            5.0,
-            _BOX,
+            (x, middle - height / 2),
+            width,
+            height,
             boxstyle="round,pad=0,rounding_size=0.08",
             linewidth=1,
             **look,
         )
     )
+
+
+def _box(axes: Axes, at: int, record: dict[str, Any], unit: str, lang: Lang, *, last: bool) -> None:
+    middle = -_ROW * at - _BOX / 2
+    _frame(axes, 0.1, middle, _WIDE, _BOX, strong=last)
     ink = "white" if last else INK
     axes.text(0.3, middle, str(record["step"]), va="center", ha="left", color=ink)
     count = with_unit(number(record["left"]), unit, lang)
-    axes.text(4.9, middle, count, va="center", ha="right", color=ink, fontweight="bold")
+    axes.text(_WIDE - 0.1, middle, count, va="center", ha="right", color=ink, fontweight="bold")
     if at > 0:
         _arrow(axes, (0.9, middle + _ROW - _BOX / 2), (0.9, middle + _BOX / 2))
         dropped = record.get("dropped")
         if dropped:
             beside = middle + _ROW / 2
-            _arrow(axes, (0.9, beside), (5.5, beside))
+            _arrow(axes, (0.9, beside), (_WIDE + 0.4, beside))
             words = f"{with_unit(number(-abs(dropped)), unit, lang)}  {record.get('reason') or ''}".rstrip()
-            axes.text(5.6, beside, words, va="center", ha="left", color=QUIET, fontsize=9)
+            axes.text(
+                _WIDE + 0.5,
+                beside,
+                _lines(words, _REASON),
+                va="center",
+                ha="left",
+                color=INK,
+                fontsize=9,
+                linespacing=1.15,
+            )
+
+
+def _split(axes: Axes, last: int, groups: Sequence[tuple[str, int]], unit: str, lang: Lang) -> None:
+    """The parts of the last box beneath it, side by side."""
+    foot = -_ROW * last - _BOX
+    height = 1.45 * _BOX
+    middle = foot - (_ROW - _BOX) - height / 2
+    wide = (9.8 - 0.3 * (len(groups) - 1)) / len(groups)
+    for k, (label, count) in enumerate(groups):
+        x = 0.1 + k * (wide + 0.3)
+        _frame(axes, x, middle, wide, height, strong=False)
+        words = _lines(label, int(8.2 * wide))
+        axes.text(x + 0.2, middle, words, va="center", ha="left", color=INK, fontsize=9, linespacing=1.15)
+        told = with_unit(number(count), unit, lang)
+        axes.text(x + wide - 0.2, middle, told, va="center", ha="right", color=INK, fontweight="bold")
+        start = min(max(x + wide / 2, 0.9), _WIDE - 0.3)
+        _arrow(axes, (0.9 if k == 0 else start, foot), (0.9 if k == 0 else x + 0.6, middle + height / 2))
+
+
+def _lines(words: str, width: int) -> str:
+    """Words broken at blanks, a Hangul syllable counted as two columns."""
+    lines, line = [], ""
+    for word in words.split(" "):
+        longer = f"{line} {word}" if line else word
+        if line and sum(1 + (east_asian_width(c) in "WF") for c in longer) > width:
+            lines.append(line)
+            longer = word
+        line = longer
+    return "\n".join([*lines, line])
 
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:

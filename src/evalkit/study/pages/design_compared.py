@@ -7,12 +7,12 @@ import numpy as np
 from evalkit.present.messages import few_cluster_line, number, say
 from evalkit.present.phrases import reworded
 from evalkit.present.tabulation import Column, Role, Tabulation, Total
+from evalkit.study.pages.flow import flow_figure
 from evalkit.study.pages.showing import (
     firms_behind,
     group_words,
     release_of,
     show,
-    step_words,
     unit_of,
     variable_words,
 )
@@ -82,27 +82,8 @@ def estimand(study: Study, planned: Planning) -> None:
 
 
 def sample_flow(study: Study, planned: Planning) -> None:
-    """From all units to the sample."""
-    lang = study.lang
-    rows: list[tuple[str, int, int, int]] = []
-    before: int | None = None
-    for step in planned.sample.flow:
-        dropped = 0 if before is None else before - step.units
-        rows.append((step_words(study, step), dropped, step.units, step.treated))
-        before = step.units
-    table = Tabulation(
-        name=f"design_flow_{planned.outcome}_{planned.phase}",
-        title=say("study.table.flow", lang),
-        columns=(
-            Column("step", say("table.flow_step", lang)),
-            Column("dropped", say("table.flow_dropped", lang), "integer"),
-            Column("left", say("table.flow_left", lang), "integer"),
-            Column("treated", say("study.flow.of_treated", lang), "integer"),
-        ),
-        rows=tuple(rows),
-        lang=lang,
-    )
-    show(release_of(study).table(table))
+    """From all units to the sample, drawn; the table is folded under the figure."""
+    flow_figure(study, planned.sample, planned.outcome, f"design_flow_{planned.outcome}_{planned.phase}")
 
 
 def clusters(study: Study, planned: Planning) -> None:

@@ -29,7 +29,6 @@ from evalkit.study.pages.showing import (
     group_label,
     horizon_words,
     outcome_label,
-    phase_label,
     release_of,
     result_label,
     show,
@@ -57,7 +56,6 @@ __all__ = [
     "known",
     "leave_one_out",
     "natural_mde",
-    "opening",
     "paths",
     "pivotal",
     "pivotal_name",
@@ -69,22 +67,6 @@ __all__ = [
 # checks in the order in which one of them would change a conclusion; a caution of some is no more than that
 PIVOTAL = ("few_clusters", "pre_trends", "sensitivity", "attrition", "leave_one_out", "balance")
 ONLY_WHEN_FAILED = ("balance", "few_clusters", "sensitivity")
-
-
-def opening(study: Study, effect: Effect) -> None:
-    """Which question this page answers."""
-    lang = study.lang
-    show(
-        release_of(study).text(
-            say(
-                "study.effect.opening",
-                lang,
-                outcome=outcome_label(study, effect.outcome),
-                phase=phase_label(study, effect.phase),
-                question=study.plan.question[lang],
-            )
-        )
-    )
 
 
 def answer_sentence(study: Study, effect: Effect, *, named: bool = True) -> str:
@@ -141,7 +123,7 @@ def answer(study: Study, effect: Effect) -> None:
 
 
 def answer_lines(study: Study, effect: Effect) -> list[str]:
-    """Comparison, total, grade and the one thing that would change the conclusion."""
+    """Comparison, the one thing that would change the conclusion, grade, and the same as a total and a share."""
     lang, plan = study.lang, study.plan
     lines = [
         say(
@@ -155,6 +137,12 @@ def answer_lines(study: Study, effect: Effect) -> list[str]:
             horizon=horizon_words(study, effect),
         )
     ]
+    if not effect.description:
+        lines.append(say("study.effect.pivotal", lang, what=pivotal(study, effect)))
+        lines.append(
+            say("study.effect.grade", lang, grade=effect.grade.points, reasons=grade_reasons(study, effect))
+        )
+    claims: list[str] = []
     total = effect.total(plan.outcomes[effect.outcome], plan.inference.level)
     unit = plan.outcomes[effect.outcome].total_unit
     if total is not None and unit is not None and not effect.description:
@@ -169,7 +157,7 @@ def answer_lines(study: Study, effect: Effect) -> list[str]:
                 high=number(total["conf_high"], digits),
             )
         )
-        lines.extend(claim_lines(study, effect, total))
+        claims = claim_lines(study, effect, total)
     if effect.description:
         lines.append(say("study.effect.no_grade", lang))
         return lines
@@ -186,11 +174,7 @@ def answer_lines(study: Study, effect: Effect) -> list[str]:
                 share=quantity(share, "%", digits_for(share), lang, plus=True),
             )
         )
-    lines.append(
-        say("study.effect.grade", lang, grade=effect.grade.points, reasons=grade_reasons(study, effect))
-    )
-    lines.append(pivotal(study, effect))
-    return lines
+    return lines + claims
 
 
 def claim_lines(study: Study, effect: Effect, total: dict[str, float]) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from evalkit.present import figures
+from evalkit.present.figures.missed_slope import MissedSlopes
 from evalkit.present.messages import few_cluster_line, number, p_value, quantity, say
 from evalkit.present.numerals import digits_for, spoken
 from evalkit.present.tabulation import Column, Tabulation
@@ -28,6 +29,9 @@ from evalkit.study.pages.showing import (
     written,
 )
 from evalkit.study.study import Study
+
+# results of the pre-trend test that a table tells shorter than the figure's sentence
+BRIEF = ("low_power", "no_trend_found")
 
 
 def event_frame(study: Study, effect: Effect) -> pd.DataFrame:
@@ -62,17 +66,42 @@ def event_study(study: Study, effect: Effect) -> None:
         frame,
         band=frame[["band_low", "band_high"]],
         title=figure_title(study, effect),
-        ylabel=f"{outcome_label(study, effect.outcome)} ({unit_of(study, effect.outcome)})",
+        ylabel=say(
+            "study.axis.gap_in" if effect.description else "study.axis.effect_on",
+            lang,
+            outcome=outcome_label(study, effect.outcome),
+            unit=unit_of(study, effect.outcome),
+        ),
         reference=base,
         level=study.plan.inference.level,
         unit=unit_of(study, effect.outcome),
         name=f"event_study_{effect.outcome}_{effect.phase}",
         firms=of_firms(study, effect.outcome),
         since=first_year(study, effect),
+        missed=missed_slopes(study, effect, frame),
         note=note,
+        notes=event_notes(study, effect, frame),
         lang=lang,
     )
     show(release_of(study).figure(drawing))
+
+
+def missed_slopes(study: Study, effect: Effect, frame: pd.DataFrame) -> MissedSlopes | None:
+    """Straight trends that the test before finds with 50 % and 80 % probability, on the side of the estimate.
+
+    None where there is nothing to miss: a description, a trend that was found, or no test.
+    """
+    check = next(check for check in effect.checks if check.name == "pre_trends")
+    if effect.description or check.reason not in ("low_power", "no_trend_found"):
+        return None
+    base = -1 - study.plan.design.anticipation
+    times = np.array(sorted({*frame.index.astype(int).tolist(), base}))
+    side = -1.0 if float(effect.average.values[0]) < 0 else 1.0
+    paths = {}
+    for chance, name in ((0.5, "slope_half_power"), (0.8, "slope_high_power")):
+        path = side * float(check.detail.get(name, np.nan)) * (times - base)
+        paths[chance] = pd.Series(100 * np.expm1(path) if effect.scale == "log" else path, index=times)
+    return MissedSlopes(paths)
 
 
 def figure_title(study: Study, effect: Effect) -> str:
@@ -142,13 +171,21 @@ def event_table(study: Study, effect: Effect) -> None:
             if since is None
             else say("table.base_year_note", lang, year=base + since),
             say("table.band_note", lang, level=level),
-            say("study.note.inference", lang, method=inference_label(effect.event.inference, lang)),
-            *composition_note(study, frame, base),
+            *event_notes(study, effect, frame),
         ),
         counts=tuple(None if r[4] is None else firms_behind(study, effect.outcome, r[4]) for r in rows),
         lang=lang,
     )
     show(release_of(study).table(table))
+
+
+def event_notes(study: Study, effect: Effect, frame: pd.DataFrame) -> tuple[str, ...]:
+    """Which inference the pointwise intervals have, and whether the points are of the same units."""
+    base = -1 - study.plan.design.anticipation
+    return (
+        say("study.note.inference", study.lang, method=inference_label(effect.event.inference, study.lang)),
+        *composition_note(study, frame, base),
+    )
 
 
 def composition_note(study: Study, frame: pd.DataFrame, base: int) -> tuple[str, ...]:
@@ -162,20 +199,35 @@ def pre_trend(study: Study, effect: Effect) -> None:
     show(release_of(study).text(pre_trend_sentence(study, effect)))
 
 
-def pre_trend_sentence(study: Study, effect: Effect) -> str:
-    """The joint pre-trend test in words."""
+def pre_trend_sentence(study: Study, effect: Effect, *, brief: bool = False) -> str:
+    """The joint pre-trend test in words.
+
+    Parameters
+    ----------
+    brief : without the slope that it could have missed, where the figure's own sentence says it
+    """
     check = next(check for check in effect.checks if check.name == "pre_trends")
-    drift = float(check.detail.get("drift_over_window", np.nan))
+    sizes = {
+        "slope": float(check.detail.get("slope_half_power", np.nan)),
+        "drift": float(check.detail.get("drift_over_window", np.nan)),
+    }
     if effect.scale == "log":
-        drift = float(100 * np.expm1(drift))
+        sizes = {name: float(100 * np.expm1(size)) for name, size in sizes.items()}
+    reason = check.reason
+    if reason == "low_power" and not np.isfinite(sizes["drift"]):
+        reason = "low_power_blind"
+    if brief and reason in BRIEF:
+        reason = f"{reason}_brief"
+    unit = unit_of(study, effect.outcome)
     return say(
-        f"study.pre_trends.{check.reason}",
+        f"study.pre_trends.{reason}",
         study.lang,
         p="" if check.p_value is None else p_value(check.p_value),
         periods=check.detail.get("periods", 0),
-        drift=spoken(drift, unit_of(study, effect.outcome), digits_for(drift), study.lang)
-        if np.isfinite(drift)
-        else "∞",
+        **{
+            name: spoken(size, unit, digits_for(size), study.lang) if np.isfinite(size) else ""
+            for name, size in sizes.items()
+        },
     )
 
 

@@ -350,7 +350,7 @@ def _ways_notes(study: Study, found: Regional) -> tuple[str, ...]:
 def flow_table(study: Study, found: Regional) -> None:
     """From all firms of the province to those that are compared."""
     if not isinstance(found.effect, DesignError):
-        effect_design.sample_flow(study, found.effect)
+        effect_design.sample_table(study, found.effect)
 
 
 def balance_table(study: Study, found: Regional) -> None:
