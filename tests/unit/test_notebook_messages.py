@@ -38,7 +38,7 @@ from evalkit.study.opinions.result import Standing as Beside
 from evalkit.study.outcomes.jobs import FLOWS, SHARES
 from evalkit.study.outcomes.panel_methods import CLASSIC, RECENT
 from evalkit.study.outcomes.shares import TERMS as SHARE_TERMS
-from evalkit.study.pages import effect, monitoring_needs
+from evalkit.study.pages import effect, monitoring_needs, panel_regressions
 from evalkit.study.pages.audit_samples import LIMITS
 from evalkit.study.pages.comparison_mix import MOVED, ORDERS, PARTS
 from evalkit.study.pages.comparison_paths import ESTIMANDS
@@ -571,6 +571,15 @@ FAMILIES |= {
     "study.relocation.kind.*": {"headquarters", "branch", "laboratory", "plant", "mou", "unknown"},
     "study.listed.row.*": {"changes", "spac", "counted", *DIRECTIONS},
     "study.listed.column.*": {"destination", "out", "into", "net", "snapshot"},
+}
+FAMILIES |= {
+    "study.methods.has_*": {"no", *panel_regressions.UNIT_EFFECTS.values()}
+    | {*panel_regressions.PERIOD_EFFECTS.values()},
+    "study.methods.line_*": {"unit_effects", "period_effects", "observations", "treatment"},
+    "study.methods.short_*": set(panel_regressions.COLUMNS),
+    "study.methods.title_events_*": {"close", "apart", "one"},
+    "study.opinion.path_*": {"none", "some", "all"},
+    "study.ring.map_*": {"zone", "near", "far"},
 }
 FAMILIES |= {
     "figure.zones.*": {"zone", "left_out", "compared"},

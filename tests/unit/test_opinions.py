@@ -327,7 +327,7 @@ def test_the_page_answers_first_and_lists_what_is_refused(study: Study, shown: l
     page.answer(study, "jobs")
     text = str(shown[0])
     assert text.startswith("- **1단계(2018–20): ")
-    assert "답하지 못한 설계가 3개" in text
+    assert "답하지 못한 설계는 4개" in text  # as many as the table of refusals has rows
     assert "발전단계 사이의 차이는 대표 설계와 다른 것을 재므로" in text
     shown.clear()
     page.tables(study, "jobs")

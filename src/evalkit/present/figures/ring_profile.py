@@ -57,7 +57,7 @@ def ring_profile(
         unit_label(axes, ylabel)
         axes.set_xlabel(say("figure.ring_axis", lang))
         axes.figure.supxlabel(
-            say("figure.pointwise", lang, level=level_text(level)),
+            say("figure.ring_lines", lang, level=level_text(level)),
             fontsize=8.5,
             color=QUIET,
             x=0.99,

@@ -77,7 +77,7 @@ class PanelMethods:
     ----------
     effect : the leading estimate, on its own sample
     methods : rows in reading order
-    units, treated, years : of the common sample
+    units, treated, years, periods : of the common sample, every unit seen in every period
     hausman : fixed or random effects, with clusters
     weights : weights of the two-way coefficient
     bacon : its decomposition
@@ -91,6 +91,7 @@ class PanelMethods:
     units: int
     treated: int
     years: tuple[int, int]
+    periods: int
     hausman: Check | EvalkitError
     weights: Check | EvalkitError
     bacon: Bacon | EvalkitError
@@ -120,6 +121,7 @@ def panel_methods(plan: Plan, effect: Effect) -> PanelMethods:
         units=len(panel.units),
         treated=int(treated.sum()),
         years=(int(panel.periods[0]), int(panel.periods[-1])),
+        periods=len(panel.periods),
         hausman=answered(partial(hausman, panel, base)),
         weights=answered(partial(two_way_weights, panel, base)),
         bacon=answered(partial(_bacon, panel, base)),

@@ -9,6 +9,7 @@ from evalkit.study.outcomes.jobs import JobsOutcome
 from evalkit.study.outcomes.reported import reported_jobs
 from evalkit.study.outcomes.shares import ShareChange
 from evalkit.study.pages import effect as effect_page
+from evalkit.study.pages import measures
 from evalkit.study.pages.jobs_tables import (
     flows_figure,
     flows_table,
@@ -50,8 +51,8 @@ __all__ = [
 
 
 def opening(study: Study, found: JobsOutcome) -> None:
-    """Which question this page answers."""
-    effect_page.opening(study, found.effect)
+    """Which result this page is about."""
+    measures.opening(study, found.effect.outcome, found.effect.phase)
 
 
 def event_study(study: Study, found: JobsOutcome) -> None:
@@ -148,7 +149,6 @@ def share_line(study: Study, found: JobsOutcome, share: ShareChange) -> str:
     text += " " + say(
         key,
         lang,
-        label=label,
         change=quantity(change["estimate"], say("study.jobs.points", lang), digits, lang, plus=True),
         interval=interval(change["conf_low"], change["conf_high"], digits),
     )

@@ -20,6 +20,7 @@ from evalkit.study.pages.measures import (
     no_row,
     percent_row,
     row_of,
+    said_of,
     times,
 )
 from evalkit.study.pages.showing import (
@@ -125,7 +126,9 @@ def flows_figure(study: Study, found: JobsOutcome) -> None:
         return
     row = row_of(study, found.net_hires, found.effect.counts)
     key = "more" if row["conf_low"] > 0 else "less" if row["conf_high"] < 0 else "unclear"
-    _lines(study, found, known, f"study.jobs.flows_{key}", "flows", say("study.jobs.per_year", study.lang))
+    unit = say("study.jobs.per_year", study.lang)
+    title = say(f"study.jobs.flows_{key}", study.lang, value=said_of(row, unit, study.lang))
+    _lines(study, found, known, title, "flows", unit)
 
 
 def _lines(
@@ -140,7 +143,7 @@ def _lines(
         notes.extend([note] if note else [])
     drawing = figures.event_lines(
         series,
-        title=say(title, lang),
+        title=title,
         ylabel=say("study.jobs.axis", lang, unit=unit),
         unit=unit,
         level=study.plan.inference.level,
@@ -199,16 +202,14 @@ def shares_figure(study: Study, found: JobsOutcome) -> None:
     if not known:
         return
     parts = {name: share.numerator for name, share in known.items()}
-    rows = [row_of(study, part.average, found.effect.counts) for part in parts.values()]
-    key = "known" if all(row["conf_low"] > 0 for row in rows) else "unclear"
-    _lines(
-        study,
-        found,
-        {"stock": found.stock, **parts},
-        f"study.jobs.counts_{key}",
-        "counts",
-        say("study.jobs.per_firm", study.lang),
+    lang, unit = study.lang, say("study.jobs.per_firm", study.lang)
+    rows = {name: row_of(study, part.average, found.effect.counts) for name, part in parts.items()}
+    key = "known" if all(row["conf_low"] > 0 for row in rows.values()) else "unclear"
+    values = ", ".join(
+        f"{say(f'study.jobs.{name}', lang)} {said_of(row, unit, lang)}" for name, row in rows.items()
     )
+    title = say(f"study.jobs.counts_{key}", lang, values=values)
+    _lines(study, found, {"stock": found.stock, **parts}, title, "counts", unit)
 
 
 def survivors_table(study: Study, found: JobsOutcome) -> None:

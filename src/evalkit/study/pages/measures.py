@@ -12,10 +12,19 @@ import pandas as pd
 from evalkit.errors import EvalkitError
 from evalkit.estimate import Estimate
 from evalkit.inference import ClusterCounts
-from evalkit.present.messages import finding, say
+from evalkit.present.messages import finding, interval, quantity, say
+from evalkit.present.numerals import Lang
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.outcomes.cells import Measured, rows
-from evalkit.study.pages.showing import digits_of, firms_behind, level_of, reason_words
+from evalkit.study.pages.showing import (
+    digits_of,
+    firms_behind,
+    level_of,
+    reason_words,
+    release_of,
+    result_label,
+    show,
+)
 from evalkit.study.study import Study
 
 Row = Mapping[str, float]
@@ -65,6 +74,18 @@ def percent_row(row: Row) -> dict[str, float]:
     for name in ("estimate", "conf_low", "conf_high"):
         out[name] = float(100 * np.expm1(row[name]))
     return out
+
+
+def said_of(row: Row, unit: str, lang: Lang) -> str:
+    """Estimate and interval in one phrase: «+0.99명/기업·년 [0.39, 1.59]»."""
+    digits = digits_of(dict(row))
+    value = quantity(row["estimate"], unit, digits, lang, plus=True)
+    return f"{value} {interval(row['conf_low'], row['conf_high'], digits)}"
+
+
+def opening(study: Study, outcome: str, phase: int) -> None:
+    """Which result a page is about; the plan's question stands in the summary and in the effect's own page."""
+    show(release_of(study).text(f"**{result_label(study, outcome, phase)}**"))
 
 
 def no_row(label: str, error: EvalkitError, heading: str = "") -> Line:

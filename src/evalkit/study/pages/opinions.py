@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from evalkit.errors import EvalkitError
 from evalkit.present import figures
-from evalkit.present.messages import digits_for, number, p_value, quantity, say
+from evalkit.present.messages import digits_for, interval, number, p_value, quantity, say
 from evalkit.study.effect import Effect
 from evalkit.study.opinions import Opinion, OpinionRow
 from evalkit.study.opinions.question import natural
 from evalkit.study.pages.opinions_tables import (
     designs,
     opinion_label,
+    rare_words,
+    refusals,
     refused,
     row_firms,
     table,
     term_words,
+    thin_counts,
     unit_words,
 )
 from evalkit.study.pages.showing import (
@@ -111,7 +116,10 @@ def answer(study: Study, outcome: str) -> None:
     if not groups:
         show(release_of(study).text(say("study.opinions.none", study.lang)))
         return
-    lines = [f"- {line}" for phase, found in groups.items() for line in _lines(study, outcome, phase, found)]
+    lines = ["- " + " ".join(_lines(study, outcome, phase, found)) for phase, found in groups.items()]
+    without = len(refusals(study, outcome))
+    if without:
+        lines.append("- " + say("study.opinions.refused_count", study.lang, count=number(without)))
     show(release_of(study).text("\n".join(lines)))
 
 
@@ -140,9 +148,6 @@ def _lines(study: Study, outcome: str, phase: int, found: list[Opinion]) -> list
             lines.append(say("study.opinions.lead_differed", lang, p=p_value(p)))
         elif trend_untested(effect):
             lines.append(say("study.opinions.lead_untested", lang))
-    without = sum(not opinion.answered for opinion in found)
-    if without:
-        lines.append(say("study.opinions.refused_count", lang, count=number(without)))
     return lines
 
 
@@ -187,6 +192,8 @@ def figures_all(study: Study, outcome: str) -> None:
 
 def _thin(study: Study, opinion: Opinion) -> bool:
     """Whether too few firms are behind an answer for it to be drawn; the table marks such a cell."""
+    if thin_counts(study, opinion) is not None:
+        return True
     n = row_firms(study, opinion, opinion.first)
     return n is not None and 0 < n < study.plan.disclosure.min_firms
 
@@ -217,7 +224,7 @@ def path_figures(study: Study, outcome: str) -> None:
                 continue
             drawing = figures.event_study(
                 opinion.figure,
-                title=say("study.opinion.title.path", lang, outcome=result_label(study, outcome, phase)),
+                title=_path_title(study, opinion, result_label(study, outcome, phase)),
                 ylabel=f"{outcome_label(study, outcome)} ({unit_of(study, outcome)})",
                 unit=unit_of(study, outcome),
                 level=study.plan.inference.level,
@@ -228,16 +235,39 @@ def path_figures(study: Study, outcome: str) -> None:
             show(release_of(study).figure(drawing))
 
 
+def _path_title(study: Study, opinion: Opinion, result: str) -> str:
+    """The mean over the years after the start, and in how many single years the interval leaves zero out."""
+    assert opinion.figure is not None
+    row, frame = opinion.first, opinion.figure
+    after = frame[np.asarray(frame.index.get_level_values("event_time"), dtype=int) >= 0]
+    out = int(((after["conf_low"] > 0) | (after["conf_high"] < 0)).sum())
+    half = (row.high - row.low) / 2
+    digits = digits_for(half) if np.isfinite(half) else digits_for(row.estimate)
+    value = quantity(row.estimate, unit_words(study, opinion, row), digits, study.lang, plus=True)
+    if row.known:
+        value = f"{value} {interval(row.low, row.high, digits)}"
+    key = "none" if out == 0 else "all" if out == len(after) else "some"
+    return say(
+        f"study.opinion.path_{key}",
+        study.lang,
+        outcome=result,
+        value=value,
+        out=number(out),
+        years=number(len(after)),
+    )
+
+
 def caveats(study: Study, outcome: str) -> None:
     """Placebos and fits of the designs, a sentence each."""
+    groups = by_phase(study, outcome)
     lines = [
-        line
-        for found in by_phase(study, outcome).values()
+        f"**{phase_label(study, phase)}** — {line}" if len(groups) > 1 else line
+        for phase, found in groups.items()
         for opinion in found
         for line in caveat_lines(study, opinion)
     ]
     if not lines:
-        answered = any(o.answered for found in by_phase(study, outcome).values() for o in found)
+        answered = any(o.answered for found in groups.values() for o in found)
         key = "study.opinions.no_checks" if answered else "study.opinions.none_short"
         show(release_of(study).text(say(key, study.lang)))
         return
@@ -278,5 +308,5 @@ def caveat_lines(study: Study, opinion: Opinion) -> list[str]:
                 )
             )
     if opinion.facts.get("rare"):
-        lines.append(say("study.opinion.rare", lang, table=opinion.facts["table"]))
+        lines.append(rare_words(study, opinion))
     return lines

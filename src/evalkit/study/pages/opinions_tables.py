@@ -90,6 +90,21 @@ def row_firms(study: Study, opinion: Opinion, row: OpinionRow) -> int | None:
     return min(row.treated, row.comparison) if opinion.kind == "tiers" else row.treated
 
 
+def thin_counts(study: Study, opinion: Opinion) -> int | None:
+    """The smallest of the four counts of a rare answer where it may not be told: the answer would give it away."""
+    if not opinion.facts.get("rare"):
+        return None
+    cells = [int(float(n)) for n in str(opinion.facts["table"]).split(", ")]
+    return min((n for n in cells if 0 < n < study.plan.disclosure.min_firms), default=None)
+
+
+def rare_words(study: Study, opinion: Opinion) -> str:
+    """Why only an exact answer stands, with its four counts; or that they, and the answer, are withheld."""
+    if thin_counts(study, opinion) is None:
+        return say("study.opinion.rare", study.lang, table=opinion.facts["table"])
+    return say("study.opinion.rare_withheld", study.lang, least=number(study.plan.disclosure.min_firms))
+
+
 def table(
     study: Study,
     outcome: str,
@@ -101,7 +116,7 @@ def table(
     """Every row of every design, the leading one first."""
     lang = study.lang
     rows: list[tuple[Any, ...]] = []
-    counts: list[int | None] = []
+    counts: list[Any] = []
     if effect is not None and lead is not None:
         rows.append(_leading_cells(study, outcome, effect, lead))
         counts.append(firms_behind(study, outcome, effect.n_treated))
@@ -110,7 +125,9 @@ def table(
         for at, row in enumerate(opinion.rows):
             standing = say(f"study.opinion.standing.{opinion.standing(lead)}", lang) if at == 0 else None
             rows.append(_cells(study, opinion, row, standing))
-            counts.append(row_firms(study, opinion, row))
+            thin = thin_counts(study, opinion)
+            behind = row_firms(study, opinion, row)
+            counts.append(behind if thin is None else (None, thin, thin, thin, None, None, None, None))
             if row.why:
                 reasons.append(why_words(study, row.why))
     if not rows:
@@ -274,6 +291,15 @@ def fact_words(study: Study, opinion: Opinion) -> dict[str, str]:
     return found
 
 
+def refusals(study: Study, outcome: str) -> list[Opinion]:
+    """Designs without an answer on an outcome, and those of the whole programme."""
+    return [
+        opinion
+        for opinion in study.opinions().values()
+        if opinion.refusal is not None and opinion.outcome in (outcome, None)
+    ]
+
+
 def refused(study: Study, outcome: str) -> None:
     """Designs without an answer: the reason, and what data would give one. Those of the whole programme are shown too."""
     lang = study.lang
@@ -286,8 +312,8 @@ def refused(study: Study, outcome: str) -> None:
             opinion.refusal.reason[lang],
             opinion.refusal.needs[lang],
         )
-        for opinion in study.opinions().values()
-        if opinion.refusal is not None and opinion.outcome in (outcome, None)
+        for opinion in refusals(study, outcome)
+        if opinion.refusal is not None
     ]
     if not rows:
         return

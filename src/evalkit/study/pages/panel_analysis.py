@@ -13,7 +13,9 @@ from evalkit.present.numerals import digits_for
 from evalkit.present.tabulation import Column, Entry, Role, Tabulation
 from evalkit.study.outcomes.panel_methods import Method, PanelMethods, negative_share, spread
 from evalkit.study.pages import effect as effect_page
+from evalkit.study.pages import measures
 from evalkit.study.pages.measures import Line, line_table, no_row
+from evalkit.study.pages.panel_regressions import regressions_table, scale_unit
 from evalkit.study.pages.showing import (
     digits_of,
     horizon_words,
@@ -26,18 +28,32 @@ from evalkit.study.pages.showing import (
     scaled_label,
     show,
     trend_differed,
-    unit_of,
     without_thin_points,
     written,
 )
 from evalkit.study.study import Study
 
+__all__ = [
+    "answer",
+    "answer_lines",
+    "bacon_table",
+    "clusters_table",
+    "dynamic_table",
+    "hausman_text",
+    "methods_figure",
+    "methods_table",
+    "opening",
+    "regressions_table",
+    "two_way_figure",
+    "weights_text",
+]
+
 WITHOUT_UNIT_EFFECTS = ("pooled", "between")
 
 
 def opening(study: Study, found: PanelMethods) -> None:
-    """Which question this page answers."""
-    effect_page.opening(study, found.effect)
+    """Which result this page is about."""
+    measures.opening(study, found.effect.outcome, found.effect.phase)
 
 
 def answer(study: Study, found: PanelMethods) -> None:
@@ -86,13 +102,6 @@ def answer_lines(study: Study, found: PanelMethods) -> list[str]:
     if not isinstance(found.weights, EvalkitError):
         lines.append(weights_sentence(study, found))
     return lines
-
-
-def scale_unit(study: Study, found: PanelMethods) -> str:
-    """Unit of the estimation: of logarithms it is log points."""
-    if found.effect.scale == "log":
-        return say("study.methods.log_points", study.lang)
-    return unit_of(study, found.effect.outcome)
 
 
 def _row(study: Study, estimate: Estimate) -> dict[str, float]:
@@ -280,7 +289,7 @@ def two_way_figure(study: Study, found: PanelMethods) -> None:
         release_of(study).figure(
             figures.event_lines(
                 series,
-                title=say("study.methods.title_events", lang),
+                title=_events_title(study, list(series.values())),
                 ylabel=f"{outcome_label(study, effect.outcome)} ({unit})",
                 unit=unit,
                 level=study.plan.inference.level,
@@ -291,6 +300,21 @@ def two_way_figure(study: Study, found: PanelMethods) -> None:
             )
         )
     )
+
+
+def _events_title(study: Study, frames: list[pd.DataFrame]) -> str:
+    """How often, after support, the two-way estimate leaves the interval of the group-time effect."""
+    if len(frames) < 2:
+        return say("study.methods.title_events_one", study.lang)
+    recent, two_way = frames
+    times = [t for t in recent.index.intersection(two_way.index) if t >= 0]
+    low, value, high = (
+        frame.loc[times, name].to_numpy(dtype=float)
+        for frame, name in ((recent, "conf_low"), (two_way, "estimate"), (recent, "conf_high"))
+    )
+    out = int(((value < low) | (value > high)).sum())
+    key = "apart" if out else "close"
+    return say(f"study.methods.title_events_{key}", study.lang, k=number(len(times)), out=number(out))
 
 
 def dynamic_table(study: Study, found: PanelMethods) -> None:

@@ -8,13 +8,19 @@ import pandas as pd
 from evalkit.arrays.exact_rates import ExactRate, exact_rate
 from evalkit.errors import EvalkitError
 from evalkit.present import figures
-from evalkit.present.messages import interval, level_text, number, p_value, say
+from evalkit.present.messages import interval, level_text, number, p_value, quantity, say
+from evalkit.present.numerals import Lang
 from evalkit.present.tabulation import Column, Entry, Identity, Tabulation
 from evalkit.programmes import fact
-from evalkit.study.opinions import Opinion
 from evalkit.study.pages import relocation_listed as listed
 from evalkit.study.pages.effect import answer_sentence
-from evalkit.study.pages.opinions_tables import by_words, opinion_label, term_words
+from evalkit.study.pages.opinions_tables import (
+    by_words,
+    opinion_label,
+    rare_words,
+    term_words,
+    thin_counts,
+)
 from evalkit.study.pages.relocation_events import claims, events, moved_where
 from evalkit.study.pages.showing import phase_label, reason_words, release_of, result_label, show
 from evalkit.study.relocation import Outflow, outflow_of
@@ -77,8 +83,8 @@ def answer(study: Study) -> None:
         say(
             f"study.relocation.reading.{result.reading}",
             lang,
-            ratio=_ratio(result.total),
-            share="" if result.share is None else _ratio(result.share),
+            ratio=_ratio(result.total, lang),
+            share="" if result.share is None else _ratio(result.share, lang),
             first=str(result.first),
         )
     ]
@@ -88,7 +94,7 @@ def answer(study: Study) -> None:
             say(
                 "study.relocation.share_hidden",
                 lang,
-                ratio=_ratio(result.total),
+                ratio=_ratio(result.total, lang),
                 first=str(result.first),
                 least=least,
             )
@@ -110,13 +116,13 @@ def answer(study: Study) -> None:
     show(release_of(study).text("\n".join(f"- {line}" for line in lines)))
 
 
-def _ratio(value: ExactRate | object) -> str:
+def _ratio(value: ExactRate | object, lang: Lang) -> str:
     """«5.3배 [2.2, 15.1]»: ratio and interval, with ∞ where there is no bound."""
     point, low, high = (
         float(getattr(value, name))
         for name in ("value" if isinstance(value, ExactRate) else "ratio", "low", "high")
     )
-    return f"{number(point, 1)} {interval(low, high, 1)}"
+    return f"{quantity(point, say('study.relocation.times', lang), 1, lang)} {interval(low, high, 1)}"
 
 
 def total_outflow(study: Study) -> None:
@@ -162,7 +168,7 @@ def total_outflow(study: Study) -> None:
         release_of(study).table(
             Tabulation(
                 name="total_outflow",
-                title=say(f"study.relocation.title.{result.reading}", lang),
+                title=_total_title(study, result, any(thin)),
                 columns=_outflow_columns(study),
                 rows=tuple(rows),
                 counts=tuple(counts),
@@ -180,6 +186,13 @@ def total_outflow(study: Study) -> None:
             )
         )
     )
+
+
+def _total_title(study: Study, result: Outflow, thin: bool) -> str:
+    """The reading of total and share; of the total alone where the share is withheld."""
+    if thin:
+        return say("study.relocation.title_total", study.lang, ratio=_ratio(result.total, study.lang))
+    return say(f"study.relocation.title.{result.reading}", study.lang)
 
 
 def _outflow_columns(study: Study) -> tuple[Column, ...]:
@@ -266,7 +279,7 @@ def hazards(study: Study) -> None:
         note = say("study.relocation.hidden", lang, count=number(hidden)) if hidden else ""
         drawing = figures.forest(
             pd.DataFrame(rows).set_index("label"),
-            title=say("study.relocation.hazard_title", lang),
+            title=_hazard_title(study, *shown[-1]),
             xlabel=say("study.relocation.hazard_axis", lang),
             level=level,
             sort=False,
@@ -277,6 +290,13 @@ def hazards(study: Study) -> None:
         )
         show(release_of(study).figure(drawing))
     show(release_of(study).text(say("study.relocation.hazard_reading", lang)))
+
+
+def _hazard_title(study: Study, label: str, part: pd.DataFrame) -> str:
+    """Both hazards of one span, the last that may be drawn."""
+    risk = float(part["at_risk"].sum())
+    zone, elsewhere = (number(THOUSAND * float(part[cause].sum()) / risk, 1) for cause in CAUSES[1:])
+    return say("study.relocation.hazard_title", study.lang, span=label, zone=zone, elsewhere=elsewhere)
 
 
 def _shown_spans(
@@ -319,6 +339,7 @@ def draw(study: Study) -> None:
         for row in opinion.rows
     ]
     if rows:
+        behind = [thin_counts(study, opinion) for opinion in chosen for _ in opinion.rows]
         columns = (
             Column("phase", say("study.opinion.column.phase", lang)),
             Column("what", say("study.opinion.column.what", lang)),
@@ -333,7 +354,7 @@ def draw(study: Study) -> None:
         )
         both = any(row.term == "flow" for opinion in chosen for row in opinion.rows)
         notes = [say("study.relocation.note.gravity", lang)] if both else []
-        notes += [say("study.opinion.rare", lang, table=o.facts["table"]) for o in chosen if _rare(study, o)]
+        notes += [rare_words(study, o) for o in chosen if o.facts.get("rare")]
         show(
             release_of(study).table(
                 Tabulation(
@@ -341,6 +362,7 @@ def draw(study: Study) -> None:
                     title=say("study.relocation.gravity_title", lang),
                     columns=columns,
                     rows=tuple(rows),
+                    counts=tuple((None, None, n, n, n, None) for n in behind),
                     notes=tuple(dict.fromkeys(notes)),
                     stub=2,
                     lang=lang,
@@ -350,14 +372,6 @@ def draw(study: Study) -> None:
     lines = [f"- {o.refusal.reason[lang]}" for o in chosen if o.refusal is not None]
     if lines:
         show(release_of(study).text("\n".join(lines)))
-
-
-def _rare(study: Study, opinion: Opinion) -> bool:
-    """Whether the four counts behind a rare answer may be told: none from one or two firms."""
-    if not opinion.facts.get("rare"):
-        return False
-    cells = [float(n) for n in str(opinion.facts["table"]).split(", ")]
-    return not any(0 < n < study.plan.disclosure.min_firms for n in cells)
 
 
 def zero_sum(study: Study) -> None:

@@ -88,22 +88,30 @@ def claims(study: Study) -> None:
         groups[int(row["phase"]), str(row["kind"])].append(row)
     rows: list[tuple[object, ...]] = []
     counts: list[tuple[int | None, ...]] = []
+    roles: list[Role] = []
     keys: dict[tuple[int, int], str] = {}
     sums_up: list[Identity] = []
+    last: int | None = None
     for (phase, kind), part in sorted(groups.items()):
+        if phase != last:
+            label = phase_label(study, phase) if phase in study.plan.phases else str(phase)
+            rows.append((label, *[None] * 4))
+            counts.append((None,) * 5)
+            roles.append("heading")
+        last = phase
         sums = [
             sum(int(r["claims"]) for r in part),
             sum(int(r["claims"]) for r in part if int(r["capital"])),
             sum(int(r["claims"]) for r in part if r["evidence"] == "relocated"),
             sum(int(r["claims"]) for r in part if r["evidence"] in ("unlinked", "no_place")),
         ]
-        label = phase_label(study, phase) if phase in study.plan.phases else str(phase)
         named = [f"claims.{phase}.{kind}.{what}" for what in ("all", "capital", "confirmed", "unlinked")]
-        keys |= {(len(rows), 2 + k): key for k, key in enumerate(named)}
+        keys |= {(len(rows), 1 + k): key for k, key in enumerate(named)}
         if sums[0] == sums[2] + sums[3]:  # otherwise the sum leaves room for claims that are neither
             sums_up.append(Identity(named[0], (named[2], named[3])))
-        rows.append((label, say_or(f"study.relocation.kind.{kind}", kind, lang), *sums))
-        counts.append((None, None, *sums))
+        rows.append((say_or(f"study.relocation.kind.{kind}", kind, lang), *sums))
+        counts.append((None, *sums))
+        roles.append("body")
     told: dict[str, int] = defaultdict(int)
     for row in claimed:
         told[str(row["evidence"])] += int(row["claims"])
@@ -116,9 +124,8 @@ def claims(study: Study) -> None:
         release_of(study).table(
             Tabulation(
                 name="relocation_claims",
-                title=say("study.relocation.claims_title", lang),
+                title=_claims_title(claimed, lang),
                 columns=(
-                    Column("phase", say("study.opinion.column.phase", lang)),
                     Column("kind", say("study.relocation.column.kind", lang)),
                     Column("claims", say("study.relocation.column.claims", lang), "integer"),
                     Column("capital", say("study.relocation.column.capital", lang), "integer"),
@@ -127,7 +134,7 @@ def claims(study: Study) -> None:
                 ),
                 rows=tuple(rows),
                 counts=tuple(counts),
-                stub=2,
+                roles=tuple(roles),
                 keys=keys,
                 identities=tuple(sums_up),
                 notes=(say("study.relocation.note.claims", lang, listing=listing),),
@@ -135,6 +142,13 @@ def claims(study: Study) -> None:
             )
         )
     )
+
+
+def _claims_title(claimed: list[dict[str, Any]], lang: str) -> str:
+    """That none could be confirmed for want of a link is said; parts of the sum stay with cells that may be suppressed."""
+    if any(int(row["claims"]) for row in claimed if row["evidence"] not in ("unlinked", "no_place")):
+        return say("study.relocation.claims_title", lang)
+    return say("study.relocation.claims_title_none", lang, all=number(sum(int(r["claims"]) for r in claimed)))
 
 
 def evidence_words(code: str, lang: str) -> str:

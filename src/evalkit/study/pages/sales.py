@@ -10,6 +10,7 @@ from evalkit.study.outcomes.cohorts import Pooled
 from evalkit.study.outcomes.reported import reported_sales
 from evalkit.study.outcomes.sales import FACTOR, SalesOutcome, Tails
 from evalkit.study.pages import effect as effect_page
+from evalkit.study.pages import measures
 from evalkit.study.pages.measures import (
     Line,
     line_table,
@@ -35,8 +36,8 @@ from evalkit.study.study import Study
 
 
 def opening(study: Study, found: SalesOutcome) -> None:
-    """Which question this page answers."""
-    effect_page.opening(study, found.effect)
+    """Which result this page is about."""
+    measures.opening(study, found.effect.outcome, found.effect.phase)
 
 
 def event_study(study: Study, found: SalesOutcome) -> None:

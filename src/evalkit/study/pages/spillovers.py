@@ -13,7 +13,7 @@ from evalkit.present.messages import number, quantity, say
 from evalkit.study.outcomes.borders import Borders, borders
 from evalkit.study.outcomes.cells import rows
 from evalkit.study.outcomes.rings import Spillovers
-from evalkit.study.pages import effect as effect_page
+from evalkit.study.pages import measures
 from evalkit.study.pages.measures import (
     Line,
     line_table,
@@ -36,14 +36,15 @@ from evalkit.study.pages.showing import (
     unit_of,
     without_thin_points,
 )
+from evalkit.study.pages.spillovers_places import zones_map
 from evalkit.study.study import Study
 
 BORDER_VARIABLES = ("firms", "jobs_total")
 
 
 def opening(study: Study, found: Spillovers) -> None:
-    """Which question this page answers."""
-    effect_page.opening(study, found.effect)
+    """Which result this page is about."""
+    measures.opening(study, found.effect.outcome, found.effect.phase)
 
 
 def total_unit(study: Study, found: Spillovers) -> tuple[str, float]:
@@ -74,10 +75,15 @@ def answer(study: Study, found: Spillovers) -> None:
 
 
 def answer_lines(study: Study, found: Spillovers) -> list[str]:
-    """Who is compared, the direct and the ring part, and the bias of ignoring the rings."""
+    """The direct and the ring part, what the sum leaves out, and who is compared."""
     lang, effect = study.lang, found.effect
     unit, factor = total_unit(study, found)
-    lines = [
+    lines = [] if trend_differed(effect) is None else [say("study.measure.trend_caution", lang)]
+    for term in ("direct", "spillover"):
+        row = times(named_row(study, found.net, found.counts, term), factor)
+        lines.append(sentence(study, say(f"study.ring.{term}_total", lang), row, unit))
+    lines.append(say("study.ring.not_all", lang))
+    lines.append(
         say(
             "study.ring.compared",
             lang,
@@ -88,17 +94,11 @@ def answer_lines(study: Study, found: Spillovers) -> list[str]:
             ),
             treated=number(effect.n_treated),
         )
-    ]
-    if trend_differed(effect) is not None:
-        lines.append(say("study.measure.trend_caution", lang))
-    for term in ("direct", "spillover"):
-        row = times(named_row(study, found.net, found.counts, term), factor)
-        lines.append(sentence(study, say(f"study.ring.{term}_total", lang), row, unit))
+    )
     if found.before:
         lines.append(say("study.ring.before", lang, firms=number(found.before)))
     if found.empty:
         lines.append(say("study.ring.empty", lang, bands=", ".join(found.empty)))
-    lines.append(say("study.ring.not_all", lang))
     return lines
 
 
@@ -183,7 +183,7 @@ def paths_figure(study: Study, found: Spillovers) -> None:
         release_of(study).figure(
             figures.event_lines(
                 series,
-                title=say("study.ring.title_paths", lang),
+                title=_paths_title(study, found, list(series.values())),
                 ylabel=f"{outcome_label(study, effect.outcome)} ({unit_of(study, effect.outcome)})",
                 xlabel=say("study.ring.clock", lang),
                 unit=unit_of(study, effect.outcome),
@@ -194,6 +194,19 @@ def paths_figure(study: Study, found: Spillovers) -> None:
                 lang=lang,
             )
         )
+    )
+
+
+def _paths_title(study: Study, found: Spillovers, frames: list[pd.DataFrame]) -> str:
+    """In how many years after the start, over all rings, an interval leaves zero out."""
+    after = pd.concat([frame[np.asarray(frame.index, dtype=int) >= 0] for frame in frames])
+    out = int(((after["conf_low"] > 0) | (after["conf_high"] < 0)).sum())
+    return say(
+        "study.ring.title_paths_some" if out else "study.ring.title_paths_none",
+        study.lang,
+        outcome=outcome_label(study, found.effect.outcome),
+        k=number(len(after)),
+        out=number(out),
     )
 
 
@@ -380,4 +393,5 @@ __all__ = [
     "paths_figure",
     "ring_figure",
     "ring_table",
+    "zones_map",
 ]
