@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_project import Project, prepared_at_rest, write_notebook
+from small_project import PARAMETERS, Project, prepared_at_rest, write_notebook
 
 from evalkit.errors import FileError, ParameterError, PlanError, UsageError
 from evalkit.panel import Panel
@@ -460,3 +460,20 @@ def test_in_a_browser_nothing_runs_and_nothing_is_requested(finished: Project, t
     assert "<title>효과 추정" in done.stdout
     assert "RAN</title>" not in done.stdout
     assert "example.org" not in (tmp_path / "net.json").read_text(encoding="utf-8")
+
+
+def test_a_code_with_leading_zeros_reaches_the_page(project: Project) -> None:
+    """00150 is no number: it stands in the notebook, on the page and in the name of the file."""
+    parameters = f"{PARAMETERS}\nregion: str = '000'  # 지역"
+    write_notebook(
+        project.root / "notebooks" / "region.ipynb",
+        "from evalkit.release import Release\nRelease().headline('지역', region, f'{region} 의 결과이다.')",
+        parameters=parameters,
+    )
+    project.raw["reports"] = [{"notebook": "region.ipynb", "for_each": {"region": ["00150"]}}]
+    project.save()
+    assert project.render().exit_code == 0
+    page = project.page("region_00150")
+    assert "<strong>00150</strong>" in page
+    assert '<th scope="row"><code>region</code></th><td>00150</td>' in page
+    assert project.run()["jobs"]["region_00150"]["parameters"]["region"] == "00150"

@@ -338,6 +338,8 @@ class Plan(Strict):
                 }
                 known = choices.get(name)
                 for value in values:
+                    if name == "region" and str(value).isdigit():
+                        continue  # a code of a municipality, for a notebook that reads such
                     if known is not None and value not in known:
                         raise ValueError(
                             f"reports 의 {name}: {value} 이(가) 계획에 없음 ({nearest(str(value), map(str, known))})"
@@ -346,10 +348,11 @@ class Plan(Strict):
 
     @model_validator(mode="after")
     def _each_report_once(self) -> Plan:
-        names = [job.name for job in self.jobs()]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"보고서 {name!r} 이(가) 두 번 나옴 (reports 에서 하나를 지울 것)")
+        seen: set[str] = set()
+        for job in self.jobs():
+            if job.name in seen:
+                raise ValueError(f"보고서 {job.name!r} 이(가) 두 번 나옴 (reports 에서 하나를 지울 것)")
+            seen.add(job.name)
         return self
 
     def phases_of(self, outcome: str) -> tuple[int, ...]:
