@@ -32,16 +32,15 @@ def whole_number_solutions(
     Parameters
     ----------
     least : smallest number of firms of a shown cell: the attacker reads from the list of suppressed cells that a
-        ``threshold`` cell is a number of firms from 1 to least - 1, and any other hidden one 0 or at least `least`
+        ``threshold`` cell is a number of firms from 1 to least - 1, and any other hidden one 0 or at least `least`; of
+        ``withheld`` it says nothing
     """
     cells = sorted(hidden)
     if least is None:
         ranges = [range(top + 1) for _ in cells]
     else:
-        ranges = [
-            range(1, least) if hidden[at] == "threshold" else [0, *range(least, top + 1)]  # type: ignore[list-item]
-            for at in cells
-        ]
+        by_rule = {"threshold": range(1, least), "withheld": range(top + 1)}
+        ranges = [by_rule.get(hidden[at], [0, *range(least, top + 1)]) for at in cells]  # type: ignore[misc, call-overload]
     sums = [(t, p) for t, p in sums_of(table) if {t, *p} & set(cells)]
     found: list[dict[At, int]] = []
 

@@ -36,7 +36,7 @@ def counts_stay_open(firms: list[list[list[float]]], least: int) -> None:
     solutions = whole_number_solutions(table, hidden, top, least)
     assert solutions
     for at, rule in hidden.items():
-        if rule == "threshold":
+        if rule in ("threshold", "withheld"):
             assert len({chosen[at] for chosen in solutions}) > 1, (at, hidden)
 
 
@@ -257,6 +257,13 @@ def test_a_mean_and_a_number_of_firms_do_not_give_a_complementary_sum_back() -> 
         shown = {c: rows[r][c] for c in (1, 2, 3) if (r, c) not in hidden}
         assert not {1, 3} <= set(shown) or (r, 2) not in hidden
         assert not {2, 3} <= set(shown) or (r, 1) not in hidden
+
+
+def test_where_the_rule_alone_would_tell_a_count_it_is_not_named() -> None:
+    table = two_way([[[], []], [[1.0], [1.0]]], what="count")  # 1 + 1 = 2: each of the three is 1 or 2
+    hidden = suppress(table, 3)
+    assert set(hidden.values()) == {"withheld"}
+    counts_stay_open([[[], []], [[1.0], [1.0]]], 3)
 
 
 def test_a_withheld_one_does_not_show_itself_by_what_is_withheld_with_it() -> None:

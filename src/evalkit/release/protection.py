@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, field
 
 from evalkit.present.tabulation import Tabulation, Total
 from evalkit.release.attack import Sum, System, Unknown, rank_sets
+from evalkit.release.moves import Moves
 from evalkit.release.rules import At, Need, Rules, is_count, number_of
 
 _CLOSE = 1e-7
@@ -81,6 +80,8 @@ class Protector:
     values: Mapping[At, float]
     signed: bool
     standing: frozenset[At] = frozenset()
+    _sums: frozenset[At] = frozenset()
+    _found: list[Moves] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, table: Tabulation, rules: Rules, standing: frozenset[At] = frozenset()) -> Protector:
@@ -92,7 +93,9 @@ class Protector:
         """
         equations = equations_of(table)
         values = {at: number_of(table, at) or 0.0 for entry in equations for at in entry.cells}
-        return cls(table, rules, equations, values, any(v < 0 for v in values.values()), standing)
+        signed = any(v < 0 for v in values.values())
+        totals = frozenset(entry.cells[0] for entry in equations)
+        return cls(table, rules, equations, values, signed, standing, totals)
 
     # -- the reader's side --------------------------------------------------------------------
 
@@ -103,6 +106,8 @@ class Protector:
         least = float(self.rules.min_firms)
         if need is not None and need.rule == "threshold":
             return Unknown(1.0, least - 1.0, whole=True)
+        if need is _UNNAMED:
+            return Unknown(0.0, math.inf, whole=True)
         return Unknown(0.0, math.inf, gap=least, whole=True)
 
     def system(self, hidden: Mapping[At, Need]) -> System:
@@ -121,7 +126,7 @@ class Protector:
         """The first sensitive cell that a reader can work out more closely than the rules allow."""
         system = self.system(hidden)
         for at, need in hidden.items():
-            if need.rule == "complementary" or at not in system.unknowns:
+            if need.rule == "complementary" or at not in system.unknowns or self._shown_open(at, hidden):
                 continue
             if not self._safe(at, need, system.seen(at)):
                 ends = system.interval(
@@ -148,6 +153,15 @@ class Protector:
             down = min(down, value)  # nobody doubts that it is not negative
         return high >= value + up * (1 - 1e-6) and low <= value - down * (1 - 1e-6)
 
+    def _shown_open(self, at: At, hidden: Mapping[At, Need]) -> bool:
+        """Whether moves found before already show a cell as open as it must be."""
+        if not self._found:
+            return False
+        levels = [level for sign in (1.0, -1.0) if (level := self._level(at, sign, hidden[at]))]
+        if is_count(self.table, at):
+            return any(self._found[0].shows(at, [level], hidden) for level in levels)
+        return self._found[0].shows(at, levels, hidden)
+
     # -- our side -----------------------------------------------------------------------------
 
     def cover(self, needs: Mapping[At, Need]) -> dict[At, Need]:
@@ -165,7 +179,14 @@ class Protector:
             hidden[extra] = _COMPLEMENTARY
             self._enough_firms(hidden)
         self._spare(hidden)
+        self._say_less(hidden)
         return hidden
+
+    def _say_less(self, hidden: dict[At, Need]) -> None:
+        """Where the rule alone tells a count (each of three is 1 or 2, and one is the sum of the others), no rule is named."""
+        while (found := self.exposed(hidden)) is not None and is_count(self.table, found):
+            tied, _ = self.system(hidden).component(found)
+            hidden |= {at: _UNNAMED for at in tied if is_count(self.table, at)}
 
     def _enough_firms(self, hidden: dict[At, Need]) -> None:
         """The withheld parts of a sum hold `min_firms` firms together, and are two at least."""
@@ -189,7 +210,7 @@ class Protector:
     def _order(self, at: At) -> tuple[int, float, At]:
         """Which cell is missed least: the smallest group; empty groups and totals last."""
         n = self.table.firms(*at)
-        last = any(at == entry.cells[0] for entry in self.equations)
+        last = at in self._sums
         return (9 if at in self.standing else 2 if last else 1 if not n else 0, float(n or 0), at)
 
     def _next(self, entry: Equation, hidden: Mapping[At, Need]) -> At | None:
@@ -212,63 +233,40 @@ class Protector:
 
     def _move(self, at: At, sign: float, hidden: dict[At, Need]) -> None:
         """Withhold the shown cells of the cheapest change that moves one cell by its level."""
-        need, value = hidden[at], self.values[at]
+        level = self._level(at, sign, hidden[at])
+        if abs(level) >= 1e-12:
+            for cell in self._moves(hidden).cheapest(at, level, hidden):
+                hidden.setdefault(cell, _COMPLEMENTARY)
+
+    def _level(self, at: At, sign: float, need: Need) -> float:
+        """How far a cell must be able to move up (sign 1) or down; 0 where it need not."""
+        value = self.values[at]
         if is_count(self.table, at):
             least = self.rules.min_firms
             level = 1.0 if sign > 0 else -1.0
-            if need.rule == "threshold" and not 1.0 <= value + level <= least - 1.0:
-                return
-        else:
-            level = sign * max(need.up if sign > 0 else need.down, _CLOSE * (1.0 + abs(value)))
-            if not self.signed:
-                level = max(level, -value)
-        if abs(level) < 1e-12:
-            return
-        for cell, moved in self._cheapest(at, level, hidden).items():
-            if cell not in hidden and abs(moved) > 1e-9 * abs(level):
-                hidden[cell] = _COMPLEMENTARY
+            return 0.0 if need.rule == "threshold" and not 1.0 <= value + level <= least - 1.0 else level
+        level = sign * max(need.up if sign > 0 else need.down, _CLOSE * (1.0 + abs(value)))
+        return level if self.signed else max(level, -value)
 
-    def _cheapest(self, at: At, level: float, hidden: Mapping[At, Need]) -> dict[At, float]:
-        """Changes of all cells that keep every sum: cell -> change; empty where there is none."""
-        from scipy.optimize import linprog
-
-        cells = self._tied(at)
-        position = {cell: k for k, cell in enumerate(cells)}
-        rows = [entry for entry in self.equations if entry.cells[0] in position]
-        matrix = np.zeros((len(rows), 2 * len(cells)))
-        for j, entry in enumerate(rows):
-            for cell in entry.cells:
-                matrix[j, position[cell]] += entry.weight(cell)
-                matrix[j, len(cells) + position[cell]] -= entry.weight(cell)
-        cost, box = np.zeros(2 * len(cells)), []
-        for part in (1.0, -1.0):
-            for k, cell in enumerate(cells):
-                cost[k if part > 0 else len(cells) + k] = 1e-3 if cell in hidden else self._cost(cell)
-                box.append((0.0, self._room(cell, part, hidden)))
-        mine, other = (0, len(cells)) if level > 0 else (len(cells), 0)
-        box[position[at] + mine] = (abs(level), abs(level))
-        box[position[at] + other] = (0.0, 0.0)
-        found = linprog(cost, A_eq=matrix, b_eq=np.zeros(len(rows)), bounds=box)
-        if found.status != 0:
-            return {}
-        return {cell: float(found.x[k] - found.x[len(cells) + k]) for k, cell in enumerate(cells)}
-
-    def _tied(self, at: At) -> list[At]:
-        """All cells that sums tie to one."""
-        reached, before = {at}, 0
-        while len(reached) > before:
-            before = len(reached)
-            for entry in self.equations:
-                if reached.intersection(entry.cells):
-                    reached.update(entry.cells)
-        return sorted(reached)
+    def _moves(self, hidden: Mapping[At, Need]) -> Moves:
+        """Moves found so far; rooms depend on the cells that are thin, which are known from the start."""
+        if not self._found:
+            self._found.append(
+                Moves(
+                    [entry.cells for entry in self.equations],
+                    lambda cell, sign: self._room(cell, sign, hidden),
+                    self._cost,
+                    lambda cell: is_count(self.table, cell),
+                )
+            )
+        return self._found[0]
 
     def _cost(self, cell: At) -> float:
         rank, n, _ = self._order(cell)
         return float(1.0 + 30.0 * rank + min(n, 1e4) / 1e3)
 
-    def _room(self, cell: At, sign: float, hidden: Mapping[At, Need]) -> float | None:
-        """How far a cell may move; None = without bound."""
+    def _room(self, cell: At, sign: float, hidden: Mapping[At, Need]) -> float:
+        """How far a cell may move; inf = without bound."""
         value = self.values[cell]
         if is_count(self.table, cell):
             need = hidden.get(cell)
@@ -278,8 +276,8 @@ class Protector:
                 room = 0.0
             else:
                 room = math.inf if sign > 0 else value - self.rules.min_firms
-            return None if math.isinf(room) else max(0.0, float(room))
-        return None if sign > 0 or self.signed else value
+            return max(0.0, float(room))
+        return math.inf if sign > 0 or self.signed else value
 
     def _spare(self, hidden: dict[At, Need]) -> None:
         """Show again what is not needed, the largest groups first."""
@@ -300,3 +298,4 @@ class Protector:
 
 
 _COMPLEMENTARY = Need("complementary", "protects a withheld cell")
+_UNNAMED = Need("withheld", "the rule would tell the value")

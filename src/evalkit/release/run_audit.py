@@ -22,7 +22,7 @@ from evalkit.release.protection import implied_totals
 from evalkit.release.rules import At, Rules, number_of
 
 _EXACT = 1e-6
-_TESTED = ("threshold", "dominance", "p_percent")
+_TESTED = ("threshold", "withheld", "dominance", "p_percent")
 Name = Any
 
 
@@ -131,7 +131,7 @@ def _unknowns(tables: Sequence[Published], rules: Rules) -> dict[Name, Unknown]:
             if whole and rule == "threshold":
                 found[name] = Unknown(1.0, least - 1.0, whole=True)
             elif name not in found:
-                gap = least if whole else 0.0
+                gap = least if whole and rule != "withheld" else 0.0
                 found[name] = Unknown(-math.inf if signed and not whole else 0.0, gap=gap, whole=whole)
     return found
 
