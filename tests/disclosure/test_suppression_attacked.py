@@ -162,6 +162,11 @@ def test_a_gap_is_kept_to() -> None:
     assert System(unknowns, [Sum({"a": 1.0, "b": 1.0}, 5.0, 5.0)]).interval("a") == (1.0, 2.0)
     assert System(unknowns, [Sum({"a": 1.0}, 7.0, 7.0)]).interval("a") is None
     assert System({"a": Unknown()}, []).interval("a") == (0.0, np.inf)
+    # sums of which nothing is shown: the whole is 0 or at least 3, and its parts reach it
+    parts = {name: Unknown(1.0, 2.0, whole=True) for name in "abc"} | {"t": Unknown(gap=3.0, whole=True)}
+    whole = System(parts, [Sum({"a": 1.0, "b": 1.0, "c": 1.0, "t": -1.0}, 0.0, 0.0)])
+    assert whole.interval("a") == (1.0, 2.0)
+    assert whole.interval("t") == (3.0, 6.0)
 
 
 # -- what the naive rules miss -----------------------------------------------------------------------------

@@ -144,7 +144,9 @@ def _extreme(
     matrix, low, high = _matrix(names, sums), [s.low for s in sums], [s.high for s in sums]
     if gaps:  # 0 or at least the gap: one switch for each
         matrix = np.hstack([matrix, np.zeros((len(sums), len(gaps)))])
-        top = 1.0 + max([abs(v) for v in (*low, *high) if math.isfinite(v)], default=1.0) * (n + 1)
+        ends = [abs(v) for v in (*low, *high) if math.isfinite(v)]
+        ends += [v for item in known for v in (item.high, item.gap) if math.isfinite(v)]
+        top = (1.0 + math.fsum(ends)) * (n + 1)  # no number that matters is larger
         for j, k in enumerate(gaps):
             for factor, lower, upper in ((-known[k].gap, 0.0, math.inf), (-top, -math.inf, 0.0)):
                 row = np.zeros(n + len(gaps))
