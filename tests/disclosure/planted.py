@@ -86,7 +86,29 @@ release.table(Tabulation(
     keys={(i, 1): f"sales.{phase}.{p}.계" for i, p in enumerate(kept)},
     identities=(Identity(f"sales.{phase}.계.계", tuple(f"sales.{phase}.{p}.계" for p in places)),),
 ))"""
-PARAMETERS = "plan: str = ''  # 계획\nphase: int = 1  # 단계\nmin_firms: int = 1  # 무시되어야 하는 값\nlang: str = 'ko'  # 언어"
+WHOLE = READ.replace('if int(r["phase"]) == phase', "if True")
+UNION = TWO_WAY.replace('"sales", f"매출 {phase}단계"', '"union", "두 단계를 합한 매출"').replace(
+    "sales.{phase}.", "sales.all."
+)
+PROVINCE = """\
+places = [places[int(part)]]
+lines = places
+release.table(Tabulation(
+    "province", f"{places[0]}의 매출", (Column("p", "업종"), Column("s", "매출", "number"), Column("n", "기업", "integer")),
+    [(named(g), sum(values(places[0], g)), len(values(places[0], g))) for g in bars],
+    counts=[(None, len(values(places[0], g)), len(values(places[0], g))) for g in bars],
+    contributions={(i, 1): Contribution.of(values(places[0], g)) for i, g in enumerate(bars)},
+    keys={(i, 1): f"sales.{phase}.{places[0]}.{named(g)}" for i, g in enumerate(bars)}
+        | {(i, 2): f"firms.{phase}.{places[0]}.{named(g)}" for i, g in enumerate(bars)},
+    totals=(Total("row", 2, (0, 1)),),
+))"""
+LAX = """\
+release = Release(min_firms=min_firms)
+release.table(Tabulation(
+    "lax", "기업 하나까지", (Column("p", "시·도"), Column("s", "매출", "number")),
+    [(p, sum(values(p, groups[0]))) for p in places], counts=[len(values(p, groups[0])) for p in places],
+))"""
+PARAMETERS = "plan: str = ''  # 계획\nphase: int = 1  # 단계\nmin_firms: int = 1  # 무시되어야 하는 값\nlang: str = 'ko'  # 언어\npart: str = '0'  # 지역"
 
 
 @dataclass
@@ -143,7 +165,12 @@ def plant(root: Path) -> tuple[Project, dict[str, float], dict[str, tuple[float,
     project.raw["disclosure"] = {"min_firms": 3}
     project.raw["reports"] = [
         {"notebook": "sales.ipynb", "for_each": {"phase": [1, 3]}},
-        *({"notebook": f"{name}.ipynb"} for name in ("counts", "again", "bars", "personal", "broken")),
+        *(
+            {"notebook": f"{name}.ipynb"}
+            for name in ("counts", "again", "bars", "personal", "broken", "union")
+        ),
+        {"notebook": "province.ipynb", "for_each": {"part": [str(k) for k in range(len(PROVINCES))]}},
+        {"notebook": "lax.ipynb", "parameters": {"min_firms": 1}},
     ]
     project.save()
     return project, secrets, cells
@@ -158,6 +185,9 @@ def _notebooks(folder: Path) -> None:
 
     write("sales", READ, TWO_WAY, MEANS, ORDER, FIGURE.replace("LEAST", "7"), HEADLINE, title="매출")
     write("counts", READ, COUNTS, HEADLINE, title="기업 수")
+    write("union", WHOLE, UNION, title="두 단계")
+    write("province", READ, PROVINCE, title="시·도")
+    write("lax", READ, LAX, title="느슨한 규칙")
     write("again", READ, AGAIN, HEADLINE, title="다시")
     write(
         "bars", READ, FIGURE.replace("LEAST", "1").replace("values(p)", "values(p, groups[0])"), title="막대"

@@ -65,6 +65,7 @@ def won(run: Run, found: Found) -> list[str]:
             if high - low < 0.1 * truth:
                 hits.add(item[0])
         elif isinstance(item, str):
+            item = _HASH.sub(" ", item)  # digits inside a hash are nobody's number
             hits |= {name for name in names if _spelt(run.secrets[name], item)}
             hits |= {"식별자" for word in IDENTIFIERS if word in item}
         elif item is not None and np.isfinite(item):
@@ -74,6 +75,9 @@ def won(run: Run, found: Found) -> list[str]:
         near = np.abs(part[:, None] - values[None, :]) <= 1e-6 * values[None, :]
         hits |= {names[k] for k in np.flatnonzero(near.any(axis=0))}
     return sorted(hits)
+
+
+_HASH = re.compile(r"(?<![0-9a-z])(?=[0-9]*[a-f])[0-9a-f]{16,}(?![0-9a-z])")
 
 
 def _spelt(value: float, text: str) -> bool:
@@ -499,11 +503,164 @@ def _(run: Run) -> Found:
         yield from (b - a, a * 7 - b, a * 8 - b, a * 9 - b)
 
 
-@attempt("두 표", "한국어와 영어 쪽의 차이 (같은 칸이 가려졌는가)")
+def _in(run: Run, folder: str) -> list[tuple[str, dict[str, Any]]]:
+    """Released tables of the notebooks right under a folder of the run: (page, description)."""
+    found = []
+    for path in sorted((run.out / folder / "notebooks").glob("*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            payloads_ = [o.get("data", {}).get(PAYLOAD) for o in cell.get("outputs", ())]
+            found += [(path.stem, x) for x in payloads_ if x and x["kind"] == "table"]
+    return found
+
+
+@attempt("두 표", "한국어 쪽에서 가린 칸을 영어 쪽에서 읽는다 (거꾸로도)")
 def _(run: Run) -> Found:
-    for t, hidden in tables(run):
-        assert all(t.value(*at) is None for at in hidden)
-    return []
+    korean, english = (
+        {(page, x["name"], x["table"]["title"][-3:]): x["table"]["rows"] for page, x in _in(run, folder)}
+        for folder in ("", "en")
+    )
+    common = set(korean) & set(english)
+    assert len(common) >= 5
+    for key in common:
+        for mine, other in zip(korean[key], english[key], strict=True):
+            pairs = list(zip(mine, other, strict=True))
+            yield from (b for a, b in pairs if a is None and isinstance(b, int | float))
+            yield from (a for a, b in pairs if b is None and isinstance(a, int | float))
+
+
+@attempt("두 표", "두 단계를 합한 표에서 한 단계를 뺀다")
+def _(run: Run) -> Found:
+    union, _ = table(run, "union")
+    whole = shown(union)
+    for phase in (1, 3):
+        part = shown(_by_place(run, phase)[0])
+        yield from (whole[at] - part[at] for at in set(whole) & set(part))
+
+
+@attempt("두 표", "두 단계의 합과 두 단계의 표를 한 벌의 식으로 푼다")
+def _(run: Run) -> Found:
+    union, hidden = table(run, "union")
+    parts = {phase: _by_place(run, phase) for phase in (1, 3)}
+    for phase, (t, gone, r) in parts.items():
+        other = shown(parts[4 - phase][0])
+        for c, group in ((1, "서비스"), (2, "제조")):
+            low, high = feasible_interval(t, list(gone), (r, c))
+            if (r, c) not in hidden and (value := union.value(r, c)) is not None:
+                high = min(high, float(value) - other.get((r, c), 0.0))  # type: ignore[arg-type]
+                low = max(low, float(value) - other[r, c]) if (r, c) in other else low  # type: ignore[arg-type]
+            for k, own in enumerate(run.cells[f"{phase}.{group}"]):
+                others = sum(run.cells[f"{phase}.{group}"]) - own
+                yield (f"제주 {phase} {group} {k}", max(0.0, low - others), high - others)
+
+
+def _of_provinces(run: Run) -> list[tuple[Tabulation, dict[tuple[int, int], str]]]:
+    return [(t, h) for t, h in tables(run) if t.name == "province" and not t.title.startswith("None")]
+
+
+@attempt("지역별 쪽", "여섯 지역 쪽의 합을 전국 쪽의 합계에서 뺀다")
+def _(run: Run) -> Found:
+    t, *_ = _by_place(run, 1)
+    pages = _of_provinces(run)
+    assert len(pages) == 4  # two were stopped
+    for row, column in ((0, 1), (1, 2), (2, 3)):
+        values = [float(v) if isinstance(v := p.value(row, 1), float) else 0.0 for p, _ in pages]
+        whole = t.value(len(t.rows) - 1, column)
+        if isinstance(whole, float):
+            yield whole - sum(values)
+            yield from (whole - sum(values) - v for v in values)
+
+
+@attempt("지역별 쪽", "전국 쪽에서 가린 칸을 그 지역 쪽에서 찾는다")
+def _(run: Run) -> Found:
+    known = {key: p.value(*at) for p, _ in _of_provinces(run) for at, key in p.keys.items()}
+    for phase in (1, 3):
+        t, hidden, _ = _by_place(run, phase)
+        yield from (v for at in hidden if isinstance(v := known.get(t.keys[at]), float))
+
+
+@attempt("지역별 쪽", "지역 쪽이 보이는 칸을 전국 쪽의 식에 넣어 푼다")
+def _(run: Run) -> Found:
+    known = {
+        key: v
+        for p, _ in _of_provinces(run)
+        for at, key in p.keys.items()
+        if isinstance(v := p.value(*at), float)
+    }
+    t, hidden, r = _by_place(run, 1)
+    filled = t.with_cells({at: known[t.keys[at]] for at in hidden if t.keys[at] in known}, {}, ())
+    left = [at for at in hidden if t.keys[at] not in known]
+    for c, group in ((1, "서비스"), (2, "제조")):
+        assert (r, c) in left
+        low, high = feasible_interval(filled, left, (r, c))
+        for k, own in enumerate(run.cells[f"1.{group}"]):
+            others = sum(run.cells[f"1.{group}"]) - own
+            yield (f"제주 1 {group} {k}", max(0.0, low - others), high - others)
+
+
+@attempt("지역별 쪽", "거절된 지역 쪽에 남은 것과, 남은 지역 쪽의 모든 수")
+def _(run: Run) -> Found:
+    for name in ("province_4", "province_5"):
+        yield from texts(run, f"{name}.html")
+        assert not (run.out / "notebooks" / f"{name}.ipynb").exists()
+    for p, _ in _of_provinces(run):
+        yield from shown(p).values()
+
+
+# -- the exported files ---------------------------------------------------------------------------------
+
+_SHEET = re.compile(r"<(?:v|t|w:t|hp:t)[^>]*>([^<]*)<")
+
+
+def _exported(run: Run, suffix: str) -> Iterator[str]:
+    found = sorted((run.out.parent / "exported").rglob(f"*{suffix}"))
+    assert found, suffix
+    for path in found:
+        if suffix == ".csv":
+            yield path.read_text(encoding="utf-8-sig")
+            continue
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                yield archive.read(name).decode("utf-8", "replace")
+
+
+for _form in (".xlsx", ".docx", ".hwpx", ".csv"):
+
+    @attempt("내보낸 파일", f"*{_form} 을(를) 풀어 모든 글을 읽는다")
+    def _(run: Run, form: str = _form) -> Found:
+        return _exported(run, form)
+
+    @attempt("내보낸 파일", f"*{_form} 의 모든 수와 그 차를 시도한다")
+    def _(run: Run, form: str = _form) -> Found:
+        texts_ = list(_exported(run, form))
+        words = texts_ if form == ".csv" else [w for text in texts_ for w in _SHEET.findall(text)]
+        found = {float(v.replace(",", "")) for w in words for v in re.findall(r"\d[\d,]*\.?\d*", w)}
+        values = np.array(sorted(v for v in found if 1e3 < v < 1e10))
+        assert len(values) > 20
+        yield from values
+        yield from (values[:, None] - values[None, :]).ravel()
+
+
+@attempt("기록", "감사 기록(audit.jsonl)의 모든 수와 글")
+def _(run: Run) -> Found:
+    found = list(run.project.root.rglob("audit.jsonl"))
+    assert found
+    for path in found:
+        text = path.read_text(encoding="utf-8")
+        yield text
+        yield from (float(v) for v in re.findall(r"(?<![\da-f])\d+\.?\d*(?![\da-f])", text))
+
+
+@attempt("기록", "수만 모은 파일(results/*.json)의 모든 수와 그 차")
+def _(run: Run) -> Found:
+    found = list(run.out.rglob("results/**/*.json")) + list(run.out.glob("*.json"))
+    assert found
+    values = []
+    for path in found:
+        text = path.read_text(encoding="utf-8")
+        yield text
+        values += [float(v) for v in re.findall(r"(?<![\w.])\d+\.?\d*(?![\w.])", text)]
+    kept = np.array(sorted({v for v in values if 1e3 < v < 1e10}))
+    yield from (kept[:, None] - kept[None, :]).ravel()
 
 
 # -- 4 pictures ----------------------------------------------------------------------------------------
@@ -550,12 +707,15 @@ def _(run: Run) -> Found:
 # -- 5 asking again with other words -------------------------------------------------------------------
 
 
-@attempt("다시 청하기", "매개변수 min_firms=1 을 준다 (규칙은 계획에서만 온다)")
+@attempt(
+    "다시 청하기", "매개변수 min_firms=1 을 받아 스스로 느슨한 Release 를 만드는 공책 (감사가 쪽을 거절한다)"
+)
 def _(run: Run) -> Found:
-    assert any("min_firms" in text for text in texts(run, ".html"))
-    _t, hidden, r = _by_place(run, 1)
-    assert (r, 1) in hidden
-    return []
+    assert run.project.run()["jobs"]["lax"]["state"] == "refused"
+    assert not list((run.out / "tables").glob("lax__*"))
+    assert not (run.out / "notebooks" / "lax.ipynb").exists()
+    yield (run.out / "lax.html").read_text(encoding="utf-8")
+    yield from texts(run, "lax.log")
 
 
 @attempt("다시 청하기", "가린 칸의 규칙 이름으로 값의 범위를 안다 (1 또는 2, 3 이상)")

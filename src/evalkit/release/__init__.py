@@ -140,6 +140,7 @@ class Release:
             "table": shown.to_json(),
             "csv": csv_bytes(shown).decode("utf-8-sig"),
             "disclosure": [entry.to_json() for entry in withheld.log],
+            "min_firms": self.min_firms,
         }
         if withheld.cells:  # for the audit over all tables of the run
             payload["hidden"] = [list(cell) for cell in withheld.cells]
@@ -170,6 +171,7 @@ class Release:
             "table": data.to_json(),
             "csv": csv_bytes(data).decode("utf-8-sig"),
             "disclosure": [entry.to_json() for entry in flags],
+            "min_firms": self.min_firms,
         }
         return _released(html, drawing.title or drawing.name, payload, data.lang)
 
