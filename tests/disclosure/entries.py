@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from planted import MAIL, NUMBER, PERSON, PHONE
+from planted_run import MAIL, NUMBER, PERSON, PHONE
 
 from evalkit.present import figures
 from evalkit.present.tabulation import Column, Identity, Tabulation

@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from entries import ENTRIES, enter
-from planted import IDENTIFIERS, Run, plant, raw_tables
+from planted_run import IDENTIFIERS, Run, plant, raw_tables
 from small_project import prepared_at_rest
 from tries import TRIES, Try, won
 

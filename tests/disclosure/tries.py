@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from attackers import feasible_interval
-from planted import IDENTIFIERS, PROVINCES, Run
+from planted_run import IDENTIFIERS, PROVINCES, Run
 
 from evalkit.present.tabulation import Tabulation
 
