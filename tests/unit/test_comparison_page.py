@@ -14,7 +14,13 @@ from phase_worlds import border_panel, moves_outcome, phase_panel, phase_plan, p
 from evalkit.panel import Panel
 from evalkit.present.messages import interval, number
 from evalkit.study import Study
-from evalkit.study.pages import comparison, comparison_checks, comparison_mix, comparison_paths
+from evalkit.study.pages import (
+    comparison,
+    comparison_checks,
+    comparison_groups,
+    comparison_mix,
+    comparison_paths,
+)
 from evalkit.study.pages.comparison_paths import set_words
 from evalkit.study.pages.showing import digits_of
 
@@ -195,3 +201,16 @@ def test_phases_that_do_not_overlap_are_not_transported(tmp_path: Path, shown: C
     text = shown(lambda: comparison_mix.transported(study))
     assert "겹치지 않아 앞 단계의 효과를 옮길 수 없음" in text
     assert "P(뒤 단계" not in text
+
+
+def test_groups_before_support_stand_side_by_side(study: Study, shown: Callable[..., str]) -> None:
+    text = shown(lambda: comparison_groups.groups_table(study))
+    effects = [study.effect("jobs", phase) for phase in (1, 3)]
+    for effect in effects:
+        panel, sample = effect.sample.panel, effect.sample
+        at = int(np.flatnonzero(panel.periods == sample.baseline)[0])
+        mean = float(np.nanmean(panel.values("jobs")[sample.treated, at]))
+        assert any(f"|{mean:.{places}f}|" in text for places in (0, 1, 2))
+    both = sum(int(effect.sample.comparison.sum()) for effect in effects)
+    assert f"모두 {both:,}곳으로 센다" in text
+    assert "균형을 판정하지 않는다" in text

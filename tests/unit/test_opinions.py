@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from evalkit.study.opinions.question import Question
 from evalkit.study.opinions.rings import band_words
 from evalkit.study.opinions.tiers import TIER, ProvinceEffects, permuted, province_effects, with_tier
 from evalkit.study.pages import opinions as page
+from evalkit.study.pages import opinions_tables
 from evalkit.study.plan import Plan
 from evalkit.study.plan_opinions import OPTIONS
 
@@ -361,3 +363,15 @@ def test_the_english_page_has_no_korean(world: simulate.World, tmp_path: Path, s
 def test_an_outcome_without_second_designs_says_so(study: Study, shown: list) -> None:
     page.answer(study, "sales")
     assert "다른 설계가 없다" in str(shown[0])
+
+
+def test_counts_that_one_or_two_firms_make_are_withheld_with_the_answer(study: Study) -> None:
+    opinion = next(o for o in study.opinions().values() if o.answered)
+    told = replace(opinion, facts={**opinion.facts, "rare": True, "table": "9, 8, 0, 6"})
+    assert opinions_tables.thin_counts(study, told) is None
+    assert "9, 8, 0, 6건" in opinions_tables.rare_words(study, told)
+    thin = replace(told, facts={**told.facts, "table": "11, 5, 1, 5"})
+    assert opinions_tables.thin_counts(study, thin) == 1
+    assert "11" not in (words := opinions_tables.rare_words(study, thin))
+    assert "가렸다" in words
+    assert opinions_tables.thin_counts(study, opinion) is None

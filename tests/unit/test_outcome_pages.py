@@ -26,6 +26,7 @@ from evalkit.study.outcomes.ring_sample import firms_around, ring_groups
 from evalkit.study.outcomes.rings import spillovers
 from evalkit.study.pages import jobs, measures, panel_analysis, sales
 from evalkit.study.pages import spillovers as rings_page
+from evalkit.study.pages.spillovers_places import ring_counts
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 HANGUL = re.compile(r"[가-힣]")
@@ -312,3 +313,38 @@ def test_firms_that_closed_before_a_zone_came_are_in_no_ring(study):
     assert (around.panel.values("alive")[near, column] > 0).all()
     assert not (around.far & np.isfinite(around.since)).any()
     assert (np.asarray(around.panel.constant("capital_region")) == "0").all()
+
+
+def test_the_regression_table_sets_the_classic_columns_side_by_side(study, shown):
+    found = study.methods("jobs", 1)
+    text = shown("02h_panel_analysis", panel_analysis, study, found, only=("regressions_table",))
+    for at, word in enumerate(("합동", "집단 간", "임의효과", "고정효과", "이원고정", "일차 차분"), start=1):
+        assert f"({at}) {word}" in text
+    by_name = {method.name: method.found for method in found.methods}
+    error = float(np.sqrt(by_name["two_way"].covariance[0, 0]))
+    assert found.units * found.periods > found.units * (found.periods - 1) > found.units
+    for observations in (found.units, found.units * found.periods, found.units * (found.periods - 1)):
+        assert f"|{observations:,}|" in text
+    assert any(f"|{error:.{places}f}|" in text for places in (1, 2, 3))
+    assert "별표를 달지 않는다" in text
+    lost = replace(
+        found,
+        methods=tuple(
+            replace(m, found=DesignError("못 함")) if m.name == "pooled" else m for m in found.methods
+        ),
+    )
+    text = shown("02h_panel_analysis", panel_analysis, study, lost, only=("regressions_table",))
+    assert "합동" not in text
+    assert "(1) 집단 간" in text
+
+
+def test_the_map_of_rings_counts_every_municipality_once(study, shown, tmp_path):
+    counts = ring_counts(study, 1)
+    panel = study.panel("regions")
+    outside = ~np.isin(panel.constant("sido").astype(str), ("서울", "인천", "경기"))
+    assert sum(sum(row.values()) for row in counts.values()) == int(outside.sum())
+    zones = panel.constant("zone_phase1").astype(str) == "1"
+    assert sum(row["zone"] for row in counts.values()) == int((zones & outside).sum()) > 0
+    text = shown("02g_spillovers", rings_page, study, study.spillovers("jobs", 1), only=("zones_map",))
+    assert f"지구는 시군구 {int((zones & outside).sum())}곳에 있고" in text
+    assert ring_counts(small_study(tmp_path, small_panel()), 1) == {}

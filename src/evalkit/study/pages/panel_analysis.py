@@ -95,7 +95,7 @@ def answer_lines(study: Study, found: PanelMethods) -> list[str]:
                 say(
                     f"study.methods.range_{family}",
                     lang,
-                    low=quantity(low, unit, digits, lang, plus=True),
+                    low=number(low, digits, plus=True),
                     high=quantity(high, unit, digits, lang, plus=True),
                 )
             )

@@ -24,14 +24,13 @@ def scale_unit(study: Study, found: PanelMethods) -> str:
 def regressions_table(study: Study, found: PanelMethods) -> None:
     """Pooled, between, random, within, two-way and first-difference regressions: coefficient, error, interval, what is in it."""
     lang, effect = study.lang, found.effect
-    columns = {
-        f"({at}) {say(f'study.methods.short_{method.name}', lang)}": method
-        for at, method in enumerate((m for name in COLUMNS for m in found.methods if m.name == name), start=1)
-        if isinstance(method.found, Estimate)
-    }
-    if not columns:
+    by_name = {method.name: method.found for method in found.methods}
+    known = [(name, fit) for name in COLUMNS if isinstance(fit := by_name.get(name), Estimate)]
+    if not known:
         return
-    names = {label: method.name for label, method in columns.items()}
+    labels = [f"({at}) {say(f'study.methods.short_{name}', lang)}" for at, (name, _) in enumerate(known, 1)]
+    names = {label: name for label, (name, _) in zip(labels, known, strict=True)}
+    estimates = {label: fit for label, (_, fit) in zip(labels, known, strict=True)}
     extra = {
         say(f"study.methods.line_{line}", lang): {
             label: say(f"study.methods.has_{codes.get(name, 'no')}", lang) for label, name in names.items()
@@ -41,16 +40,9 @@ def regressions_table(study: Study, found: PanelMethods) -> None:
     extra[say("study.methods.line_observations", lang)] = {
         label: number(_observations(found, name)) for label, name in names.items()
     }
-    estimates = {
-        label: method.found for label, method in columns.items() if isinstance(method.found, Estimate)
-    }
     table = regression_table(
         estimates,
-        terms={
-            _term(next(iter(estimates.values()))): say(
-                "study.methods.line_treatment", lang, unit=scale_unit(study, found)
-            )
-        },
+        terms={_term(known[0][1]): say("study.methods.line_treatment", lang, unit=scale_unit(study, found))},
         below=("std_error", "interval", "p_value"),
         extra=extra,
         level=study.plan.inference.level,
