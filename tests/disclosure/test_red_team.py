@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import io
 import os
 import sys
@@ -65,6 +66,29 @@ def test_the_run_ended_as_it_should(run: Run) -> None:
     }
     assert {"threshold", "complementary", "order_statistic"} <= rules
     assert rules & {"dominance", "p_percent"}
+
+
+def test_each_page_says_how_many_cells_it_withholds(run: Run) -> None:
+    rows = list(csv.DictReader(io.StringIO((run.out / "disclosure.csv").read_text("utf-8-sig"))))
+    totals = run.project.run()["disclosure"]
+    assert sum(totals["suppressed"].values()) == sum(row["action"] == "suppressed" for row in rows) > 0
+    for name in ("sales_phase1", "counts", "union"):
+        mine = [row["action"] for row in rows if row["report"] == name]
+        assert mine
+        said = f"{mine.count('suppressed')}칸, 검토할 칸 {mine.count('flagged')}칸"
+        assert said in run.project.page(name)
+
+
+@pytest.mark.slow
+def test_the_text_of_the_pdf_tells_nothing(run: Run) -> None:
+    pypdf = pytest.importorskip("pypdf")
+    export_plan(run.project.plan, Asked(("pdf",), out=run.out.parent / "printed"))
+    found = sorted((run.out.parent / "printed").rglob("*.pdf"))
+    assert found
+    for path in found:
+        text = "\n".join(page.extract_text() for page in pypdf.PdfReader(path).pages)
+        assert "매출" in text or "기업" in text
+        assert won(run, [text]) == []
 
 
 def test_the_attackers_can_win(run: Run) -> None:

@@ -249,6 +249,12 @@ def test_the_design_page_prints_the_power_that_the_study_finds(tree: Path, rende
     assert [row[1] for row in rows] == pytest.approx(curve.tolist())
 
 
+def test_no_sum_over_firms_is_shown_whose_largest_firms_nobody_stated(rendered: Outcome) -> None:
+    """A cell of a total without contributions is flagged: dominance and p % were not checked."""
+    rows = csv.DictReader(io.StringIO((rendered.folder / "disclosure.csv").read_text(encoding="utf-8-sig")))
+    assert [row for row in rows if row["rule"] == "contributions_unknown"] == []
+
+
 def test_no_folder_of_this_machine_is_printed(tree: Path, rendered: Outcome) -> None:
     for path in rendered.folder.rglob("*"):
         if path.is_file() and path.suffix in {".html", ".csv", ".ipynb"}:
