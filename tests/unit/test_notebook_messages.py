@@ -244,6 +244,7 @@ CLUSTERS = {c for plan in plans() for c in (plan.inference.cluster, plan.inferen
 PRE_TRENDS = reasons_of("pre_trends")
 BALANCE = reasons_of("balance")
 INFLUENCE = reasons_of("influence")
+WAYS = {"up", "down", "flat"}
 RULE_CODES = (
     {row.reason for row in DECISIONS}
     | appended("inference/headline.py")
@@ -350,6 +351,9 @@ FAMILIES: dict[str, set[str]] = {
     "study.pre_trends.*": PRE_TRENDS,
     "study.balance.*": BALANCE,
     "study.leave_one_out.*": INFLUENCE,
+    "study.title.leave_one_out.*": INFLUENCE - {"no_replicates"},
+    "study.moved.*": WAYS,
+    "study.moved_and.*": WAYS,
     "study.rule.*": RULE_CODES,
     "study.flow.*": FLOW,
     "study.finding.*": set(SEVERITIES),

@@ -74,6 +74,8 @@ _STYLE: dict[str, Any] = {
 }
 
 _NUMBER = re.compile(r"-?\d+\.\d{3,}")
+_HASHED = re.compile(r'\bid="([a-zA-Z][0-9a-f]{10})"')
+_NAMED = re.compile(r'(\bid="|#)([a-zA-Z][0-9a-f]{10})(?=["\)])')
 _PATH = re.compile(r'( (?:d|points|x|y|width|height)=")([^"]*)"')
 
 
@@ -160,8 +162,14 @@ def svg_of(figure: Figure) -> str:
                 f"글꼴에 없는 글자가 그림에 있음 ({warning})", remedy="그림의 이름표에서 그 글자를 바꿀 것"
             ) from None
     text = stream.getvalue()
-    text = text[text.index("<svg") :]
+    text = _counted_names(text[text.index("<svg") :])
     return _PATH.sub(lambda m: f'{m.group(1)}{_NUMBER.sub(_short, m.group(2))}"', text)
+
+
+def _counted_names(svg: str) -> str:
+    """Names of clips and markers counted up: the hashes that matplotlib gives now and then look like an identifier."""
+    names = {name: f"{name[0]}{k + 1}" for k, name in enumerate(dict.fromkeys(_HASHED.findall(svg)))}
+    return _NAMED.sub(lambda m: m.group(1) + names.get(m.group(2), m.group(2)), svg) if names else svg
 
 
 def _clean(figure: Figure) -> None:

@@ -23,7 +23,7 @@ from evalkit.present.canvas import (
     value_axis,
 )
 from evalkit.present.figures import missed_slope
-from evalkit.present.figures.missed_slope import MissedSlopes
+from evalkit.present.figures.missed_slope import NONE_MISSED, MissedSlopes
 from evalkit.present.messages import say
 from evalkit.present.numerals import Lang, digits_for, interval, level_text, number
 from evalkit.present.readings import band_limits, by_event_time, excludes_zero, half_widths, has_interval
@@ -47,7 +47,7 @@ def event_study(
     xlabel: str = "",
     firms: bool = True,
     since: int | None = None,
-    missed: MissedSlopes | None = None,
+    missed: MissedSlopes = NONE_MISSED,
     notes: Sequence[str] = (),
     lang: Lang = "ko",
 ) -> Drawing:
@@ -67,9 +67,8 @@ def event_study(
     """
     frame = by_event_time(source, level)
     limits = band_limits(band, source, frame)
-    base = frame.index == reference
     flat = ~(frame["conf_high"] > frame["conf_low"]).to_numpy()
-    keep = ~(base & flat) & np.isfinite(frame["estimate"].to_numpy(dtype=np.float64))
+    keep = ~((frame.index == reference) & flat) & np.isfinite(frame["estimate"].to_numpy(dtype=np.float64))
     frame, limits = frame[keep], None if limits is None else limits[keep]
     table = event_study_table(
         source,
@@ -84,32 +83,23 @@ def event_study(
         notes=notes,
         lang=lang,
     )
-    told = ""
-    if missed is not None:
-        rows = sorted({*by_event_time(source, level).index.astype(int).tolist(), reference})
-        table = missed_slope.with_columns(table, rows, missed, unit)
-        told = missed_slope.alt(missed, lang)
     with canvas(3.7) as (figure, axes):
         _draw(axes, frame, limits, reference, since, lang)
-        if missed is not None:
-            missed_slope.draw(axes, missed)
+        missed_slope.draw(axes, missed)
         unit_label(axes, ylabel)
         axes.set_xlabel(
             xlabel or say("figure.event_time_axis" if since is None else "figure.year_axis", lang)
         )
-        if since is None:
-            _label_sides(axes, lang)
-        shown = level if has_interval(frame).any() else None
-        _key(axes, limits is not None, shown, "" if missed is None else missed_slope.key(missed, lang), lang)
+        _key(axes, frame, limits is not None, level, missed_slope.key(missed, lang), lang)
         sizes = frame["n_treated"] if firms and "n_treated" in frame.columns and len(frame) else None
         return finish(
             figure,
             name=name,
             title=title,
-            alt=f"{_alt(frame, reference, level, ylabel, lang)} {told}".strip()
+            alt=f"{_alt(frame, reference, level, ylabel, lang)} {missed_slope.alt(missed, lang)}".strip()
             if since is None
             else _description_alt(frame, reference, since, level, ylabel, lang),
-            data=table,
+            data=missed_slope.with_columns(table, missed, unit),
             note=note,
             firms=None if sizes is None else int(sizes.min()),
         )
@@ -149,6 +139,8 @@ def _draw(
     axes.set_xlim(ticks[0] - 0.6, ticks[-1] + 0.6)
     bottom, top = axes.get_ylim()
     axes.set_ylim(bottom, top + 0.16 * (top - bottom))
+    if since is None:
+        _label_sides(axes, lang)
 
 
 def _label_sides(axes: Axes, lang: Lang) -> None:
@@ -168,9 +160,9 @@ def _label_sides(axes: Axes, lang: Lang) -> None:
         )
 
 
-def _key(axes: Axes, banded: bool, level: float | None, missed: str, lang: Lang) -> None:
+def _key(axes: Axes, frame: pd.DataFrame, banded: bool, level: float, missed: str, lang: Lang) -> None:
     """What lines and shading mean, where there are any."""
-    if level is None:
+    if not has_interval(frame).any():
         return
     parts = [say("figure.pointwise", lang, level=level_text(level))]
     if banded:

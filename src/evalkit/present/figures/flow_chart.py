@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _ROW = 1.0
 _BOX = 0.56
 _WIDE = 4.3  # of ten: the boxes; the reasons stand beside them
-_REASON = 54  # columns of a reason's line
+_REASON = 70  # columns of a reason's line
 _GROUPS = 1.3
 
 
@@ -149,8 +149,10 @@ def _split(axes: Axes, last: int, groups: Sequence[tuple[str, int]], unit: str, 
         axes.text(x + 0.2, middle, words, va="center", ha="left", color=INK, fontsize=9, linespacing=1.15)
         told = with_unit(number(count), unit, lang)
         axes.text(x + wide - 0.2, middle, told, va="center", ha="right", color=INK, fontweight="bold")
-        start = min(max(x + wide / 2, 0.9), _WIDE - 0.3)
-        _arrow(axes, (0.9 if k == 0 else start, foot), (0.9 if k == 0 else x + 0.6, middle + height / 2))
+        turn = foot - (_ROW - _BOX) / 2
+        if k:
+            axes.plot([0.9, x + 0.8], [turn, turn], color=QUIET, linewidth=1)
+        _arrow(axes, (x + 0.8, turn if k else foot), (x + 0.8, middle + height / 2))
 
 
 def _lines(words: str, width: int) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evalkit.present.canvas import COMPARISON, COMPARISON_TEXT
+from evalkit.present.canvas import COMPARISON, COMPARISON_TEXT, spread
 from evalkit.present.messages import say
 from evalkit.present.numerals import Lang, digits_for, number, percent
 from evalkit.present.tabulation import Column, Tabulation
@@ -41,19 +41,25 @@ class MissedSlopes:
         return dict(list(found.items())[: len(_DASHES)])
 
 
+NONE_MISSED = MissedSlopes({})
+
+
 def draw(axes: Axes, missed: MissedSlopes) -> None:
     """The lines within the frame that the estimates need: a steep line leaves it rather than flattening them."""
     low, high = axes.get_ylim()
-    for (chance, path), dash in zip(missed.known().items(), _DASHES, strict=False):
-        x, y = path.index.to_numpy(dtype=np.float64), path.to_numpy(dtype=np.float64)
+    known = missed.known()
+    lines = [(p.index.to_numpy(dtype=np.float64), p.to_numpy(dtype=np.float64)) for p in known.values()]
+    ends = [_end(x, y, low, high) for x, y in lines]
+    # labels that would meet stand apart, in the order of their lines
+    heights = spread([height for _, height in ends], 0.075 * (high - low))
+    for chance, (x, y), dash, (at, _), height in zip(known, lines, _DASHES, ends, heights, strict=False):
         axes.plot(
             x, y, color=COMPARISON, linestyle=dash, linewidth=1.8, zorder=2.5, scalex=False, scaley=False
         )
-        at, height = _end(x, y, low, high)
         axes.annotate(
             percent(1 - chance, 0),
             (at, height),
-            xytext=(4, 0),
+            xytext=(7, 0),
             textcoords="offset points",
             va="center",
             color=COMPARISON_TEXT,
@@ -92,13 +98,8 @@ def alt(missed: MissedSlopes, lang: Lang) -> str:
     return say("figure.missed_alt", lang, parts=" ".join(parts)) if parts else ""
 
 
-def with_columns(table: Tabulation, times: list[int], missed: MissedSlopes, unit: str) -> Tabulation:
-    """The event-study table with a column a slope.
-
-    Parameters
-    ----------
-    times : event time of each row of `table`
-    """
+def with_columns(table: Tabulation, missed: MissedSlopes, unit: str) -> Tabulation:
+    """The event-study table, whose rows begin with their event time, with a column a slope."""
     known = missed.known()
     if not known:
         return table
@@ -113,7 +114,7 @@ def with_columns(table: Tabulation, times: list[int], missed: MissedSlopes, unit
         )
         for chance in known
     ]
-    added = [tuple(float(path.get(time, np.nan)) for path in known.values()) for time in times]
+    added = [tuple(float(path.get(time, np.nan)) for path in known.values()) for time, *_ in table.rows]
     grid: Any = table.counts
     return replace(
         table,

@@ -65,7 +65,9 @@ def sensitivity(
         step = max(1, -(-len(ticks) // 11))
         axes.set_xticks(ticks[::step], [_plain(t) for t in ticks[::step]])
         if breakdown is not None and breakdown > ticks[0]:
-            _breakdown(axes, breakdown, f"{bound}* = {number(breakdown, 2)}")
+            _breakdown(
+                axes, breakdown, say("figure.breakdown", lang, bound=f"{bound}* = {number(breakdown, 2)}")
+            )
         unit_label(axes, ylabel)
         axes.set_xlabel(xlabel)
         figure.supxlabel(

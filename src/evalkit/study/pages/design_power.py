@@ -43,15 +43,12 @@ NEARLY = 0.99
 
 
 def opening(study: Study, planned: Planning) -> None:
-    """Which question this page prepares, and what it did not read."""
+    """What this page did not read."""
     show(
         release_of(study).text(
             say(
                 "study.design.opening",
                 study.lang,
-                outcome=outcome_label(study, planned.outcome),
-                phase=phase_label(study, planned.phase),
-                question=study.plan.question[study.lang],
                 year=planned.sample.baseline,
             )
         )

@@ -21,6 +21,7 @@ from evalkit.study.pages.effect_numbers import (
     event_study,
     event_table,
     exploratory,
+    flat_before,
     inference_table,
     pre_trend,
 )
@@ -101,7 +102,8 @@ def answer_sentence(study: Study, effect: Effect, *, named: bool = True) -> str:
     )
     caution = "" if failed is None else say("study.effect.caution_pre_trend", lang, p=p)
     if trend_untested(effect) and (row["conf_low"] > 0 or row["conf_high"] < 0):
-        caution = say("study.effect.caution_untested", lang)
+        key = "study.effect.caution_flat" if flat_before(effect) else "study.effect.caution_untested"
+        caution = say(key, lang)
     return f"{sentence} {caution}".strip()
 
 

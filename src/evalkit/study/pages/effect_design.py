@@ -32,7 +32,8 @@ from evalkit.study.study import Study
 
 def sample_flow(study: Study, effect: Effect) -> None:
     """From all units to the sample, drawn; the table is folded under the figure."""
-    flow_figure(study, effect.sample, effect.outcome, f"sample_flow_{effect.outcome}_{effect.phase}")
+    name = f"sample_flow_{effect.outcome}_{effect.phase}"
+    flow_figure(study, effect.sample, effect.outcome, name, effect.phase)
 
 
 def sample_table(study: Study, effect: Effect) -> None:
@@ -114,13 +115,21 @@ def paths_title(study: Study, effect: Effect) -> str:
     lang, frame = study.lang, effect.paths[["treated", "comparison"]].dropna()
     base = effect.sample.baseline
     frame = frame[frame.index >= base] if base in frame.index else frame
-    unit, words = unit_of(study, effect.outcome), {}
-    for side, key in (("treated", "study.moved_and"), ("comparison", "study.moved")):
-        moved = float(frame[side].iloc[-1] - frame[side].iloc[0])
-        moved = float(100 * np.expm1(moved)) if effect.scale == "log" else moved
-        way = "flat" if abs(moved) < 1e-9 else "up" if moved > 0 else "down"
-        size = spoken(abs(moved), unit, digits_for(moved), lang)
-        words[side] = say(f"{key}.{way}", lang, size=size)
+    unit, words = unit_of(study, effect.outcome), dict[str, str]()
+    change = frame.iloc[-1] - frame.iloc[0]
+    if effect.scale == "log":
+        change = change.map(lambda moved: 100 * np.expm1(moved))
+    digits = digits_for(float(change.abs().max()))
+    for side in ("treated", "comparison"):
+        moved = round(float(change[side]), digits)
+        way = "flat" if not moved else "up" if moved > 0 else "down"
+        size = spoken(abs(moved), unit, digits, lang)
+        last = side == "comparison"  # the verb that ends the sentence, in Korean another one than before it
+        words[side] = (
+            say(f"study.moved.{way}", lang, size=size)
+            if last
+            else say(f"study.moved_and.{way}", lang, size=size)
+        )
     return say(
         "study.title.paths",
         lang,
@@ -186,20 +195,22 @@ def left_out_one(study: Study, effect: Effect) -> tuple[pd.Series, str]:
     return found, " ".join(notes)
 
 
-def _left_out_words(study: Study, effect: Effect, found: pd.Series, key: str) -> str:
-    """Between which values the estimate moves when one cluster is left out, as a sentence or as a title."""
-    check = next(check for check in effect.checks if check.name == "leave_one_out")
+def left_out_reason(effect: Effect) -> str:
+    """What leaving out one cluster shows; with estimates to draw it is never that there are none."""
+    return next(check for check in effect.checks if check.name == "leave_one_out").reason
+
+
+def _left_out_words(study: Study, effect: Effect, found: pd.Series) -> dict[str, str]:
+    """Between which values the estimate moves when one cluster is left out."""
     low, high = float(found.iloc[0]), float(found.iloc[-1])
     digits = digits_for(abs(high - low), low, high)
-    return say(
-        f"{key}.{check.reason}",
-        study.lang,
-        low=number(low, digits),
-        high=quantity(high, unit_of(study, effect.outcome), digits, study.lang),
-        low_without=str(found.index[0]),
-        high_without=str(found.index[-1]),
-        cluster=say(f"study.cluster.{study.plan.inference.cluster}", study.lang),
-    )
+    return {
+        "low": number(low, digits),
+        "high": quantity(high, unit_of(study, effect.outcome), digits, study.lang),
+        "low_without": str(found.index[0]),
+        "high_without": str(found.index[-1]),
+        "cluster": say(f"study.cluster.{study.plan.inference.cluster}", study.lang),
+    }
 
 
 def leave_one_out(study: Study, effect: Effect) -> None:
@@ -212,7 +223,11 @@ def leave_one_out(study: Study, effect: Effect) -> None:
         return
     drawing = figures.forest(
         found.to_frame("estimate").assign(conf_low=np.nan, conf_high=np.nan),
-        title=_left_out_words(study, effect, found, "study.title.leave_one_out"),
+        title=say(
+            f"study.title.leave_one_out.{left_out_reason(effect)}",
+            lang,
+            **_left_out_words(study, effect, found),
+        ),
         xlabel=f"{outcome_label(study, effect.outcome)} ({unit_of(study, effect.outcome)})",
         overall=effect.row(study.plan.inference.level),
         name=f"leave_one_out_{effect.outcome}_{effect.phase}",
@@ -258,7 +273,8 @@ def check_sentence(study: Study, effect: Effect, name: str) -> str:
         found, note = left_out_one(study, effect)
         if found.empty:
             return note or say("study.leave_one_out.no_replicates", lang)
-        sentence = _left_out_words(study, effect, found, "study.leave_one_out")
+        words = _left_out_words(study, effect, found)
+        sentence = say(f"study.leave_one_out.{check.reason}", lang, **words)
         return f"{sentence} {note}".strip()
     if name == "balance":
         worst = number(check.statistic, 2)

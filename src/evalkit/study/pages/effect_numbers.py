@@ -7,8 +7,9 @@ import re
 import numpy as np
 import pandas as pd
 
+from evalkit.checks.pre_trends import before_the_base
 from evalkit.present import figures
-from evalkit.present.figures.missed_slope import MissedSlopes
+from evalkit.present.figures.missed_slope import NONE_MISSED, MissedSlopes
 from evalkit.present.messages import few_cluster_line, number, p_value, quantity, say
 from evalkit.present.numerals import digits_for, spoken
 from evalkit.present.tabulation import Column, Tabulation
@@ -86,14 +87,14 @@ def event_study(study: Study, effect: Effect) -> None:
     show(release_of(study).figure(drawing))
 
 
-def missed_slopes(study: Study, effect: Effect, frame: pd.DataFrame) -> MissedSlopes | None:
+def missed_slopes(study: Study, effect: Effect, frame: pd.DataFrame) -> MissedSlopes:
     """Straight trends that the test before finds with 50 % and 80 % probability, on the side of the estimate.
 
-    None where there is nothing to miss: a description, a trend that was found, or no test.
+    Nothing where there is nothing to miss: a description, a trend that was found, or no test.
     """
     check = next(check for check in effect.checks if check.name == "pre_trends")
     if effect.description or check.reason not in ("low_power", "no_trend_found"):
-        return None
+        return NONE_MISSED
     base = -1 - study.plan.design.anticipation
     times = np.array(sorted({*frame.index.astype(int).tolist(), base}))
     side = -1.0 if float(effect.average.values[0]) < 0 else 1.0
@@ -216,6 +217,8 @@ def pre_trend_sentence(study: Study, effect: Effect, *, brief: bool = False) -> 
     reason = check.reason
     if reason == "low_power" and not np.isfinite(sizes["drift"]):
         reason = "low_power_blind"
+    if reason == "not_testable" and flat_before(effect):
+        reason = "flat"
     if brief and reason in BRIEF:
         reason = f"{reason}_brief"
     unit = unit_of(study, effect.outcome)
@@ -229,6 +232,12 @@ def pre_trend_sentence(study: Study, effect: Effect, *, brief: bool = False) -> 
             for name, size in sizes.items()
         },
     )
+
+
+def flat_before(effect: Effect) -> bool:
+    """Whether nothing varies before support, as with survival of units that were all there at the start."""
+    before = effect.event.values[before_the_base(effect.event)]
+    return bool(len(before) and np.all(np.abs(before) < 1e-12))
 
 
 def inference_label(name: str, lang: str) -> str:

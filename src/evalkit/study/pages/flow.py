@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from evalkit.present import figures
@@ -12,7 +13,23 @@ from evalkit.study.sample import AnalysisSample
 from evalkit.study.study import Study
 
 
-def flow_table(study: Study, sample: AnalysisSample, name: str) -> Tabulation:
+def flow_keys(outcome: str, phase: int, rows: Sequence[int]) -> dict[tuple[int, int], str]:
+    """Names of the numbers left at each step (columns 2 and 3), the same on every page that shows them.
+
+    Parameters
+    ----------
+    rows : row of each step in its table
+    """
+    return {
+        (r, c): f"flow.{outcome}.{phase}.{step}.{what}"
+        for step, r in enumerate(rows)
+        for c, what in ((2, "left"), (3, "treated"))
+    }
+
+
+def flow_table(
+    study: Study, sample: AnalysisSample, name: str, keys: Mapping[tuple[int, int], str] | None = None
+) -> Tabulation:
     """One row a step: what left, what is left, and the supported units among them."""
     lang = study.lang
     rows: list[tuple[str, int, int, int]] = []
@@ -31,12 +48,21 @@ def flow_table(study: Study, sample: AnalysisSample, name: str) -> Tabulation:
             Column("treated", say("study.flow.of_treated", lang), "integer"),
         ),
         rows=tuple(rows),
+        keys=keys or {},
         lang=lang,
     )
 
 
-def flow_figure(study: Study, sample: AnalysisSample, outcome: str, name: str) -> None:
-    """The steps as boxes, what was left out beside them, the two groups at the foot; the table is folded under it."""
+def flow_figure(
+    study: Study, sample: AnalysisSample, outcome: str, name: str, phase: int | None = None
+) -> None:
+    """The steps as boxes, what was left out beside them, the two groups at the foot; the table is folded under it.
+
+    Parameters
+    ----------
+    phase : of the sample that the effect of the outcome is estimated on; None = another sample
+    """
+    keys = None if phase is None else flow_keys(outcome, phase, range(len(sample.flow)))
     lang, steps = study.lang, sample.flow
     treated, comparison = int(sample.treated.sum()), int(sample.comparison.sum())
     records: list[dict[str, object]] = [{"step": say("study.flow.all", lang), "left": steps[0].units}]
@@ -66,7 +92,7 @@ def flow_figure(study: Study, sample: AnalysisSample, outcome: str, name: str) -
             (group_words(study, outcome, "treated"), treated),
             (group_words(study, outcome, "comparison"), comparison),
         ),
-        data=flow_table(study, sample, f"{name}-data"),
+        data=flow_table(study, sample, f"{name}-data", keys),
         name=name,
         lang=lang,
     )

@@ -27,8 +27,6 @@ from evalkit.study.pages.robustness_placebos import (
 from evalkit.study.pages.robustness_second import second_source
 from evalkit.study.pages.robustness_trends import sensitivity, trend_sentence
 from evalkit.study.pages.showing import (
-    outcome_label,
-    phase_label,
     reason_words,
     release_of,
     say_or,
@@ -90,8 +88,6 @@ def opening(study: Study, robust: Robustness) -> None:
             say(
                 "study.robust.opening",
                 study.lang,
-                outcome=outcome_label(study, robust.outcome),
-                phase=phase_label(study, robust.phase),
                 estimate=written(study, robust.effect),
             )
         )

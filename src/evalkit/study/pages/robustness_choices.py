@@ -171,6 +171,19 @@ def bare(sentence: str) -> str:
     return re.sub(r"^\[[^\]]*\] ", "", sentence).split(" → ")[0]
 
 
+def _curve_title(study: Study, robust: Robustness, key: str, estimates: pd.Series) -> str:
+    """Whether other analyses agree, and between which estimates they lie."""
+    low, high = float(estimates.min()), float(estimates.max())
+    digits = digits_for(high - low, low, high)
+    return say(
+        f"study.title.curve_{key}",
+        study.lang,
+        k=number(len(estimates)),
+        low=number(low, digits),
+        high=quantity(high, unit_of(study, robust.outcome), digits, study.lang),
+    )
+
+
 def curve_figure(study: Study, robust: Robustness) -> None:
     """Every planned specification in order, with the choices beneath."""
     lang, curve = study.lang, robust.curve
@@ -184,10 +197,11 @@ def curve_figure(study: Study, robust: Robustness) -> None:
     if curve.found.check.reason in ("some_failed", "joint_not_significant", "too_few_assignments"):
         key = "silent"
     by_unit = not robust.effect.counts.assigned_by_cluster
+    natural = robust.effect.natural(curve.found.table)
     drawing = figures.specification_curve(
-        robust.effect.natural(curve.found.table),
+        natural,
         pd.DataFrame([_taken(study, robust.outcome, options) for options in curve.taken]),
-        title=say(f"study.title.curve_{key}", lang),
+        title=_curve_title(study, robust, key, natural["estimate"].dropna()),
         ylabel=_label(study, robust),
         planned=curve.found.planned,
         failures=[

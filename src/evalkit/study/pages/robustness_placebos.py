@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from evalkit.checks.placebo import Placebo
@@ -98,7 +99,12 @@ def in_place(study: Study, robust: Robustness) -> None:
     drawing = figures.placebo_distribution(
         estimates,
         effect.row(study.plan.inference.level)["estimate"],
-        title=say(f"study.title.in_place_{key}", lang),
+        title=say(
+            f"study.title.in_place_{key}",
+            lang,
+            k=number(int(np.isfinite(estimates).sum())),
+            larger=number(int(place.rank) - 1),
+        ),
         xlabel=say("study.axis.placebo", lang, unit=unit_of(study, robust.outcome)),
         p=None if robust.by_unit else place.p_value,
         unit=unit_of(study, robust.outcome),
