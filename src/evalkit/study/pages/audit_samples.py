@@ -9,6 +9,7 @@ from evalkit.errors import EvalkitError
 from evalkit.present import figures
 from evalkit.present.messages import number, say
 from evalkit.present.tabulation import Column, Tabulation
+from evalkit.study.pages.flow import flow_keys
 from evalkit.study.pages.showing import (
     release_of,
     result_label,
@@ -70,9 +71,11 @@ def reconciliation(study: Study) -> None:
         }
     )
     ratio = frame["pension"] / frame["insurance"]
+    moves = np.diff(frame["pension"]), np.diff(frame["insurance"])
+    together = number(float(np.corrcoef(*moves)[0, 1]), 2) if len(frame) > 2 else "–"
     drawing = figures.paths(
         indexed,
-        title=say("study.title.reconciliation", lang),
+        title=say("study.title.reconciliation", lang, correlation=together),
         ylabel=say("study.audit.index", lang, year=frame.index[0]),
         labels={
             "treated": say("study.audit.insurance", lang),
@@ -86,11 +89,7 @@ def reconciliation(study: Study) -> None:
         lang,
         low=number(100 * float(ratio.min()), 1),
         high=number(100 * float(ratio.max()), 1),
-        correlation=number(
-            float(np.corrcoef(np.diff(frame["pension"]), np.diff(frame["insurance"]))[0, 1]), 2
-        )
-        if len(frame) > 2
-        else "–",
+        correlation=together,
     )
     show(release.figure(drawing), release.text(text))
 
@@ -99,6 +98,7 @@ def samples(study: Study) -> None:
     """Units left at each step, one column an outcome and phase."""
     lang = study.lang
     rows: list[tuple[object, ...]] = []
+    steps: dict[tuple[str, int], range] = {}
     for name in study.plan.outcomes:
         for phase in study.plan.phases_of(name):
             label = result_label(study, name, phase)
@@ -108,6 +108,7 @@ def samples(study: Study) -> None:
                 rows.append((label, error.problem, None, None, None))
                 continue
             before: int | None = None
+            steps[name, phase] = range(len(rows), len(rows) + len(effect.sample.flow))
             for step in effect.sample.flow:
                 words = step_words(study, step)
                 rows.append(
@@ -115,6 +116,12 @@ def samples(study: Study) -> None:
                 )
                 before = step.units
     body, roles = under_headings(rows)
+    place = [r for r, role in enumerate(roles) if role != "heading"]
+    keys = {
+        at: key
+        for (name, phase), lines in steps.items()
+        for at, key in flow_keys(name, phase, [place[k] for k in lines]).items()
+    }
     table = Tabulation(
         name="samples",
         title=say("study.table.samples", lang),
@@ -126,6 +133,7 @@ def samples(study: Study) -> None:
         ),
         rows=body,
         roles=roles,
+        keys=keys,
         lang=lang,
     )
     show(release_of(study).table(table))
