@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from figure_faults import faults
 from evalkit.errors import UsageError
 from evalkit.present import canvas, figures
 from evalkit.present.canvas import Drawing, spread
+from evalkit.present.figures.missed_slope import MissedSlopes
 
 LIMIT = 120_000
 
@@ -386,3 +388,52 @@ def test_the_word_of_the_start_stands_clear_of_the_series(drawn: list[Any], at: 
     figures.paths(frame, title="가", ylabel="나", adoption=2016)
     word = next(text for text in drawn[0].axes[0].texts if text.get_text() == "시작")
     assert word.get_va() == side
+
+
+# -- slopes that a test before could have missed ----------------------------------------------------
+
+
+def missed(**paths: float) -> MissedSlopes:
+    times = [-3, -2, -1, 0, 1]
+    return MissedSlopes(
+        {float(p[1:]) / 100: pd.Series([s * (t + 1) for t in times], index=times) for p, s in paths.items()}
+    )
+
+
+def test_slopes_that_could_be_missed_are_drawn_told_and_tabled() -> None:
+    frame = events([-3, -2, 0, 1])
+    drawing = figures.event_study(
+        frame, title="가", ylabel="나 (명)", unit="명", missed=missed(p50=0.1, p80=0.2)
+    )
+    columns = [column.key for column in drawing.data.columns]
+    assert columns[-2:] == ["missed_50", "missed_80"]
+    by_time = {row[0]: row[-2:] for row in drawing.data.rows}
+    assert by_time[1] == pytest.approx((0.2, 0.4))
+    assert by_time[-3] == pytest.approx((-0.2, -0.4))
+    assert by_time[-1] == pytest.approx((0.0, 0.0))
+    assert "50%의 확률로 놓치는 추세는 시작 후 1년에 0.2" in drawing.alt
+    assert any("50%·20%의 확률로 놓치는 추세" in word for word in drawing.words)
+
+
+def test_a_slope_that_nobody_can_name_is_not_drawn() -> None:
+    frame = events([-3, -2, 0, 1])
+    plain = figures.event_study(frame, title="가", ylabel="나 (명)", unit="명")
+    silent = figures.event_study(frame, title="가", ylabel="나 (명)", unit="명", missed=missed(p50=math.inf))
+    assert silent.svg == plain.svg
+    assert silent.alt == plain.alt
+    assert silent.data == plain.data
+
+
+def test_a_steep_slope_leaves_the_frame_instead_of_flattening_the_estimates() -> None:
+    frame = events([-3, -2, 0, 1])
+    drawing = figures.event_study(frame, title="가", ylabel="나 (명)", unit="명", missed=missed(p50=1000.0))
+    plain = figures.event_study(frame, title="가", ylabel="나 (명)", unit="명")
+    ticks = [word for word in plain.words if re.fullmatch(r"−?[\d.]+", word)]
+    assert set(ticks) <= set(drawing.words)
+
+
+def test_names_in_a_picture_are_counted_not_hashed() -> None:
+    svg = the_flow().svg + figures.event_study(events([-3, -2, 0, 1]), title="가", ylabel="나").svg
+    assert not re.search(r'(?:id="|#)[a-zA-Z][0-9a-f]{10}["\)]', svg)
+    for used in re.findall(r'(?:xlink:href="#|url\(#)([^")]+)', svg):
+        assert f'id="{used}"' in svg
