@@ -54,7 +54,8 @@ KINDS = {
     "robustness_choices": {"omitted_table": EFFECTS},
     "robustness_placebos": {"_outcomes _table": EFFECTS},
     "robustness_second": {"second_source": EFFECTS},
-    "summary": {"table families looks": EFFECTS},
+    "summary": {"table design": EFFECTS},
+    "summary_together": {"families looks": EFFECTS},
     # the reported total in `costs` and `steps` is left out by study.valuing where one or two firms hold it
     "value_costs": {"costs _tiers _funds_table decisions": EFFECTS},
     "value_inputs": {"assumptions": PUBLISHED},
