@@ -83,7 +83,7 @@ def key(missed: MissedSlopes, lang: Lang) -> str:
     known = missed.known()
     if not known:
         return ""
-    chances = say("figure.missed_or", lang).join(percent(1 - chance, 0) for chance in known)
+    chances = "·".join(percent(1 - chance, 0) for chance in known)
     return say("figure.missed_key", lang, chances=chances)
 
 

@@ -171,10 +171,11 @@ def bare(sentence: str) -> str:
     return re.sub(r"^\[[^\]]*\] ", "", sentence).split(" → ")[0]
 
 
-def _curve_title(study: Study, robust: Robustness, key: str, estimates: pd.Series) -> str:
+def _curve_title(study: Study, robust: Robustness, key: str, table: pd.DataFrame) -> str:
     """Whether other analyses agree, and between which estimates they lie."""
+    estimates = table["estimate"].dropna()
     low, high = float(estimates.min()), float(estimates.max())
-    digits = digits_for(high - low, low, high)
+    digits = digits_of_table(table)
     return say(
         f"study.title.curve_{key}",
         study.lang,
@@ -201,7 +202,7 @@ def curve_figure(study: Study, robust: Robustness) -> None:
     drawing = figures.specification_curve(
         natural,
         pd.DataFrame([_taken(study, robust.outcome, options) for options in curve.taken]),
-        title=_curve_title(study, robust, key, natural["estimate"].dropna()),
+        title=_curve_title(study, robust, key, natural),
         ylabel=_label(study, robust),
         planned=curve.found.planned,
         failures=[
