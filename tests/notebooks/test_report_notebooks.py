@@ -264,7 +264,7 @@ def test_no_folder_of_this_machine_is_printed(tree: Path, rendered: Outcome) -> 
 def test_the_summary_prints_what_the_study_finds(tree: Path, rendered: Outcome) -> None:
     study = Study.open(tree / "plans" / f"{PLAN}.yml")
     content = (rendered.folder / "tables" / "04_summary__summary.csv").read_text(encoding="utf-8-sig")
-    rows = {row["결과"]: row for row in csv.DictReader(io.StringIO(content))}
+    rows = {f"{row['결과']} · {row['단계']}": row for row in csv.DictReader(io.StringIO(content))}
     assert len(rows) == len(study.effects()) == 11
     for (name, phase), effect in study.effects().items():
         label = f"{study.outcome(name).label.ko} · {study.phase(phase).label.ko}"

@@ -454,7 +454,7 @@ def test_each_assumption_is_a_row_and_changes_what_it_says(tmp_path: Path) -> No
 
 def test_the_pages_say_the_four_numbers_under_four_names(tmp_path: Path, shown: Callable[..., str]) -> None:
     text = all_pages(shown, valued(tmp_path))
-    for name in ("보고 실적(총량)", "직접 순효과", "지역 순효과", "국가 순효과"):
+    for name in ("보고 실적", "직접 순효과", "지역 순효과", "국가 순효과"):
         assert name in text
     assert "120명 (발표된 총량 90명). 기업이 적어 낸 수이며 효과가 아니다" in text
     assert "총량의 비율: 효과가 아님" in text

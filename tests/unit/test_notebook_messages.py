@@ -44,6 +44,7 @@ from evalkit.study.pages.comparison_mix import MOVED, ORDERS, PARTS
 from evalkit.study.pages.comparison_paths import ESTIMANDS
 from evalkit.study.pages.relocation import CAUSES
 from evalkit.study.pages.spillovers import BORDER_VARIABLES
+from evalkit.study.pages.summary import KINDS as SUMMARY_KINDS
 from evalkit.study.plan import load_plan
 from evalkit.study.plan_credibility import Comparison, Method, Missing, Weighting
 from evalkit.study.plan_opinions import OPTIONS as OPINION_KINDS
@@ -417,6 +418,8 @@ FAMILIES |= {
     "study.robust.check.*": CHECKED,
     "study.spending.*": {"obrien_fleming", "pocock"},
     "study.summary.*": {"crossed", "not_crossed"},
+    "study.summary.lead_*": set(SUMMARY_KINDS),
+    "study.title.summary_*": {"above", "below", "unclear"},
     "study.title.bend_*": {"holds", "falls"},
     "study.title.curve_*": {"same", "differs", "silent"},
     "study.title.in_place_*": {"out", "common", "silent"},

@@ -178,7 +178,8 @@ def test_the_summary_carries_grade_and_breakdown(tmp_path: Path, shown: Callable
     study = small_study(tmp_path)
     found = study.effect("jobs", 1)
     assert found.breakdown > 0.5
-    text = shown(lambda: summary.table(study))
+    assert f"|{found.grade.points}|" in shown(lambda: summary.table(study))
+    text = shown(lambda: summary.design(study))
     assert "한계 M̄" in text
     assert f"|{found.breakdown:.1f}|" in text or "10+" in text
     assert found.check("sensitivity").statistic == found.breakdown

@@ -47,6 +47,15 @@ def render_index(
         programme=frame.say("index.kind"),
         question=context["question"],
         reports=reports,
+        # the page that gathers the others' conclusions, where it was made and not alone
+        first=next(
+            (
+                r
+                for r in reports
+                if r["state"] == "ok" and r["href"] == "04_summary.html" and len(reports) > 1
+            ),
+            None,
+        ),
         on_request=[
             frame.say("index.on_request", notebook=notebook, count=count)
             for notebook, count in (on_request or {}).items()

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
-from evalkit.errors import EvalkitError, RefusalError
+from evalkit.errors import EvalkitError
 from evalkit.present import figures
-from evalkit.present.messages import number, p_value, quantity, say
+from evalkit.present.messages import number, quantity, say
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.effect import Effect
-from evalkit.study.families import family_tests, look_of, repeated
-from evalkit.study.pages.comparison import phases_of, sentences
+from evalkit.study.pages.comparison import comparisons, phases_of, sentences, trend_caution
 from evalkit.study.pages.effect import answer_sentence, natural_mde, pivotal_name
 from evalkit.study.pages.showing import (
     digits_of,
@@ -22,35 +20,93 @@ from evalkit.study.pages.showing import (
     release_of,
     result_label,
     show,
+    trend_differed,
+    trend_untested,
     unit_of,
 )
+from evalkit.study.pages.summary_together import families, looks, results
 from evalkit.study.study import Study
 
-# families of outcomes that have a word; another is called as in the plan
-FAMILIES = {
-    "jobs": "study.family.jobs",
-    "firms": "study.family.firms",
-    "sales": "study.family.sales",
-    "survival": "study.family.survival",
-    "relocation": "study.family.relocation",
-    "population": "study.family.population",
-}
+__all__ = [
+    "answer",
+    "breakdown_entry",
+    "design",
+    "families",
+    "figure",
+    "limits",
+    "looks",
+    "opening",
+    "results",
+    "table",
+]
+
+
+# what a result may come to, in the order of the first lines of the page; the last two are of the phases
+KINDS = (
+    "more",
+    "more_untested",
+    "less",
+    "less_untested",
+    "gap",
+    "unclear",
+    "no_interval",
+    "descriptive",
+    "refused",
+    "differ",
+    "silent",
+)
 
 
 def opening(study: Study) -> None:
-    """The question, and which data answer it."""
-    text = say(
-        "study.summary.opening",
-        study.lang,
-        title=study.plan.title[study.lang],
-        question=study.plan.question[study.lang],
-    )
-    show(release_of(study).text(text))
+    """The question, and which results stand where: the answer before any table."""
+    lines = [
+        f"- **{say(f'study.summary.lead_{kind}', study.lang)}** — {names}"
+        for kind, names in [*_sorted(study), *_between(study)]
+    ]
+    show(release_of(study).text("\n".join([study.plan.question[study.lang], "", *lines])))
 
 
-def results(study: Study) -> list[tuple[str, int, Effect | EvalkitError]]:
-    """Every outcome and phase in the order of the plan."""
-    return [(name, phase, found) for (name, phase), found in study.effects().items()]
+def _sorted(study: Study) -> list[tuple[str, str]]:
+    """(kind of finding, outcomes with their phases): larger, smaller, a gap that is no effect, undecided, no answer."""
+    found: dict[str, dict[str, list[str]]] = {kind: {} for kind in KINDS[:-2]}
+    for name, phase, effect in results(study):
+        where = found[_kind(study, effect)].setdefault(outcome_label(study, name), [])
+        where.append(phase_label(study, phase))
+    several = len(study.plan.phases) > 1
+    return [
+        (kind, "; ".join(f"{o}: {', '.join(p)}" if several else o for o, p in outcomes.items()))
+        for kind, outcomes in found.items()
+        if outcomes
+    ]
+
+
+def _between(study: Study) -> list[tuple[str, str]]:
+    """Outcomes whose interval of the difference between two phases leaves out zero, and the others."""
+    found: dict[str, list[str]] = {"differ": [], "silent": []}
+    for name, compared in (comparisons(study) if len(study.plan.phases) > 1 else {}).items():
+        if isinstance(compared, EvalkitError):
+            continue
+        row = compared.averages.table(study.plan.inference.level).iloc[2]
+        apart = (row["conf_low"] > 0 or row["conf_high"] < 0) and not trend_caution(study, name)
+        found["differ" if apart else "silent"].append(outcome_label(study, name))
+    return [(kind, ", ".join(names)) for kind, names in found.items() if names]
+
+
+def _kind(study: Study, effect: Effect | EvalkitError) -> str:
+    """How the sentence of a result begins, in one word."""
+    if isinstance(effect, EvalkitError):
+        return "refused"
+    if effect.description:
+        return "descriptive"
+    row = effect.row(study.plan.inference.level)
+    if not np.isfinite(row["conf_low"]):
+        return "no_interval"
+    if row["conf_low"] <= 0 <= row["conf_high"]:
+        return "unclear"
+    if trend_differed(effect) is not None:
+        return "gap"
+    kind = "more" if row["conf_low"] > 0 else "less"
+    return f"{kind}_untested" if trend_untested(effect) else kind
 
 
 def answer(study: Study) -> None:
@@ -75,42 +131,39 @@ def answer(study: Study) -> None:
 
 
 def table(study: Study) -> None:
-    """Estimate in natural units, interval, comparison, grade and what would change it."""
+    """Estimate in natural units, interval, total, grade and what would change it."""
     lang = study.lang
     rows: list[tuple[object, ...]] = []
     counts: list[int | None] = []
     marks: dict[tuple[int, int], str] = {}
     for name, phase, found in results(study):
-        label = result_label(study, name, phase)
+        label = (outcome_label(study, name), phase_label(study, phase))
         if isinstance(found, EvalkitError):
-            rows.append((label, *[None] * 8, found.problem))
+            rows.append((*label, *[None] * 4, found.problem))
             counts.append(None)
             continue
         if found.description:
-            marks[len(rows), 1] = "†"
-        rows.append(_row(study, label, found))
+            marks[len(rows), 2] = "†"
+        rows.append((*label, *_row(study, found)))
         counts.append(firms_behind(study, name, found.n_treated))
     columns = (
         Column("outcome", say("study.outcome", lang)),
+        Column("phase", say("study.summary.phase", lang)),
         Column("estimate", say("study.net", lang), "number"),
         Column("interval", say("table.interval", lang, level=level_of(study)), "interval"),
-        Column("grade", say("study.grade", lang)),
-        Column("breakdown", say("study.breakdown", lang), "number"),
         Column("total", say("study.total", lang), "number"),
-        Column("treated", say("study.summary.treated", lang), "integer"),
-        Column("comparison", say("study.summary.comparison", lang), "integer"),
-        Column("mde", say("study.mde", lang), "number"),
+        Column("grade", say("study.grade", lang)),
         Column("pivotal", say("study.pivotal", lang)),
     )
-    # a plan without totals has no column of dashes
-    kept = [c for c in range(len(columns)) if columns[c].key != "total" or any(row[c] for row in rows)]
+    # a plan without totals has no column of dashes, one with a single phase no column that repeats it
+    without = set() if any(row[4] for row in rows) else {"total"}
+    without |= set() if len(study.plan.phases) > 1 else {"phase"}
+    kept = [c for c in range(len(columns)) if columns[c].key not in without]
     notes = [
         say("study.note.summary", lang, horizon=number(study.plan.horizon + 1)),
-        *([say("study.note.totals", lang)] if any(row[5] for row in rows) else []),
-        say("study.note.units", lang),
-        say("study.note.grade", lang),
-        say("study.note.breakdown", lang),
         *_compared(study),
+        *([] if "total" in without else [say("study.note.totals", lang)]),
+        say("study.note.grade", lang),
         *_claimed(study),
         say("study.note.labels" if study.plan.value is None else "study.note.labels_value", lang),
     ]
@@ -123,7 +176,48 @@ def table(study: Study) -> None:
         rows=tuple(tuple(row[c] for c in kept) for row in rows),
         notes=tuple(notes),
         counts=tuple(counts),
-        marks=marks,
+        stub=1 if "phase" in without else 2,
+        marks={(row, kept.index(column)): mark for (row, column), mark in marks.items()},
+        lang=lang,
+    )
+    show(release_of(study).table(tabulation))
+
+
+def design(study: Study) -> None:
+    """Units compared, smallest detectable effect, and how much the trends may deviate: how far a result carries."""
+    lang = study.lang
+    rows: list[tuple[object, ...]] = []
+    counts: list[int | None] = []
+    for name, phase, found in results(study):
+        if isinstance(found, EvalkitError):
+            continue
+        mde = natural_mde(found)
+        digits = digits_of(found.row(study.plan.inference.level))
+        rows.append(
+            (
+                result_label(study, name, phase),
+                found.n_treated,
+                found.n_comparison,
+                None if found.description else Entry(mde, "number", digits, unit_of(study, name)),
+                None if found.description else breakdown_entry(found.breakdown),
+            )
+        )
+        counts.append(firms_behind(study, name, found.n_treated))
+    if not rows:
+        return
+    tabulation = Tabulation(
+        name="summary_design",
+        title=say("study.table.summary_design", lang),
+        columns=(
+            Column("outcome", say("study.outcome", lang)),
+            Column("treated", say("study.summary.n_supported", lang), "integer"),
+            Column("comparison", say("study.summary.n_compared", lang), "integer"),
+            Column("mde", say("study.mde", lang), "number"),
+            Column("breakdown", say("study.breakdown", lang), "number"),
+        ),
+        rows=tuple(rows),
+        notes=(say("study.note.units", lang), say("study.note.breakdown", lang)),
+        counts=tuple(counts),
         lang=lang,
     )
     show(release_of(study).table(tabulation))
@@ -162,8 +256,8 @@ def _claimed(study: Study) -> list[str]:
     return [say("study.note.claimed", study.lang, items="; ".join(items))] if items else []
 
 
-def _row(study: Study, label: str, found: Effect) -> tuple[object, ...]:
-    """One result: estimate, interval, total, units compared, smallest detectable effect, grade, what would change it."""
+def _row(study: Study, found: Effect) -> tuple[object, ...]:
+    """One result: estimate, interval, total, grade, what would change it."""
     lang, level = study.lang, study.plan.inference.level
     row = found.row(level)
     digits = digits_of(row)
@@ -173,15 +267,10 @@ def _row(study: Study, label: str, found: Effect) -> tuple[object, ...]:
     if total is not None and outcome.total_unit is not None:
         shown = Entry(total["estimate"], "number", digits_of(total), outcome.total_unit[lang])
     return (
-        label,
         Entry(row["estimate"], "number", digits, unit_of(study, found.outcome)),
         Entry((row["conf_low"], row["conf_high"]), "interval", digits),
-        "–" if found.description else str(found.grade.points),
-        None if found.description else breakdown_entry(found.breakdown),
         shown,
-        found.n_treated,
-        found.n_comparison,
-        None if found.description else Entry(natural_mde(found), "number", digits),
+        "–" if found.description else str(found.grade.points),
         say("study.summary.descriptive", lang)
         if found.description
         else say(f"study.pivot.{pivotal_name(study, found)}", lang),
@@ -217,7 +306,7 @@ def figure(study: Study) -> None:
         return
     drawing = figures.interval_summary(
         rows,
-        title=say("study.title.summary", study.lang),
+        title=_title(study, rows),
         level=study.plan.inference.level,
         name="summary_intervals",
         lang=study.lang,
@@ -225,110 +314,17 @@ def figure(study: Study) -> None:
     show(release_of(study).figure(drawing))
 
 
-def families(study: Study) -> None:
-    """Outcomes of one family share an error rate: their p-values together."""
-    lang = study.lang
-    rows: list[tuple[object, ...]] = []
-    counts: list[int | None] = []
-    least, refused = 0.0, False
-    for phase in study.plan.phases:
-        try:
-            tests = family_tests(study, phase)
-        except RefusalError as error:
-            show(release_of(study).text(f"{phase_label(study, phase)}: {error.sentence()}"))
-            refused = True
-            continue
-        if tests is None:
-            continue
-        least = max(least, tests.smallest_p)
-        for family in tests.families:
-            for name, line in family.table().iterrows():
-                rows.append(
-                    (
-                        say(FAMILIES[family.name], lang) if family.name in FAMILIES else family.name,
-                        result_label(study, str(name), phase),
-                        float(line["p_value"]),
-                        float(line["romano_wolf"]),
-                        float(line["sharpened_q"]),
-                    )
-                )
-                counts.append(firms_behind(study, str(name), study.effect(str(name), phase).n_treated))
-    if not rows:
-        if not refused:
-            show(release_of(study).text(say("study.summary.single_families", lang)))
-        return
-    tabulation = Tabulation(
-        name="families",
-        title=say("study.table.family_tests", lang),
-        columns=(
-            Column("family", say("study.summary.family", lang)),
-            Column("outcome", say("study.outcome", lang)),
-            Column("p_value", say("table.p_value", lang), "p_value"),
-            Column("romano_wolf", say("study.summary.romano_wolf", lang), "p_value"),
-            Column("sharpened_q", say("study.summary.sharpened_q", lang), "p_value"),
-        ),
-        rows=tuple(rows),
-        notes=(say("study.note.family_tests", lang, least=p_value(least)),),
-        counts=tuple(counts),
-        lang=lang,
-    )
-    show(release_of(study).table(tabulation))
-
-
-def looks(study: Study) -> None:
-    """Where evaluations are repeated: the intervals that hold over all of them."""
-    lang, planned = study.lang, study.plan.inference.looks
-    if planned is None:
-        return
-    year = look_of(study)
-    if year is None:
-        show(release_of(study).text(say("study.summary.no_look_yet", lang, first=planned.years[0])))
-        return
-    rows, counts = [], []
-    for name, phase, found in results(study):
-        if isinstance(found, EvalkitError):
-            continue
-        again = repeated(study, name, phase)
-        if again is None:
-            continue
-        row = found.natural(
-            pd.DataFrame(
-                [
-                    {
-                        "estimate": again.estimate,
-                        "conf_low": again.low,
-                        "conf_high": again.high,
-                        "std_error": np.nan,
-                    }
-                ]
-            )
-        ).iloc[0]
-        digits = digits_of({str(k): float(v) for k, v in row.items()})
-        crossed = "boundary_crossed" in again.notes
-        rows.append(
-            (
-                result_label(study, name, phase),
-                Entry(float(row["estimate"]), "number", digits, unit_of(study, name)),
-                Entry((float(row["conf_low"]), float(row["conf_high"])), "interval", digits),
-                say(f"study.summary.{'crossed' if crossed else 'not_crossed'}", lang),
-            )
-        )
-        counts.append(firms_behind(study, name, found.n_treated))
-    tabulation = Tabulation(
-        name="looks",
-        title=say("study.table.looks", lang, year=year),
-        columns=(
-            Column("outcome", say("study.outcome", lang)),
-            Column("estimate", say("study.net", lang), "number"),
-            Column("interval", say("study.summary.repeated_interval", lang), "interval"),
-            Column("boundary", say("study.summary.boundary", lang)),
-        ),
-        rows=tuple(rows),
-        notes=(say("study.note.looks", lang, years=", ".join(map(str, planned.years))),),
-        counts=tuple(counts),
-        lang=lang,
-    )
-    show(release_of(study).table(tabulation))
+def _title(study: Study, rows: list[dict[str, object]]) -> str:
+    """How many intervals lie above zero, below it and on both sides."""
+    above = sum(float(str(row["conf_low"])) > 0 for row in rows)
+    below = sum(float(str(row["conf_high"])) < 0 for row in rows)
+    unclear = len(rows) - above - below
+    parts = [
+        say(f"study.title.summary_{kind}", study.lang, n=number(n))
+        for kind, n in (("above", above), ("below", below), ("unclear", unclear))
+        if n
+    ]
+    return say("study.title.summary", study.lang, k=number(len(rows)), parts=", ".join(parts))
 
 
 def limits(study: Study) -> None:
