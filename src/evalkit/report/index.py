@@ -52,7 +52,7 @@ def render_index(
             (
                 r
                 for r in reports
-                if r["state"] == "ok" and r["href"] == "04_summary.html" and len(reports) > 1
+                if r["state"] in ("ok", "outdated") and r["href"] == "04_summary.html" and len(reports) > 1
             ),
             None,
         ),
