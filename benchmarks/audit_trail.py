@@ -52,7 +52,9 @@ def main() -> None:
             before = chain.line_hash(line)
             lines.append(line)
         path.write_bytes(b"\n".join(lines) + b"\n")
-        print(f"{LINES:,} lines, {path.stat().st_size / 1e6:.0f} MB\n\n| | seconds | of the processor |\n|---|---:|---:|")
+        print(
+            f"{LINES:,} lines, {path.stat().st_size / 1e6:.0f} MB\n\n| | seconds | of the processor |\n|---|---:|---:|"
+        )
         timed("chain", lambda: chain.read_chain(path, None, "nic"))
         timed("chain and seals", lambda: chain.read_chain(path, KEY, "nic"))
         timed("one line more", lambda: audit.append(path, entry("nic"), KEY))

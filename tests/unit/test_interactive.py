@@ -82,15 +82,14 @@ def test_a_check_says_its_finding() -> None:
 
 
 def test_a_check_says_its_sentence_with_its_numbers_once() -> None:
-    found = Check(
-        "pre_trends", "fail", "trend_found", 832.5, 1e-9, {"periods": 13, "drift_over_window": 0.69}
-    )
+    detail = {"periods": 13, "drift_over_window": 0.69, "slope_half_power": 0.053}
+    found = Check("pre_trends", "fail", "trend_found", 832.5, 1e-9, detail)
     shown = interactive.html(found)
     assert "시작 전 13개 시점이 모두 0이라는 가설은 기각된다(p &lt; 0.001)" in shown
     assert shown.count("0.001") == 1
     assert "통계량 832.500" in shown
     low = interactive.html(replace(found, reason="low_power", verdict="warn", p_value=0.4))
-    assert "끝날 때까지 0.69 벌어지는" in low
+    assert "해마다 0.053씩 벌어지는 추세(관찰 기간 끝에 0.69)" in low
     without = interactive.html(replace(found, p_value=None))  # the sentence names a p-value that is not there
     assert "가설은 기각된다" not in without
 

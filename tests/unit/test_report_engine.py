@@ -81,7 +81,7 @@ def test_forked_kernels_are_forked(warm: Path) -> None:
 SEEN = """
 import os, random, signal, sys, threading, numpy as np, pandas as pd, evalkit.panel
 names = [os.readlink(f'/proc/self/fd/{n}').partition(':')[0] for n in os.listdir('/proc/self/fd') if os.path.islink(f'/proc/self/fd/{n}')]
-environment = {k: v for k, v in os.environ.items() if k not in {'JPY_PARENT_PID', 'JPY_INTERRUPT_EVENT'}}
+environment = {k: v for k, v in os.environ.items() if k not in {'JPY_PARENT_PID', 'JPY_INTERRUPT_EVENT'} and not k.startswith('PYTEST')}
 random.seed(1); np.random.seed(1)
 print(sorted(environment.items()), os.getcwd(), sys.path, sys.argv[0].endswith('ipykernel_launcher') or 'ipykernel_launcher' in sys.argv[0])
 print(random.random(), np.random.rand(), np.random.default_rng(1).random(), hash('가'))

@@ -31,9 +31,10 @@ def _sentence(thing: Check, lang: str) -> tuple[str, set[str]]:
     values = _plain(thing.detail)
     if _is_number(thing.p_value):
         values["p"] = p_value(thing.p_value)
-    drift = thing.detail.get("drift_over_window")
-    if isinstance(drift, float) and np.isfinite(drift):
-        values["drift"] = number(drift, digits_for(abs(drift) or 1.0))
+    for word, name in (("drift", "drift_over_window"), ("slope", "slope_half_power")):
+        size = thing.detail.get(name)
+        if isinstance(size, float) and np.isfinite(size):
+            values[word] = number(size, digits_for(abs(size) or 1.0))
     for key in (f"study.{thing.name}.{thing.reason}", f"study.rule.{thing.reason}"):
         if key in keys() and placeholders(template(key, lang)) <= set(values):
             used = placeholders(template(key, lang))
