@@ -150,7 +150,7 @@ def become_kernel(request: dict[str, Any]) -> None:
         os.environ.update(request["environment"])
         time.tzset()
         os.environ["JPY_PARENT_PID"] = str(os.getppid())
-        sys.path[0:1] = [""]
+        del sys.path[0]  # as the launcher of an ordinary kernel does; IPython adds "" where it wants it
         sys.argv = ["ipykernel_launcher", "-f", request["connection_file"], *request["arguments"]]
         import random
 
