@@ -72,6 +72,9 @@ def test_blocks_are_found_and_compared() -> None:
     assert differs("1\n", "2\n")
     assert not differs("1\n…\n3\n", "1\nx\ny\n3\n")
     assert differs("1\n…\n3\n", "1\nx\n4\n")
+    assert not differs("가 …건\n…\n", "가 12건\n나\n다\n")
+    assert not differs("가\n…\n", "가\n")
+    assert differs("가\n…\n", "나\n다\n")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 A block of ``python`` runs in the namespace of its page; a block of ``console`` runs its lines that start with ``$`` in the
 page's folder. A block of ``text`` right after either is what must come out, to the letter; ``…`` alone on a line stands for
-any number of lines.
+any number of lines, within a line for any words.
 """
 
 from __future__ import annotations
@@ -56,9 +56,11 @@ def blocks_of(text: str) -> list[Block]:
 
 def differs(expected: str, printed: str) -> bool:
     """Whether an output is not the one on the page."""
-    parts = [re.escape(part.strip("\n")) for part in re.split(r"(?m)^…\n?", expected)]
-    pattern = r"\n?(?:.*\n)*?".join(parts)
-    return re.fullmatch(pattern, printed.rstrip("\n"), flags=0) is None
+    pattern = "".join(
+        r"(?:.*\n)*?" if line == "…" else re.escape(line).replace("…", ".*") + r"\n"
+        for line in expected.rstrip("\n").splitlines()
+    )
+    return re.fullmatch(pattern, printed.rstrip("\n") + "\n") is None
 
 
 def run_page(path: Path, folder: Path) -> Iterator[tuple[Block, str]]:

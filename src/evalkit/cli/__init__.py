@@ -161,7 +161,7 @@ def plan_check(plan: Path) -> None:
         declared = declared_parameters(read_notebook(path), notebook=path.name)
         typed_parameters(job.parameters, declared, notebook=path.name)
     asked = sum(job.on_request for job in jobs)
-    aside = f"와 부를 때 만드는 {asked}건" if asked else ""
+    aside = f"과 부를 때 만드는 {asked}건" if asked else ""
     click.echo(f"{plan.name}: 이상 없음 (보고서 {len(jobs) - asked}건{aside}, 해시 {loaded.sha256()[:12]})")
     for job in jobs:
         click.echo(f"  {job.name}{'  (부를 때만)' if job.on_request else ''}")
