@@ -234,7 +234,7 @@ def test_a_target_out_of_reach_is_said_and_a_claim_beyond_the_grid_is_drawn(draw
 
 def test_the_breakdown_is_marked_where_it_lies(drawn: list[Any]) -> None:
     drawing = the_sensitivity()
-    assert "M̄* = 1.10" in drawing.words
+    assert "결론이 무너지는 크기 M̄* = 1.10" in drawing.words
     assert "0을 포함하기 시작하는 크기는 M̄* = 1.10" in drawing.alt
     marks = [line.get_xdata()[0] for line in drawn[0].axes[0].get_lines() if line.get_linestyle() == "--"]
     assert marks == [1.1]
