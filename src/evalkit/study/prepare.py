@@ -30,6 +30,7 @@ MADE_BY = (
     "flows.py",
     "ingest",
     "panel.py",
+    "plain_text.py",
     "programmes",
     "sample.py",
     "simulate",

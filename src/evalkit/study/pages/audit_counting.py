@@ -228,8 +228,8 @@ def _changes_of_address(
 ) -> tuple[list[int], dict[int, str], tuple[Identity, ...]]:
     """Lines that tell how many changes of address came to nothing, which the page of relocations shows one by one.
 
-    Where one of these numbers is too small, the lines between the first and the last are withheld, and with one such
-    number the first: a difference of two lines would be the number.
+    Where one of these numbers is too small, all lines are withheld: a difference of two would be the number, and which
+    of the others the page of relocations has to withhold with it is not known here.
 
     Returns
     -------
@@ -251,5 +251,5 @@ def _changes_of_address(
         for (before, _), (after, _), code in zip(lines, lines[1:], dropped, strict=False)
     )
     thin = any(0 < -int(line["units"]) < least for _, line in lines[1:])
-    gone = [k for k, _ in (lines[1:-1] if len(lines) > 2 else lines[:-1])] if thin else []
+    gone = [k for k, _ in lines] if thin else []
     return gone, keys, sums_up
