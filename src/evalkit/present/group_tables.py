@@ -175,7 +175,7 @@ class _Table:
     def spread(self, variable: str, what: Spread, places: int) -> None:
         """The second row of a variable: spread of the means, errors of the differences, in parentheses."""
         summary = self.found.summary.loc[variable]
-        cells: list[Cell | Entry] = [""]
+        cells: list[Cell | Entry] = [say("side.spread_sd" if what == "sd" else "side.spread_se", self.lang)]
         for group in self.found.groups:
             cells.append(_bracketed(summary.loc[group, what], places))
             if self.has_sizes:
