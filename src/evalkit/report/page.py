@@ -162,6 +162,7 @@ def read_content(
             break
     if failure is not None:
         content.blocks.append(_error_block(failure, frame, titles))
+    _tell_apart(content.blocks)
     return content
 
 
@@ -192,6 +193,15 @@ def _error_block(failure: Failure, frame: Frame, titles: Mapping[int, str]) -> d
             else frame.say("page.error_unknown_place", number=failure.cell + 1)
         )
     return {"kind": "error", "place": place, "text": failure.text}
+
+
+def _tell_apart(blocks: list[dict[str, Any]]) -> None:
+    """Links of two exhibits with the same title say which one they save."""
+    seen: dict[tuple[str, str], int] = {}
+    for block in blocks:
+        key = (block["kind"], block.get("title", ""))
+        seen[key] = seen.get(key, 0) + 1
+        block["spoken"] = key[1] if seen[key] == 1 else f"{key[1]} ({seen[key]})"
 
 
 def _block(shown: Shown, frame: Frame, outline: Outline, stem: str) -> dict[str, Any] | None:
