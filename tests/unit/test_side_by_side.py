@@ -140,7 +140,14 @@ def test_means_differences_and_p_values_stand_together(groups: GroupBalance) -> 
 
 def test_several_rows_a_variable_and_panels(groups: GroupBalance) -> None:
     table = group_balance_table(groups, panels={"규모": ["jobs"], "성과": ["sales"]}, digits={"jobs": 1})
-    assert [table.text(r, 0) for r in range(6)] == ["규모", "jobs", "(표준편차)", "성과", "sales", "(표준편차)"]
+    assert [table.text(r, 0) for r in range(6)] == [
+        "규모",
+        "jobs",
+        "(표준편차)",
+        "성과",
+        "sales",
+        "(표준편차)",
+    ]
     assert table.text(2, 1) == f"({groups.summary.loc[('jobs', '비교'), 'sd']:.1f})"
     errors = group_balance_table(groups, spread="std_error", digits={"jobs": 2})
     assert errors.text(1, 7) == f"({groups.differences.loc[('jobs', '1단계'), 'std_error']:.2f})"
