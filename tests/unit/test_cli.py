@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -197,10 +198,13 @@ def test_an_unexpected_fault_is_a_sentence_too(plan: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-def test_a_run_that_is_told_to_end_cleans_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_run_that_is_told_to_end_cleans_up(tmp_path: Path, name: str) -> None:
+    signum = getattr(signal, name)
     code = (
-        "import sys, tempfile, time\n"
+        "import signal, sys, tempfile, time\n"
         "from evalkit import cli\n"
+        f"signal.signal(signal.{name}, signal.SIG_DFL)\n"  # the tests may run under nohup
         "def work(**_):\n"
         "    with tempfile.TemporaryDirectory(dir=sys.argv[1]):\n"
         "        print('ready', flush=True)\n"
@@ -209,13 +213,18 @@ def test_a_run_that_is_told_to_end_cleans_up(tmp_path: Path) -> None:
         "cli.main()\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as run:
         assert run.stdout is not None
+        assert run.stderr is not None
         assert run.stdout.readline() == "ready\n"
         assert len(list(tmp_path.iterdir())) == 1
-        run.terminate()
-        assert run.wait(30) == 143
+        run.send_signal(signum)
+        assert run.wait(30) == 128 + signum
+        assert run.stderr.read() == f"밖에서 멈춤 ({name}).\n"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -307,8 +307,19 @@ cli.add_command(verify)
 
 def _end_in_order() -> None:
     """A request to end (a scheduler, a closing session) leaves no kernels, sockets or temporary folders behind."""
-    with contextlib.suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    for name in ("SIGTERM", "SIGHUP"):
+        signum = getattr(signal, name, None)  # Windows has no SIGHUP
+        if signum is None or signal.getsignal(signum) == signal.SIG_IGN:  # nohup: the session may close
+            continue
+        with contextlib.suppress(ValueError):  # not the main thread
+            signal.signal(signum, _ended)
+
+
+def _ended(signum: int, _frame: object) -> None:
+    signal.signal(signum, signal.SIG_IGN)  # asked again, the cleaning up goes on
+    with contextlib.suppress(OSError, RuntimeError):  # the terminal is gone, or was being written to
+        click.echo(f"밖에서 멈춤 ({signal.Signals(signum).name}).", err=True)
+    sys.exit(128 + signum)
 
 
 def main() -> None:
