@@ -19,7 +19,7 @@ from evalkit.present.tabulation import Tabulation, clean_text
 from evalkit.present.writers.html import escaped, html_figure, html_table, lines
 from evalkit.present.writers.spreadsheets import csv_bytes
 from evalkit.release.inert import inert_markdown
-from evalkit.release.rules import Rules, flagged, listable, sensitive, strictest
+from evalkit.release.rules import Rules, flagged, kept_back, listable, sensitive, strictest
 from evalkit.release.search import identifier_in, refuse_identifiers, search_drawing, search_table
 from evalkit.release.suppression import MARK, Suppressed, Withheld, log_of, suppress, withhold
 
@@ -158,7 +158,9 @@ class Release:
         search_drawing(drawing)
         self._refuse_small_groups(drawing)
         data = drawing.data.without_counts()
-        flags = log_of(drawing.data, flagged(drawing.data, self._rules), "flagged")
+        empty = kept_back(drawing.data)
+        flags = log_of(drawing.data, empty, "suppressed")
+        flags += log_of(drawing.data, flagged(drawing.data, self._rules), "flagged")
         self._log.extend(flags)
         html = html_figure(drawing, data)
         payload = {
@@ -176,6 +178,8 @@ class Release:
         return _released(html, drawing.title or drawing.name, payload, data.lang)
 
     def text(self, markdown: str, headline: str = "") -> Released:
+        if empty:
+            payload["hidden"] = [[r, c, need.rule, True] for (r, c), need in sorted(empty.items())]
         """Prose in Markdown: raw HTML is shown as text, pictures are not loaded.
 
         Parameters

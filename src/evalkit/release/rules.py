@@ -127,6 +127,13 @@ def sensitive(table: Tabulation, rules: Rules) -> dict[At, Need]:
     return found
 
 
+def kept_back(table: Tabulation) -> dict[At, Need]:
+    """Cells that their page left empty for the sake of firms: a line of a flow, which no table rule can see."""
+    return {
+        at: Need("withheld", "protects a count of firms") for at in table.withheld if table.value(*at) is None
+    }
+
+
 def _threshold(table: Tabulation, at: At, rules: Rules) -> Need | None:
     count = table.firms(*at)
     if count is None or not 0 < count < rules.min_firms:

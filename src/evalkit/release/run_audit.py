@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from evalkit.present.tabulation import Tabulation, Total
@@ -22,6 +22,7 @@ from evalkit.release.protection import implied_totals
 from evalkit.release.rules import At, Rules, number_of
 
 _EXACT = 1e-6
+_TRIED = 24  # pages that are tried without at most
 _TESTED = ("threshold", "withheld", "dominance", "p_percent")
 Name = Any
 
@@ -67,8 +68,8 @@ class Exposure:
 def audit(tables: Iterable[Published], order: Sequence[str], rules: Rules) -> list[Exposure]:
     """Withheld cells that all tables together give away.
 
-    The page to stop is the last, in the order given, of those that take part; it is left out and the rest is attacked
-    again, until nothing follows any more.
+    The page to stop is the last, in the order given, without which the cell does not follow; where no single page is
+    enough, the last of those that take part. It is left out and the rest is attacked again, until nothing follows.
 
     Parameters
     ----------
@@ -78,21 +79,44 @@ def audit(tables: Iterable[Published], order: Sequence[str], rules: Rules) -> li
     left = list(tables)
     rank = {name: k for k, name in enumerate(order)}
     while rules.apply and (exposure := _first(left, rank, rules)) is not None:
+        exposure = _least_loss(left, rank, rules, exposure)
         found.append(exposure)
         left = [entry for entry in left if entry.report != exposure.report]
     return found
 
 
-def _first(tables: Sequence[Published], rank: Mapping[str, int], rules: Rules) -> Exposure | None:
+def _least_loss(
+    tables: Sequence[Published], rank: Mapping[str, int], rules: Rules, exposure: Exposure
+) -> Exposure:
+    """The exposure with the page whose absence ends it; of several pages that tell the same, none alone does."""
+    own = exposure.place.split(" › ")[0]
+    takers = {place.split(" › ")[0] for place in exposure.given_by} | {own}
+    for name in sorted(takers, key=lambda report: (rank.get(report, -1), report), reverse=True)[:_TRIED]:
+        left = [entry for entry in tables if entry.report != name]
+        if not _reached(left, exposure.place, rank, rules):
+            return replace(exposure, report=name)
+    return exposure
+
+
+def _reached(tables: Sequence[Published], place: str, rank: Mapping[str, int], rules: Rules) -> bool:
+    """Whether a cell of one table still follows from what is left."""
+    return _first(tables, rank, rules, place) is not None
+
+
+def _first(
+    tables: Sequence[Published], rank: Mapping[str, int], rules: Rules, place: str = ""
+) -> Exposure | None:
+    """The first cell that follows, of one table only where its place is given."""
+    asked = [entry for entry in tables if place in ("", entry.place)]
     known = _known(tables)
     unknowns = _unknowns(tables, rules)
-    for entry in tables:
+    for entry in asked:
         for at, (rule, _) in entry.hidden.items():
             name = entry.name(at)
             if rule != "complementary" and name in known:
                 return _exposure(entry, known[name][1], rank)
     system, places = _system(tables, known, unknowns)
-    for entry in tables:
+    for entry in asked:
         for at, (rule, whole) in entry.hidden.items():
             name = entry.name(at)
             if (

@@ -17,7 +17,7 @@ from evalkit.present.cells import Entry
 from evalkit.present.numerals import number
 from evalkit.present.tabulation import Tabulation
 from evalkit.release.protection import Protector
-from evalkit.release.rules import At, Need, Rules, flagged, is_count, number_of, sensitive
+from evalkit.release.rules import At, Need, Rules, flagged, is_count, kept_back, number_of, sensitive
 
 MARK = "*"
 _POWERS = 10.0 ** np.array([-8, -6, -4, -3, -2, 0, 2, 3, 4, 6, 8])  # units: %, per thousand, 만, 백만, 억
@@ -131,12 +131,14 @@ def withhold(
     hidden = hidden_cells(table, rules, decided)
     _refuse_words(table, hidden)
     looked = {at: need for at, need in flagged(table, rules).items() if at not in hidden}
-    log = (*log_of(table, hidden, "suppressed"), *log_of(table, looked, "flagged"))
+    empty = kept_back(table)
+    log = (*log_of(table, hidden | empty, "suppressed"), *log_of(table, looked, "flagged"))
     shown = table.with_cells(dict.fromkeys(hidden), dict.fromkeys(hidden, MARK), (note,) if hidden else ())
     cells = tuple(
         (r, c, need.rule, is_count(table, (r, c)))
         for (r, c), need in sorted(hidden.items(), key=lambda x: x[0])
     )
+    cells += tuple((r, c, need.rule, True) for (r, c), need in sorted(empty.items(), key=lambda x: x[0]))
     return Withheld(shown.without_counts(), log, cells)
 
 

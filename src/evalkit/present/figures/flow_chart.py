@@ -38,7 +38,8 @@ def flow(
 
     Parameters
     ----------
-    steps : mappings (or a frame) with ``step``, ``left``, and where units were left out ``dropped`` and ``reason``
+    steps : mappings (or a frame) with ``step``, ``left``, and where units were left out ``dropped`` and ``reason``; a
+        text in the place of a number stands as it is
     unit : what is counted, such as ``개사``
     groups : label and number of each part of the last box, such as the supported and the comparison units
     data : the values as a table; default a table of `steps`
@@ -71,25 +72,31 @@ def flow(
 
 
 def _alt(records: list[dict[str, Any]], groups: Sequence[tuple[str, int]], unit: str, lang: Lang) -> str:
-    def told(count: Any) -> str:
-        return with_unit(number(count), unit, lang)
-
     alt = say(
         "figure.flow_alt",
         lang,
         first_label=records[0]["step"],
-        first=told(records[0]["left"]),
+        first=_told(records[0]["left"], unit, lang),
         last_label=records[-1]["step"],
-        last=told(records[-1]["left"]),
+        last=_told(records[-1]["left"], unit, lang),
         k=len(records),
     )
     left = [
-        f"{r['reason']} {told(-abs(r['dropped']))}" for r in records if r.get("dropped") and r.get("reason")
+        f"{r['reason']} {_told(r['dropped'], unit, lang, left_out=True)}"
+        for r in records
+        if r.get("dropped") and r.get("reason")
     ]
-    parts = [f"{label} {told(count)}" for label, count in groups]
+    parts = [f"{label} {_told(count, unit, lang)}" for label, count in groups]
     more = [say("figure.flow_alt_left", lang, items="; ".join(left))] if left else []
     more += [say("figure.flow_alt_groups", lang, items="; ".join(parts))] if parts else []
     return " ".join([alt, *more])
+
+
+def _told(count: Any, unit: str, lang: Lang, *, left_out: bool = False) -> str:
+    """A number with its unit, or the mark that stands for it."""
+    if isinstance(count, str):
+        return count
+    return with_unit(number(-abs(count) if left_out else count), unit, lang)
 
 
 def _frame(axes: Axes, x: float, middle: float, width: float, height: float, *, strong: bool) -> None:
@@ -115,7 +122,7 @@ def _box(axes: Axes, at: int, record: dict[str, Any], unit: str, lang: Lang, *, 
     _frame(axes, 0.1, middle, _WIDE, _BOX, strong=last)
     ink = "white" if last else INK
     axes.text(0.3, middle, str(record["step"]), va="center", ha="left", color=ink)
-    count = with_unit(number(record["left"]), unit, lang)
+    count = _told(record["left"], unit, lang)
     axes.text(_WIDE - 0.1, middle, count, va="center", ha="right", color=ink, fontweight="bold")
     if at > 0:
         _arrow(axes, (0.9, middle + _ROW - _BOX / 2), (0.9, middle + _BOX / 2))
@@ -123,7 +130,7 @@ def _box(axes: Axes, at: int, record: dict[str, Any], unit: str, lang: Lang, *, 
         if dropped:
             beside = middle + _ROW / 2
             _arrow(axes, (0.9, beside), (_WIDE + 0.4, beside))
-            words = f"{with_unit(number(-abs(dropped)), unit, lang)}  {record.get('reason') or ''}".rstrip()
+            words = f"{_told(dropped, unit, lang, left_out=True)}  {record.get('reason') or ''}".rstrip()
             axes.text(
                 _WIDE + 0.5,
                 beside,
@@ -147,7 +154,7 @@ def _split(axes: Axes, last: int, groups: Sequence[tuple[str, int]], unit: str, 
         _frame(axes, x, middle, wide, height, strong=False)
         words = _lines(label, int(8.2 * wide))
         axes.text(x + 0.2, middle, words, va="center", ha="left", color=INK, fontsize=9, linespacing=1.15)
-        told = with_unit(number(count), unit, lang)
+        told = _told(count, unit, lang)
         axes.text(x + wide - 0.2, middle, told, va="center", ha="right", color=INK, fontweight="bold")
         turn = foot - (_ROW - _BOX) / 2
         if k:

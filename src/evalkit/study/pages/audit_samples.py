@@ -7,14 +7,22 @@ import pandas as pd
 
 from evalkit.errors import EvalkitError
 from evalkit.present import figures
+from evalkit.present.cells import Identity
 from evalkit.present.messages import number, say
 from evalkit.present.tabulation import Column, Tabulation
-from evalkit.study.pages.flow import flow_keys
+from evalkit.release import MARK
+from evalkit.study.pages.flow import (
+    flow_identities,
+    flow_keys,
+    flow_lines,
+    flow_notes,
+    line_words,
+    withheld_in,
+)
 from evalkit.study.pages.showing import (
     release_of,
     result_label,
     show,
-    step_words,
     under_headings,
 )
 from evalkit.study.study import Study
@@ -99,6 +107,8 @@ def samples(study: Study) -> None:
     lang = study.lang
     rows: list[tuple[object, ...]] = []
     steps: dict[tuple[str, int], range] = {}
+    gone: list[tuple[int, int]] = []
+    notes: dict[str, None] = {}
     for name in study.plan.outcomes:
         for phase in study.plan.phases_of(name):
             label = result_label(study, name, phase)
@@ -107,21 +117,22 @@ def samples(study: Study) -> None:
             except EvalkitError as error:
                 rows.append((label, error.problem, None, None, None))
                 continue
-            before: int | None = None
-            steps[name, phase] = range(len(rows), len(rows) + len(effect.sample.flow))
-            for step in effect.sample.flow:
-                words = step_words(study, step)
-                rows.append(
-                    (label, words, None if before is None else before - step.units, step.units, step.treated)
-                )
-                before = step.units
+            lines = flow_lines(study, effect.sample, name)
+            steps[name, phase] = range(len(rows), len(rows) + len(lines))
+            gone += withheld_in(lines, steps[name, phase])
+            notes |= dict.fromkeys(flow_notes(study, name, lines))
+            for line in lines:
+                words = line_words(study, effect.sample, line)
+                rows.append((label, words, line.dropped, line.left, line.treated))
     body, roles = under_headings(rows)
     place = [r for r, role in enumerate(roles) if role != "heading"]
-    keys = {
-        at: key
-        for (name, phase), lines in steps.items()
-        for at, key in flow_keys(name, phase, [place[k] for k in lines]).items()
-    }
+    gone = [(place[r], c) for r, c in gone]
+    keys: dict[tuple[int, int], str] = {}
+    sums_up: list[Identity] = []
+    for (name, phase), found in steps.items():
+        mine = flow_keys(name, phase, [place[k] for k in found])
+        keys |= mine
+        sums_up += flow_identities(name, phase, mine, place[found[-1]])
     table = Tabulation(
         name="samples",
         title=say("study.table.samples", lang),
@@ -133,7 +144,11 @@ def samples(study: Study) -> None:
         ),
         rows=body,
         roles=roles,
+        notes=tuple(notes),
+        marks=dict.fromkeys(gone, MARK),
+        withheld=gone,
         keys=keys,
+        identities=tuple(sums_up),
         lang=lang,
     )
     show(release_of(study).table(table))

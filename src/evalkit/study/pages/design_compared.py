@@ -8,6 +8,7 @@ from evalkit.present.messages import few_cluster_line, number, say
 from evalkit.present.phrases import reworded
 from evalkit.present.tabulation import Column, Role, Tabulation, Total
 from evalkit.study.pages.flow import flow_figure
+from evalkit.study.pages.quantities import ALL, SIDES, firms_key
 from evalkit.study.pages.showing import (
     firms_behind,
     group_words,
@@ -17,6 +18,7 @@ from evalkit.study.pages.showing import (
     variable_words,
 )
 from evalkit.study.planning import Planning
+from evalkit.study.regional_effect import PROVINCE
 from evalkit.study.study import Study
 
 MOST_CLUSTERS = 20
@@ -83,7 +85,8 @@ def estimand(study: Study, planned: Planning) -> None:
 
 def sample_flow(study: Study, planned: Planning) -> None:
     """From all units to the sample, drawn; the table is folded under the figure."""
-    flow_figure(study, planned.sample, planned.outcome, f"design_flow_{planned.outcome}_{planned.phase}")
+    name = f"design_flow_{planned.outcome}_{planned.phase}"
+    flow_figure(study, planned.sample, planned.outcome, name, planned.phase)
 
 
 def clusters(study: Study, planned: Planning) -> None:
@@ -123,6 +126,13 @@ def by_cluster(study: Study, planned: Planning) -> None:
     roles: list[Role] = ["body"] * (len(rows) - 1)
     roles.append("total")
     counts = [(None, *(firms_behind(study, planned.outcome, n) for n in row[1:])) for row in rows]
+    one = study.plan.inference.cluster
+    places = [str(label) if one == PROVINCE else f"{one}={label}" for label in labels]
+    keys = {
+        (r, c): firms_key(planned.outcome, planned.phase, place, side)
+        for r, place in enumerate((*places, ALL))
+        for c, side in enumerate(SIDES, 1)
+    }
     table = Tabulation(
         name=f"by_cluster_{planned.outcome}_{planned.phase}",
         title=say("study.table.by_cluster", lang, cluster=cluster),
@@ -134,6 +144,7 @@ def by_cluster(study: Study, planned: Planning) -> None:
         rows=tuple(rows),
         counts=tuple(counts),
         totals=(Total("row", len(rows) - 1, tuple(range(len(rows) - 1))),),
+        keys=keys,
         roles=roles,
         lang=lang,
     )

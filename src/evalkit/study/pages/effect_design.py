@@ -36,9 +36,10 @@ def sample_flow(study: Study, effect: Effect) -> None:
     flow_figure(study, effect.sample, effect.outcome, name, effect.phase)
 
 
-def sample_table(study: Study, effect: Effect) -> None:
-    """From all units to the sample as a table, where many pages are rendered."""
-    table = flow_table(study, effect.sample, f"sample_flow_{effect.outcome}_{effect.phase}")
+def sample_table(study: Study, effect: Effect, place: str) -> None:
+    """From all units of a province to its sample as a table, where many pages are rendered."""
+    name = f"sample_flow_{effect.outcome}_{effect.phase}"
+    table = flow_table(study, effect.sample, effect.outcome, name, effect.phase, place)
     show(release_of(study).table(table))
 
 

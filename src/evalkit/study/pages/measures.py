@@ -12,6 +12,7 @@ import pandas as pd
 from evalkit.errors import EvalkitError
 from evalkit.estimate import Estimate
 from evalkit.inference import ClusterCounts
+from evalkit.present.cells import Identity
 from evalkit.present.messages import finding, interval, quantity, say
 from evalkit.present.numerals import Lang
 from evalkit.present.tabulation import Column, Entry, Tabulation
@@ -42,6 +43,7 @@ class Line:
     units : supported units behind it; None = none to count
     said : a remark in the last column
     heading : the group that the row stands under; rows of one group follow one another
+    key : name of the number of units, where other pages show it too (`evalkit.study.pages.quantities`)
     """
 
     label: str
@@ -50,6 +52,7 @@ class Line:
     units: int | None = None
     said: str = ""
     heading: str = ""
+    key: str = ""
 
 
 def row_of(study: Study, estimate: Estimate, counts: ClusterCounts, at: int = 0) -> dict[str, float]:
@@ -114,6 +117,7 @@ def line_table(
     said: str = "",
     label: str = "",
     units: str = "",
+    identities: Sequence[Identity] = (),
 ) -> Tabulation:
     """A table of lines.
 
@@ -123,12 +127,14 @@ def line_table(
     said : header of the remark; empty = no such column
     label : header of the first column; empty = «항목»
     units : header of the units behind each row; empty = supported units. The column is left out where no row has any
+    identities : sums between the keys of lines
     """
     lang = study.lang
     remark = bool(said) or any(line.said for line in lines)
     cells: list[tuple[Any, ...]] = []
     roles: list[Any] = []
     counts: list[int | None] = []
+    keys: dict[tuple[int, int], str] = {}
     group = ""
     counted = any(line.units is not None for line in lines)
     width = 4 + counted + remark
@@ -138,6 +144,8 @@ def line_table(
             roles.append("heading")
             counts.append(None)
         group = line.heading
+        if line.key:
+            keys[len(cells), 4] = line.key
         cells.append(_cells(line, counted, remark))
         roles.append("body")
         counts.append(None if line.units is None else firms_behind(study, outcome, line.units))
@@ -159,6 +167,8 @@ def line_table(
         notes=tuple(notes),
         counts=tuple(counts),
         roles=tuple(roles),
+        keys=keys,
+        identities=tuple(identities),
         lang=lang,
     )
 

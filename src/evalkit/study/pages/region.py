@@ -14,6 +14,7 @@ from evalkit.study.effect import Effect
 from evalkit.study.pages import effect_design, effect_numbers
 from evalkit.study.pages.effect import answer_sentence, grade_reasons, pivotal_name
 from evalkit.study.pages.measures import Line, line_table
+from evalkit.study.pages.quantities import ALL, firms_key, over_places
 from evalkit.study.pages.region_places import (
     compared_km,
     forest,
@@ -271,7 +272,7 @@ def ways_table(study: Study, found: Regional) -> None:
     """The same firms compared in other ways, and what each of them identifies."""
     lang, plan = study.lang, study.plan
     level, unit = plan.inference.level, unit_of(study, found.outcome)
-    treated = found.used[0]
+    treated, key = found.used[0], firms_key(found.outcome, found.phase, found.region, "treated")
     lines: list[Line] = []
     if isinstance(found.effect, DesignError):
         lines.append(
@@ -288,6 +289,7 @@ def ways_table(study: Study, found: Regional) -> None:
                 unit,
                 treated,
                 say("study.region.said_within", lang),
+                key=key,
             )
         )
         equal = found.beside.chance
@@ -299,6 +301,7 @@ def ways_table(study: Study, found: Regional) -> None:
                     unit,
                     treated,
                     say("study.region.said_place", lang),
+                    key=key,
                 )
             )
     if treated >= fewest(plan) and not isinstance(found.against_all, DesignError):
@@ -311,6 +314,7 @@ def ways_table(study: Study, found: Regional) -> None:
                 unit,
                 treated,
                 say("study.region.said_all", lang),
+                key=key,
             )
         )
     lines.append(
@@ -320,8 +324,10 @@ def ways_table(study: Study, found: Regional) -> None:
             unit,
             int(found.national["n"]),
             say("study.region.said_national", lang),
+            key=firms_key(found.outcome, found.phase, ALL, "treated"),
         )
     )
+    homes = [*found.beside.rows.index, *found.beside.refused]
     table = line_table(
         study,
         found.outcome,
@@ -330,6 +336,7 @@ def ways_table(study: Study, found: Regional) -> None:
         lines,
         said=say("study.region.column_said", lang),
         notes=_ways_notes(study, found),
+        identities=over_places(found.outcome, found.phase, homes)[:1],
     )
     show(release_of(study).table(table))
 
@@ -350,7 +357,7 @@ def _ways_notes(study: Study, found: Regional) -> tuple[str, ...]:
 def flow_table(study: Study, found: Regional) -> None:
     """From all firms of the province to those that are compared."""
     if not isinstance(found.effect, DesignError):
-        effect_design.sample_table(study, found.effect)
+        effect_design.sample_table(study, found.effect, found.region)
 
 
 def balance_table(study: Study, found: Regional) -> None:
