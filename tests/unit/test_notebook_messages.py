@@ -28,6 +28,7 @@ from evalkit.present.messages import FOLDER, placeholders, read_messages
 from evalkit.present.writers import workbook
 from evalkit.programmes import Label, treatments
 from evalkit.programmes.fact_file import BudgetLine, CheckEntry, FactEntry, Logic, Rule
+from evalkit.report.index import PLAN_KINDS
 from evalkit.report.markdown import translate_markdown
 from evalkit.study.comparing_borders import AGAINST, CLASSES
 from evalkit.study.comparing_checks import Name as Variant
@@ -374,7 +375,8 @@ FAMILIES: dict[str, set[str]] = {
     "study.panel.*": {name for plan in plans() for name in plan.units.groups},
     "study.caution.*": {"level", "log", "share"},
     "study.comparison.*": {"more", "less", "unclear"},
-    "study.title.comparison_*": {"more", "less", "unclear"},
+    "study.title.comparison_*": {"more", "less", "unclear", "same", "more_unsettled", "less_unsettled"},
+    "study.comparison.title_split_*": {"both", "composition", "effect", "none"},
     "study.tests.*": {"differ", "same", "silent"},
     "study.reported.*": set(INDICATORS_SHOWN),
     "finding.claim_*": {"within", "above", "below"},
@@ -382,7 +384,10 @@ FAMILIES: dict[str, set[str]] = {
     "clusters.*_below": {"min_p", "sign"},
     "page.banner_*": {"failed", "refused", "simulated"},
     "page.error_*": {"died", "not_started"},
-    "index.*": {"ok", "failed", "refused", "missing"},
+    "index.*": {"ok", "failed", "refused", "outdated"},
+    "index.count_*": {"ok", "failed", "refused", "missing"},
+    "index.plans_*": set(PLAN_KINDS),
+    "overview.plans_*": {"evaluated", "watched", "neither"},
     "release.*": {"note", "caution", "danger"},
     "figure.*": {"before", "after", "treated", "comparison"},
 }
@@ -418,6 +423,7 @@ FAMILIES |= {
     "study.robust.check.*": CHECKED,
     "study.spending.*": {"obrien_fleming", "pocock"},
     "study.summary.*": {"crossed", "not_crossed"},
+    "study.summary.add_*": {"gap", "trend"},
     "study.summary.lead_*": set(SUMMARY_KINDS),
     "study.title.summary_*": {"above", "below", "unclear"},
     "study.title.bend_*": {"holds", "falls"},

@@ -59,6 +59,9 @@ MESSAGES = Path(__import__("evalkit.present.messages", fromlist=["x"]).__file__)
         ("GDP", "이/가", "GDP가"),
         ("KPI", "을/를", "KPI를"),
         ("[−4, 28]", "이/가", "[−4, 28]이"),
+        ("0.934", "이고/고", "0.934이고"),  # a figure keeps the 이 of the copula
+        ("2.4%p", "이다/다", "2.4%p이다"),
+        ("3단계", "이다/다", "3단계다"),
         ("고용(명)", "은/는", "고용(명)은"),  # the bracket is not read
         ("", "은/는", "는"),
     ],

@@ -24,6 +24,9 @@ PAIRS = (
     "이었다/였다",
 )
 
+# after a figure, a sign or a Latin letter the copula keeps its 이: «0.934이고», not «0.934고»
+_COPULA = ("이며/며", "이고/고", "이다/다")
+
 # last sound: "" a vowel, "ㄹ", or "ㄴ" for any other consonant
 _DIGITS = {
     "0": "ㄴ",
@@ -91,6 +94,11 @@ def last_sound(text: str) -> str:
     return ""
 
 
+def _ends_in_hangul(text: str) -> bool:
+    last = _IGNORED.sub("", text)[-1:]
+    return "가" <= last <= "힣"
+
+
 def with_particle(text: str, pair: str) -> str:
     """The text and the fitting one of a pair such as 은/는.
 
@@ -99,6 +107,8 @@ def with_particle(text: str, pair: str) -> str:
     """
     after_consonant, after_vowel = pair.split("/")
     sound = last_sound(text)
+    if pair in _COPULA and not _ends_in_hangul(text):
+        return text + after_consonant
     if pair == "으로/로" and sound == "ㄹ":
         return text + after_vowel
     return text + (after_consonant if sound else after_vowel)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from evalkit.appraisal.path_randomisation import Permuted
 from evalkit.appraisal.phases import PhaseComparison, equivalence, judge
 from evalkit.errors import EvalkitError
 from evalkit.present import figures
 from evalkit.present.canvas import Drawing
-from evalkit.present.messages import interval, number, quantity, say
+from evalkit.present.messages import interval, number, p_value, quantity, say
 from evalkit.present.numerals import digits_for, spoken
-from evalkit.present.phrases import reworded
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.pages.showing import (
     digits_of,
@@ -53,7 +53,7 @@ def comparisons(study: Study) -> dict[str, PhaseComparison | EvalkitError]:
 
 def told(study: Study, error: EvalkitError) -> str:
     """Why there is no answer, in the language of the page and without the way out."""
-    return reworded(reason_words(error), study.lang)
+    return reason_words(error, study.lang)
 
 
 def opening(study: Study) -> None:
@@ -168,6 +168,7 @@ def sentences(study: Study) -> list[str]:
                 level=level_of(study),
             )
             + _equivalence_words(study, name, found)
+            + _unsettled_words(study, name, found)
             + trend_caution(study, name)
         )
     return lines
@@ -183,6 +184,33 @@ def _equivalence_words(study: Study, name: str, found: PhaseComparison) -> str:
         return ""
     written = quantity(margin, unit_of(study, name), digits_for(margin), study.lang)
     return f" {say(f'study.comparison.verdict_{verdict}', study.lang, margin=written)}"
+
+
+def permuted(study: Study, name: str) -> Permuted | EvalkitError | None:
+    """What permuting whole paths says of an outcome's difference; None where the plan asks for none or units have no path."""
+    if "border" in study.panel(study.plan.outcomes[name].panel).fixed:
+        return None
+    try:
+        return study.comparing(name).permuted
+    except EvalkitError as error:
+        return error
+
+
+def unsettled(study: Study, name: str, found: PhaseComparison) -> Permuted | None:
+    """The permutation test where it does not bear out an interval without zero."""
+    row = found.averages.table(study.plan.inference.level).iloc[2]
+    if not (row["conf_low"] > 0 or row["conf_high"] < 0):
+        return None
+    other = permuted(study, name)
+    alpha = 1 - study.plan.inference.level
+    return other if isinstance(other, Permuted) and other.p_value >= alpha else None
+
+
+def _unsettled_words(study: Study, name: str, found: PhaseComparison) -> str:
+    other = unsettled(study, name, found)
+    if other is None:
+        return ""
+    return f" {say('study.comparison.unsettled', study.lang, p=p_value(other.p_value))}"
 
 
 def trend_caution(study: Study, name: str) -> str:
@@ -242,6 +270,11 @@ def title_of(study: Study, name: str, found: PhaseComparison) -> str:
         return say("study.title.no_interval", study.lang, outcome=outcome_label(study, name))
     digits = digits_for((row["conf_high"] - row["conf_low"]) / 2, row["conf_low"], row["conf_high"])
     key = "more" if row["conf_low"] > 0 else "less" if row["conf_high"] < 0 else "unclear"
+    margin = study.plan.outcomes[name].equivalence_margin
+    if key == "unclear" and judge(found.averages.select([2]), margin, study.plan.inference.level) == "same":
+        key = "same"
+    elif unsettled(study, name, found) is not None:
+        key = f"{key}_unsettled"
     return say(
         f"study.title.comparison_{key}",
         study.lang,
@@ -281,7 +314,7 @@ def tests(study: Study) -> None:
                 Entry(float(row["p_value"]), "p_value"),
                 None if margin is None else Entry(margin, "number", digits_for(margin)),
                 None if tost is None else Entry(tost, "p_value"),
-                say(f"study.tests.{verdict}", lang),
+                say(f"study.tests.{'unsettled' if unsettled(study, name, found) else verdict}", lang),
             )
         )
         counts.append(firms_behind(study, name, int(found.averages.n_treated.min())))

@@ -11,6 +11,7 @@ from evalkit.present.numerals import digits_for
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.comparing_borders import AGAINST, CLASSES, BorderEffect, Borders
 from evalkit.study.pages.comparison import comparisons, phases_of, told
+from evalkit.study.pages.comparison import permuted as permutation
 from evalkit.study.pages.comparison_paths import outcomes_with_paths
 from evalkit.study.pages.showing import (
     digits_of,
@@ -87,10 +88,9 @@ def permuted(study: Study) -> None:
     for name, paths in outcomes_with_paths(study).items():
         if isinstance(paths, EvalkitError):
             continue
-        try:
-            found = study.comparing(name).permuted
-        except EvalkitError as error:
-            lines.append(f"{outcome_label(study, name)}: {told(study, error)}")
+        found = permutation(study, name)
+        if isinstance(found, EvalkitError):
+            lines.append(f"{outcome_label(study, name)}: {told(study, found)}")
             continue
         if found is not None:
             lines.append(

@@ -63,15 +63,9 @@ def split_sentences(study: Study) -> None:
             lines.append(f"{outcome_label(study, name)}: {told(study, split)}")
             continue
         table = by_label(split.estimate, study.plan.inference.level)
-        seen = [
-            part
-            for part in ("composition", "effect")
-            if table[part]["conf_low"] > 0 or table[part]["conf_high"] < 0
-        ]
-        key = "both" if len(seen) == 2 else seen[0] if seen else "none"
         lines.append(
             say(
-                f"study.comparison.split_{key}",
+                f"study.comparison.split_{_seen(table)}",
                 study.lang,
                 outcome=outcome_label(study, name),
                 composition=gap_words(table["composition"], study, name),
@@ -80,6 +74,16 @@ def split_sentences(study: Study) -> None:
         )
     if lines:
         show(release_of(study).text("\n".join(f"- {line}" for line in lines)))
+
+
+def _seen(table: dict[str, dict[str, float]]) -> str:
+    """Which of the two parts have an interval without zero: "both", "composition", "effect" or "none"."""
+    seen = [
+        part
+        for part in ("composition", "effect")
+        if table[part]["conf_low"] > 0 or table[part]["conf_high"] < 0
+    ]
+    return "both" if len(seen) == 2 else seen[0] if seen else "none"
 
 
 def split_figures(study: Study) -> None:
@@ -105,7 +109,8 @@ def split_figures(study: Study) -> None:
                 figures.interval_summary(
                     rows,
                     title=say(
-                        "study.comparison.title_split", study.lang, outcome=outcome_label(study, name),
+                        f"study.comparison.title_split_{_seen(table)}", study.lang, outcome=outcome_label(study, name),
+                        composition=gap_words(table["composition"], study, name),
                         effect=gap_words(table["effect"], study, name),
                     ),
                     level=study.plan.inference.level,

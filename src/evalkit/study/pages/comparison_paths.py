@@ -298,7 +298,7 @@ def _unknown_cost(study: Study, basis: str) -> str:
                 "study.comparison.cost_unknown",
                 study.lang,
                 phase=phase_label(study, phase),
-                reason=cost.missing[study.lang],
+                reason=cost.missing[study.lang].rstrip("."),
             )
     return ""
 
