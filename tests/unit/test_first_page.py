@@ -84,10 +84,10 @@ def test_an_effect_whose_trends_could_not_be_tested_says_so(
     assert "검정하지 못했다" not in answer_sentence(noisy, silent)
     monkeypatch.setattr(Study, "effects", lambda self: {("jobs", 1): blind})
     overview.opening(Overview((study,), (), "ko"))
-    assert "그 가운데 1건은 군집이 적어" in released[-1].content
-    overview.grades(Overview((study,), (), "ko"))
+    assert "이 가운데 1건은 군집이 적거나" in released[-1].content
+    overview.results(Overview((study,), (), "ko"))
     (row,) = [row for row in released[-1].payload["table"]["rows"] if row[1] is not None]
-    assert str(row[1]).endswith("점 · 증가(시작 전 추세는 검정하지 못함)")
+    assert row[4] == "증가(시작 전 추세는 검정하지 못함)"
 
 
 def test_one_regression_gives_two_figures_under_two_names() -> None:

@@ -15,8 +15,6 @@ from evalkit.study.pages.overview import Overview
 
 PAGES = (
     overview.opening,
-    overview.grades,
-    overview.sentences,
     overview.results,
     overview.indicators,
     overview.limits,
@@ -55,10 +53,10 @@ def test_each_result_is_worded_by_its_interval(tmp_path: Path, shown: Callable[[
     strong = small_study(tmp_path / "a")
     noisy = small_study(tmp_path / "b", panel=small_panel(noise=60.0), title={"ko": "둘째", "en": "second"})
     text = shown(Overview((strong, noisy), (), "ko"))
-    assert "계획 2건 가운데 2건은" in text
+    assert "계획 2건: 효과를 추정한 평가 2건." in text
     effect = strong.effect("jobs", 1)
-    assert f"{effect.grade.points}점 · 증가" in text
-    assert "점 · 0 포함" in text
+    assert re.search(rf"\|{effect.grade.points}\|[|\s]*\|증가\|", text)
+    assert "|0 포함|" in text
     assert number(effect.row(0.95)["conf_low"], 1) in text
     assert "순위를 매길 수 없다" in text
     assert "지표만 살피는 계획이 없다" in text
@@ -82,10 +80,28 @@ def test_a_difference_before_support_is_no_increase(tmp_path: Path, shown: Calla
     study = small_study(tmp_path, panel=panel.with_varying(jobs=drift))
     text = shown(Overview((study,), (), "ko"))
     assert "시작 전부터 차이" in text
-    assert "점 · 증가" not in text
-    assert "드러나지 않은 것은 0건" in text
+    assert "|증가|" not in text
+    assert "드러나지 않은 것은 **0건**" in text
     assert "‡ 시작 전부터 두 집단의 추세가 달라" in text
     assert "검정하지 못한 것이다" not in text
+
+
+def test_how_many_of_the_findings_rest_on_real_data(
+    tmp_path: Path, shown: Callable[[Overview], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = small_study(tmp_path)
+    assert "실제 자료로 계산한 것은" not in shown(Overview((study,), (), "ko"))
+    monkeypatch.setattr(type(study), "simulated", property(lambda self: True))
+    assert "그 1건 가운데 실제 자료로 계산한 것은 0건이다." in shown(Overview((study,), (), "ko"))
+
+
+def test_plans_that_estimate_nothing_are_not_counted_in_zeros(shown: Callable[[Overview], str]) -> None:
+    plans = Path(__file__).resolve().parents[2] / "plans"
+    over = overview.open_plans(str(plans / "ldc_plan.yml"), lang="ko")
+    text = shown(over)
+    assert "계획 1건: 비교할 곳이 없어 지표만 살피는 모니터링 1건." in text
+    assert "효과를 추정한 계획이 없다." in text
+    assert "0건" not in text
 
 
 def test_a_plan_without_data_is_named(tmp_path: Path, shown: Callable[[Overview], str]) -> None:
@@ -98,7 +114,7 @@ def test_a_plan_without_data_is_named(tmp_path: Path, shown: Callable[[Overview]
 def test_english_says_the_same(tmp_path: Path, shown: Callable[[Overview], str]) -> None:
     study = small_study(tmp_path, lang="en")
     text = shown(Overview((study,), (), "en"))
-    assert "· increase" in text
+    assert "|Increase|" in text
     assert not re.findall("[가-힣]+", text)
 
 

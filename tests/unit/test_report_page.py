@@ -124,8 +124,22 @@ def test_code_is_folded_with_one_switch_and_neighbours_share_a_fold() -> None:
     text = page(table())
     found = Reader(text)
     assert [a.get("id") for a in found.all("input")] == ["all-code"]
-    assert text.count('<details class="code">') == 2  # two cells before the table, one after
+    assert (
+        text.count('<details class="code">') == 1
+    )  # cells that show nothing share the fold of the one that does
+    folded = re.sub(r"<[^>]+>", "", text[text.index('<details class="code">') : text.index("<table")])
+    assert [folded.find(word) >= 0 for word in ("import evalkit", "x = ", "나중")] == [True] * 3
     assert ":has(#all-code:checked)" in text
+
+
+def test_code_alone_on_a_page_has_a_fold_and_prose_between_does_not_split_it() -> None:
+    silent = page()
+    assert silent.count('<details class="code">') == 1
+    assert "import" in silent
+    parts = cells(table())
+    parts.insert(2, {"cell_type": "markdown", "id": "p", "metadata": {}, "source": "사이의 글"})
+    kinds = [block["kind"] for block in read_content(parts, frame(), stem="job").blocks]
+    assert kinds == ["prose", "prose", "code", "table"]
 
 
 def test_tables_can_be_saved_from_within_the_page() -> None:

@@ -22,26 +22,26 @@ def render_index(
     Parameters
     ----------
     context : of the plan, as `frame.plan_context` makes it
-    jobs : (name, record of its last run or None), in the order of the plan; durations stay in run.json, since the same
-        inputs must give the same bytes
+    jobs : (name, record of its last run or None), in the order of the plan; how long a run took differs each time, so
+        it stands in run.json, which the page links: the same inputs must give the same bytes here
     on_request : notebook -> how many of its pages are made only when asked for, and were not
     """
     frame = make_frame(context, title=context["plan"]["title"])
-    reports, files = [], []
+    reports, files, missing = [], [], []
     for name, record in jobs:
-        state = record["state"] if record else "missing"
+        if record is None:
+            missing.append(name)
+            continue
+        kept = ("title", "subtitle", "headline", "state")
         reports.append(
-            {
-                "href": f"{name}.html" if record else "",
-                "title": record["title"] if record else name,
-                "subtitle": record["subtitle"] if record else "",
-                "headline": record["headline"] if record else "",
-                "state": state,
-                "state_text": frame.say(f"index.{state}"),
-                "error": record["sentence"] if record else "",
+            {key: record[key] for key in kept}
+            | {
+                "href": f"{name}.html",
+                "state_text": frame.say(f"index.{record['state']}"),
+                "error": record["sentence"],
             }
         )
-        files += list(record["files"]) if record else []
+        files += list(record["files"])
     values = template_values(
         frame,
         programme=frame.say("index.kind"),
@@ -56,6 +56,7 @@ def render_index(
             ),
             None,
         ),
+        missing=frame.say("index.not_made", count=len(missing), names=", ".join(missing)) if missing else "",
         on_request=[
             frame.say("index.on_request", notebook=notebook, count=count)
             for notebook, count in (on_request or {}).items()
@@ -92,6 +93,11 @@ class ListedPlan:
     headline: str
     states: tuple[str, ...]
     simulated: bool
+    kind: str = "evaluation"
+
+
+# what a plan does, in the order of the first page: effects, counts of what happened, indicators without a comparison
+PLAN_KINDS = ("evaluation", "counting", "monitoring")
 
 
 def render_programmes(context: Mapping[str, Any], plans: Sequence[ListedPlan], overview: str) -> str:
@@ -103,23 +109,35 @@ def render_programmes(context: Mapping[str, Any], plans: Sequence[ListedPlan], o
     overview : address of the page over all plans
     """
     frame = make_frame(context, title=make_frame(context, title="").say("index.programmes"))
-    rows = [
+    groups = [
         {
-            "href": plan.href,
-            "title": plan.title,
-            "question": plan.question,
-            "headline": plan.headline,
-            "simulated": plan.simulated,
-            "state": "ok" if set(plan.states) <= {"ok"} else "failed",
-            "states": [
-                {"text": frame.say(f"index.{state}"), "count": plan.states.count(state)}
-                for state in ("ok", "failed", "refused", "missing")
-                if state in plan.states
+            "title": frame.say(f"index.plans_{kind}"),
+            # real data before simulated, otherwise as the command named them
+            "plans": [
+                _listed(plan, frame) for plan in sorted(plans, key=lambda p: p.simulated) if plan.kind == kind
             ],
         }
-        for plan in plans
+        for kind in PLAN_KINDS
     ]
-    values = template_values(frame, programme=frame.say("index.kind"), plans=rows, overview=overview)
+    groups = [group for group in groups if group["plans"]]
+    values = template_values(frame, programme=frame.say("index.kind"), groups=groups, overview=overview)
     return with_fonts(
         mark_korean(index_environment().get_template("programmes.html.j2").render(page=values), frame.lang)
     )
+
+
+def _listed(plan: ListedPlan, frame: Any) -> dict[str, Any]:
+    """One plan as the template needs it."""
+    return {
+        "href": plan.href,
+        "title": plan.title,
+        "question": plan.question,
+        "headline": plan.headline,
+        "simulated": plan.simulated,
+        "state": "ok" if set(plan.states) <= {"ok"} else "failed",
+        "states": [
+            frame.say(f"index.count_{state}", count=plan.states.count(state))
+            for state in ("ok", "failed", "refused", "missing")
+            if state in plan.states
+        ],
+    }

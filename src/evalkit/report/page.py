@@ -103,13 +103,31 @@ class Content:
     blocks: list[dict[str, Any]] = field(default_factory=list)
     outline: Outline = field(default_factory=Outline)
     released: list[Shown] = field(default_factory=list)
+    _waiting: list[tuple[str, str]] = field(default_factory=list)
 
     def add_code(self, title: str, markup: str) -> None:
-        """Code that follows code without an output between shares its fold."""
-        if self.blocks and self.blocks[-1]["kind"] == "code":
-            self.blocks[-1]["html"] += "\n\n" + markup.strip("\n")
+        """Code waits for what it shows: a cell that shows nothing shares the fold of the next one that does."""
+        self._waiting.append((title, markup.strip("\n")))
+
+    def add_shown(self, block: dict[str, Any]) -> None:
+        """What a cell showed, under the fold of the code that waited for it."""
+        self._fold()
+        self.blocks.append(block)
+
+    def end(self) -> None:
+        """Code after which nothing is shown goes to the last fold; it has one of its own only where there is no other."""
+        last = next((block for block in reversed(self.blocks) if block["kind"] == "code"), None)
+        if last is None:
+            self._fold()
         else:
-            self.blocks.append({"kind": "code", "title": title, "html": markup.strip("\n")})
+            last["html"] = "\n\n".join([last["html"], *(markup for _, markup in self._waiting)])
+            self._waiting.clear()
+
+    def _fold(self) -> None:
+        if self._waiting:
+            markup = "\n\n".join(markup for _, markup in self._waiting)
+            self.blocks.append({"kind": "code", "title": self._waiting[-1][0], "html": markup})
+            self._waiting.clear()
 
 
 def template_values(frame: Frame, **more: Any) -> dict[str, Any]:
@@ -157,9 +175,10 @@ def read_content(
                 content.released.append(shown)
                 block = _block(shown, frame, content.outline, stem)
                 if block:
-                    content.blocks.append(block)
+                    content.add_shown(block)
         if stopped:
             break
+    content.end()
     if failure is not None:
         content.blocks.append(_error_block(failure, frame, titles))
     _tell_apart(content.blocks)

@@ -29,7 +29,7 @@ from evalkit.report.provenance import (
 from evalkit.report.source import content_sha256, find_notebook, read_notebook
 from evalkit.report.task import Options, Task
 from evalkit.report.workshop import Workshop
-from evalkit.study.plan import Job, is_fact_file
+from evalkit.study.plan import Job, Plan, is_fact_file
 from evalkit.study.raw_sums import sha256_of
 
 NOTEBOOK = "05_programmes.ipynb"
@@ -280,6 +280,7 @@ def _write_index(path: Path, works: Sequence[Work], overview: Overview, lang: st
                 lead,
                 tuple(states),
                 work.inputs.simulated,
+                _kind(work.plan),
             )
         )
     page = Path(os.path.relpath(overview.folder / f"{overview.task.job.name}.html", path.parent)).as_posix()
@@ -289,3 +290,10 @@ def _write_index(path: Path, works: Sequence[Work], overview: Overview, lang: st
     store.write_text(path, text)
     trail = _trail(overview)
     trail.write("index", files={os.path.relpath(path, overview.folder).replace(os.sep, "/"): sha256_of(path)})
+
+
+def _kind(plan: Plan) -> str:
+    """What a plan does: estimates effects, watches indicators, or counts what happened."""
+    if plan.outcomes:
+        return "evaluation"
+    return "counting" if plan.monitoring is None else "monitoring"

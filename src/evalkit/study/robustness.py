@@ -128,7 +128,7 @@ def robustness_of(plan: Plan, panel: Panel, effect: Effect) -> Robustness:
                 sample.panel, sample.design, fit, shifts=_shifts(plan, sample), level=level
             )
         ),
-        in_place=answered(lambda: _in_place(plan, sample, plain, by_unit)),
+        in_place=placed_among_others(plan, effect),
         by_unit=by_unit,
         in_industry=_in_industry(plan, panel, effect, fit),
         in_outcomes=_in_outcomes(plan, panel, effect, fit),
@@ -148,6 +148,13 @@ def robustness_of(plan: Plan, panel: Panel, effect: Effect) -> Robustness:
         omitted=answered(lambda: omitted_of(plan, effect)),
         second=_second(plan, effect, fit),
     )
+
+
+def placed_among_others(plan: Plan, effect: Effect) -> PlaceboInPlace | EvalkitError:
+    """Where one effect stands among those of other assignments: the check that needs no years before support."""
+    plain = planned_fit(plan, effect.phase, described=effect.description, inference=False, replicates=False)
+    by_unit = not effect.counts.assigned_by_cluster
+    return answered(lambda: _in_place(plan, effect.sample, plain, by_unit))
 
 
 def _second(plan: Plan, effect: Effect, fit: PlannedFit) -> SecondSource | EvalkitError | None:

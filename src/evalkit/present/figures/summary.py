@@ -151,8 +151,7 @@ def _data(
             str(r["label"]),
             str(r.get("unit", "")),
             Entry(float(r["estimate"]), "number", _places(r)),
-            # a bare interval is split in two columns in files; its decimals follow the column
-            (float(r["conf_low"]), float(r["conf_high"])),
+            Entry((float(r["conf_low"]), float(r["conf_high"])), "interval", _places(r)),
         )
         for r in records
     )

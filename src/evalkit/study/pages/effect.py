@@ -225,4 +225,6 @@ def pivotal_name(study: Study, effect: Effect) -> str:
     row = effect.row(study.plan.inference.level)
     if row["conf_low"] <= 0 <= row["conf_high"]:
         return "precision"
+    if trend_untested(effect):
+        return "pre_trends"
     return "balance" if found.get("balance") == "warn" else "unobserved"

@@ -13,13 +13,11 @@ from evalkit.present.messages import number, say
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.release import Release, strictest
 from evalkit.study.effect import Effect
-from evalkit.study.pages.effect import answer_sentence
 from evalkit.study.pages.monitoring_words import label, published, standing
 from evalkit.study.pages.showing import (
     digits_of,
     firms_behind,
     group_label,
-    phase_label,
     reason_words,
     result_label,
     show,
@@ -31,6 +29,7 @@ from evalkit.study.pages.showing import (
 from evalkit.study.study import Study
 
 SEPARATOR = ";"
+NOTES = ("overview.note.told", "study.note.grade", "overview.note.results")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +47,8 @@ class Overview:
 
     @property
     def evaluated(self) -> tuple[Study, ...]:
-        """Plans with effects to estimate; the others are watched by their indicators."""
-        return tuple(study for study in self.studies if study.plan.outcomes)
+        """Plans with effects to estimate, those on real data first; the others are watched by their indicators."""
+        return tuple(sorted((s for s in self.studies if s.plan.outcomes), key=lambda s: s.simulated))
 
     @property
     def watched(self) -> tuple[Study, ...]:
@@ -78,66 +77,34 @@ def open_plans(plans: str, *, lang: str = "", data: str = "") -> Overview:
         try:
             studies.append(Study.open(path, lang=lang, data=data))
         except FileError as error:
-            absent.append((Path(path).name, reason_words(error)))
+            absent.append((Path(path).name, reason_words(error, lang or "ko")))
     return Overview(tuple(studies), tuple(absent), lang or "ko")
 
 
 def opening(overview: Overview) -> None:
-    """How many programmes, how many results, and what of them can be read as an effect."""
+    """How many programmes, how many results, what of them can be read as an effect, and on which data they rest."""
     lang = overview.lang
+    kinds = ("evaluated", overview.evaluated), ("watched", overview.watched), ("neither", overview.neither)
+    counted = [say(f"overview.plans_{kind}", lang, count=number(len(of))) for kind, of in kinds if of]
+    lines = [say("overview.opening", lang, plans=number(len(overview.studies)), kinds=", ".join(counted))]
     found = [(study, result) for study in overview.evaluated for result in study.effects().values()]
     told = [(study, e) for study, e in found if isinstance(e, Effect) and not e.description]
-    away = [e for study, e in told if _direction(study, e) in ("more", "less")]
-    untested = sum(trend_untested(e) for e in away)
-    lines = [
-        say(
-            "overview.opening",
-            lang,
-            plans=number(len(overview.studies)),
-            evaluated=number(len(overview.evaluated)),
-            watched=number(len(overview.watched)),
-            results=number(len(found)),
-            effects=number(len(told)),
-            away=number(len(away)),
-        )
-    ]
-    if untested:
-        lines[0] += " " + say("overview.untested", lang, count=number(untested))
-    if overview.neither:
-        titles = ", ".join(s.plan.title[lang] for s in overview.neither)
-        lines.append(say("overview.neither", lang, count=number(len(overview.neither)), titles=titles))
-    lines.append(say("overview.no_ranking", lang))
+    away = [(study, e) for study, e in told if _direction(study, e) in ("more", "less")]
+    if found:
+        counts = {"results": len(found), "effects": len(told), "away": len(away)}
+        lines.append(say("overview.found", lang, **{key: number(count) for key, count in counts.items()}))
+        untested = sum(trend_untested(e) for _, e in away)
+        if untested:
+            lines[-1] += " " + say("overview.untested", lang, count=number(untested))
+        real = sum(not study.simulated for study, _ in away)
+        if away and real < len(away):
+            lines[-1] += " " + say("overview.real", lang, away=number(len(away)), count=number(real))
     simulated = [study.plan.title[lang] for study in overview.studies if study.simulated]
     if simulated:
         lines.append(say("overview.simulated", lang, titles=", ".join(simulated)))
+    lines.append(say("overview.no_ranking", lang))
     lines += [say("overview.absent", lang, plan=name, reason=why) for name, why in overview.absent]
-    show(overview.release.text("\n\n".join(lines)))
-
-
-def grades(overview: Overview) -> None:
-    """Every result under its programme: grade and what the interval says."""
-    lang = overview.lang
-    rows = [
-        (_title(study), result_label(study, name, phase), _cell(study, found))
-        for study in overview.evaluated
-        for (name, phase), found in study.effects().items()
-    ]
-    if not rows:
-        return
-    shown, roles = under_headings(rows)
-    table = Tabulation(
-        name="programmes_grades",
-        title=say("overview.table.grades", lang),
-        columns=(
-            Column("outcome", say("study.outcome", lang)),
-            Column("told", say("overview.told", lang)),
-        ),
-        rows=shown,
-        roles=roles,
-        notes=(say("overview.note.grades", lang), say("study.note.grade", lang)),
-        lang=lang,
-    )
-    show(overview.release.table(table))
+    show(overview.release.text("\n".join(f"- {line}" for line in lines)))
 
 
 def results(overview: Overview) -> None:
@@ -159,6 +126,7 @@ def results(overview: Overview) -> None:
             rows.append((_title(study), *_result(study, name, phase, found)))
             firms.append(firms_behind(study, name, found.n_treated) if isinstance(found, Effect) else None)
     if not rows:
+        show(overview.release.text(say("overview.nothing_evaluated", lang)))
         return
     shown, roles = under_headings(rows)
     left = iter(firms)
@@ -174,32 +142,18 @@ def results(overview: Overview) -> None:
             Column("estimate", say("study.net", lang), "number"),
             Column("interval", say("overview.interval", lang), "interval"),
             Column("grade", say("study.grade", lang)),
+            Column("told", say("overview.told", lang)),
             Column("treated", say("study.summary.treated", lang), "integer"),
             Column("against", say("overview.against", lang)),
         ),
         rows=shown,
         roles=roles,
-        notes=(*notes, say("overview.note.results", lang)),
+        notes=(*notes, *(say(key, lang) for key in NOTES)),
         marks={(places[row], column): mark for (row, column), mark in marks.items()},
         counts=tuple(None if role == "heading" else next(left) for role in roles),
         lang=lang,
     )
     show(overview.release.table(table))
-
-
-def sentences(overview: Overview) -> None:
-    """One sentence a result, worded by its interval."""
-    lines: list[str] = []
-    for study in overview.evaluated:
-        lines.append(f"\n**{_title(study)}**\n")
-        for (_name, phase), found in study.effects().items():
-            body = reason_words(found) if isinstance(found, EvalkitError) else answer_sentence(study, found)
-            if len(study.plan.phases) > 1:
-                lines.append(f"- {phase_label(study, phase)}: {body}")
-            else:
-                lines.append(f"- {body}")
-    if lines:
-        show(overview.release.text("\n".join(lines).strip()))
 
 
 def indicators(overview: Overview) -> None:
@@ -270,8 +224,8 @@ def _direction(study: Study, effect: Effect) -> str:
     return "more" if row["conf_low"] > 0 else "less"
 
 
-def _cell(study: Study, found: Effect | EvalkitError) -> str:
-    """Grade and direction in a few words."""
+def _told(study: Study, found: Effect | EvalkitError) -> str:
+    """What the interval says, in a few words."""
     lang = study.lang
     if isinstance(found, EvalkitError):
         return say("overview.cell.refused", lang)
@@ -281,13 +235,13 @@ def _cell(study: Study, found: Effect | EvalkitError) -> str:
     words = say(f"overview.cell.{direction}", lang)
     if direction in ("more", "less") and trend_untested(found):
         words = say("overview.untested_cell", lang, words=words)
-    return say("overview.cell.graded", lang, grade=found.grade.points, words=words)
+    return words
 
 
 def _result(study: Study, name: str, phase: int, found: Effect | EvalkitError) -> tuple[object, ...]:
     label = result_label(study, name, phase)
     if isinstance(found, EvalkitError):
-        return (label, None, None, None, None, reason_words(found))
+        return (label, None, None, None, _told(study, found), None, reason_words(found, study.lang))
     row = found.row(study.plan.inference.level)
     digits = digits_of(row)
     return (
@@ -295,6 +249,7 @@ def _result(study: Study, name: str, phase: int, found: Effect | EvalkitError) -
         Entry(row["estimate"], "number", digits, unit_of(study, name)),
         Entry((row["conf_low"], row["conf_high"]), "interval", digits),
         "–" if found.description else str(found.grade.points),
+        _told(study, found),
         found.n_treated,
         group_label(study, found, "comparison"),
     )
@@ -302,11 +257,9 @@ def _result(study: Study, name: str, phase: int, found: Effect | EvalkitError) -
 
 __all__: Sequence[str] = (
     "Overview",
-    "grades",
     "indicators",
     "limits",
     "open_plans",
     "opening",
     "results",
-    "sentences",
 )

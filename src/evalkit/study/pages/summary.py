@@ -6,11 +6,13 @@ import numpy as np
 
 from evalkit.errors import EvalkitError
 from evalkit.present import figures
-from evalkit.present.messages import number, quantity, say
+from evalkit.present.messages import number, p_value, quantity, say
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.effect import Effect
-from evalkit.study.pages.comparison import comparisons, phases_of, sentences, trend_caution
+from evalkit.study.pages.comparison import comparisons, phases_of, sentences, trend_caution, unsettled
 from evalkit.study.pages.effect import answer_sentence, natural_mde, pivotal_name
+from evalkit.study.pages.effect_numbers import flat_before
+from evalkit.study.pages.robustness_placebos import place_sentence
 from evalkit.study.pages.showing import (
     digits_of,
     firms_behind,
@@ -25,6 +27,7 @@ from evalkit.study.pages.showing import (
     unit_of,
 )
 from evalkit.study.pages.summary_together import families, looks, results
+from evalkit.study.robustness import placed_among_others
 from evalkit.study.study import Study
 
 __all__ = [
@@ -88,6 +91,7 @@ def _between(study: Study) -> list[tuple[str, str]]:
             continue
         row = compared.averages.table(study.plan.inference.level).iloc[2]
         apart = (row["conf_low"] > 0 or row["conf_high"] < 0) and not trend_caution(study, name)
+        apart = apart and unsettled(study, name, compared) is None
         found["differ" if apart else "silent"].append(outcome_label(study, name))
     return [(kind, ", ".join(names)) for kind, names in found.items() if names]
 
@@ -110,24 +114,44 @@ def _kind(study: Study, effect: Effect | EvalkitError) -> str:
 
 
 def answer(study: Study) -> None:
-    """One sentence a result, and what two phases have in common."""
-    release = release_of(study)
-    lines, leading = [], []
+    """What the table does not say: how the phases differ, and what takes back a part of a result."""
+    release, lang = release_of(study), study.lang
+    lines, leading, unclear = [], [], 0
     first = next(iter(study.plan.outcomes), "")
-    for name, phase, found in results(study):
-        head = f"**{result_label(study, name, phase)}**"
-        body = (
-            found.sentence()
-            if isinstance(found, EvalkitError)
-            else answer_sentence(study, found, named=False)
-        )
-        name_again = f"{outcome_label(study, name)}: "
-        lines.append(f"- {head} — {body.removeprefix(name_again)}")
-        if name == first:
-            leading.append(f"{result_label(study, name, phase)} — {body.removeprefix(name_again)}")
     if len(study.plan.phases) > 1:
-        lines.extend(f"- **{say('study.summary.phases', study.lang)}** — {line}" for line in sentences(study))
-    show(release.text("\n".join(lines), headline=" ".join(leading)))
+        lines += [f"- **{say('study.summary.phases', lang)}** — {line}" for line in sentences(study)]
+    for name, phase, found in results(study):
+        label = result_label(study, name, phase)
+        if name == first:
+            name_again = f"{outcome_label(study, name)}: "
+            body = (
+                found.sentence()
+                if isinstance(found, EvalkitError)
+                else answer_sentence(study, found, named=False)
+            )
+            leading.append(f"{label} — {body.removeprefix(name_again)}")
+        added = found.sentence() if isinstance(found, EvalkitError) else _added(study, found)
+        lines += [f"- **{label}** — {added}"] if added else []
+        unclear += isinstance(found, Effect) and _kind(study, found) == "unclear"
+    if unclear:
+        lines.append(f"- {say('study.summary.add_unclear', lang, n=number(unclear))}")
+    text = "\n".join(lines) or say("study.summary.add_nothing", lang)
+    show(release.text(text, headline=" ".join(leading)))
+
+
+def _added(study: Study, effect: Effect) -> str:
+    """What the interval of one result does not tell; empty where it tells all."""
+    lang, kind = study.lang, _kind(study, effect)
+    if kind == "descriptive":
+        return say("study.summary.add_descriptive", lang, since=effect.sample.baseline)
+    failed = trend_differed(effect)
+    if failed is not None:
+        return say(f"study.summary.add_{'gap' if kind == 'gap' else 'trend'}", lang, p=p_value(failed))
+    if not kind.endswith("_untested"):
+        return ""
+    said = say("study.summary.add_flat" if flat_before(effect) else "study.summary.add_untested", lang)
+    place = placed_among_others(study.plan, effect)
+    return said if isinstance(place, EvalkitError) else f"{said} {place_sentence(study, place)}"
 
 
 def table(study: Study) -> None:
