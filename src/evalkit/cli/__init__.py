@@ -16,7 +16,7 @@ from evalkit.cli.export import export
 from evalkit.cli.fetch import fetch
 from evalkit.cli.ingest import ingest
 from evalkit.cli.new import new
-from evalkit.cli.trail import diff, verify
+from evalkit.cli.trail import diff, release_check, verify
 from evalkit.errors import PlanError, UsageError
 
 
@@ -302,6 +302,7 @@ cli.add_command(ingest)
 cli.add_command(new)
 cli.add_command(raw)
 cli.add_command(diff)
+cli.add_command(release_check)
 cli.add_command(verify)
 
 

@@ -1,4 +1,4 @@
-"""What became of finished reports: `evalkit verify` and `evalkit diff`."""
+"""What became of finished reports: `evalkit verify`, `evalkit diff` and `evalkit release-check`."""
 
 from __future__ import annotations
 
@@ -178,3 +178,50 @@ def _value(value: Any) -> str:
         return f"{value:.10g}"
     text = " ".join(str(value).split())
     return f"“{text if len(text) <= _LONGEST else text[: _LONGEST - 1] + '…'}”"
+
+
+_RISKS = {
+    "difference": "기업 수의 차이가 한두 곳인 칸",
+    "moved": "한두 기업만 다른 표본에서 움직인 수가 있는 표",
+    "shown_elsewhere": "한 실행이 가리고 다른 실행이 보이는 칸",
+    "linked": "두 실행의 합계로 되짚을 수 있는 칸이 있는 표",
+}
+_REFUSED = 5
+_LISTED = 12
+
+
+@click.command("release-check")
+@click.argument("folders", metavar="보고서…", type=FOLDER, nargs=-1, required=True)
+@click.option("--csv", "form", type=FILE, help="검토자가 서명할 목록을 이 파일에 적는다.")
+@click.option("--all", "everything", is_flag=True, help="모두 적는다 (기본: 규칙마다 12개).")
+@sentences
+def release_check(folders: tuple[Path, ...], form: Path | None, everything: bool) -> None:
+    """여러 실행을 함께 내보내면 한두 기업의 값이 드러나는 곳을 찾는다.
+
+    같은 계획의 두 실행(앞 실행의 복사본과 새 실행), 또는 같은 파일을 읽은 여러 계획의 폴더를 적는다. 찾으면 5 로 끝난다.
+    """
+    from evalkit.report.between import form as form_of
+    from evalkit.report.between import names, pairs
+
+    found = pairs(folders)
+    for pair in found:
+        if pair.apart or pair.risks:
+            click.echo(f"[{' + '.join(names(pair))}] {pair.apart}".rstrip())
+        for rule, words in _RISKS.items():
+            listed = [risk for risk in pair.risks if risk.rule == rule]
+            if listed:
+                click.echo(f"  {words}: {len(listed)}")
+            for risk in listed if everything else listed[:_LISTED]:
+                place = " › ".join(part for part in (risk.report, risk.table, risk.row, risk.column) if part)
+                click.echo(f"    {place}")
+    if form is not None:
+        form.write_text(form_of(found), encoding="utf-8-sig", newline="")
+        click.echo(f"서명할 목록: {form}")
+    risks = sum(len(pair.risks) for pair in found)
+    compared = sum(not pair.apart for pair in found)
+    if risks:
+        click.echo(f"함께 내보내기 전에 사람이 볼 곳 {risks} (실행 {compared}쌍)", err=True)
+        sys.exit(_REFUSED)
+    click.echo(
+        f"함께 내보내도 새로 드러나는 칸을 찾지 못함 (실행 {compared}쌍; 열쇠와 이름이 같은 칸만 견준다)"
+    )
