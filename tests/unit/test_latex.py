@@ -29,7 +29,7 @@ COMMANDS = set(
         clearpage section subsection subsubsection paragraph subparagraph item textbf texttt emph newline
         Large bfseries footnotesize small scriptsize caption label centering toprule midrule bottomrule
         cmidrule multicolumn raggedleft raggedright arraybackslash tabcolsep includegraphics IfFileExists
-        rule endfirsthead endhead endlastfoot textbackslash textasciitilde textasciicircum textless
+        rule endfirsthead endhead endlastfoot extrarowheight textbackslash textasciitilde textasciicircum textless
         textgreater textbar textasciigrave textquotesingle textquotedbl symbol
         """,
     )
@@ -57,6 +57,7 @@ ENVIRONMENTS = {
         "quote",
         "center",
         "description",
+        "landscape",
     ),
 }
 TOKEN = re.compile(r"\\([A-Za-z]+|.)|\s+|.", re.DOTALL)
@@ -170,7 +171,8 @@ def test_every_cell_of_a_table_says_what_the_page_says(table: Tabulation) -> Non
         if role == "heading":
             assert cells == [r"\multicolumn{7}{p{\dimexpr\linewidth-2\tabcolsep}}{\textbf{인력}}"]
             continue
-        assert [plain(cell) for cell in cells] == [table.text(r, c) for c in range(len(table.columns))]
+        shown = [plain(cell).replace("\xa0", " ") for cell in cells]
+        assert shown == [table.text(r, c) for c in range(len(table.columns))]
     for note in table.notes:
         assert escaped(note) in tex
     assert f"\\caption{{{escaped(table.title)}}}\\label{{tab:{table.name}}}" in tex
@@ -192,6 +194,24 @@ def test_a_narrow_table_has_columns_of_its_own_width_and_a_wide_one_shares_the_l
     assert len(shares) == 9
     assert sum(shares) == pytest.approx(1, abs=0.001)
     assert r"\scriptsize" in tex
+
+
+def test_a_table_whose_words_do_not_fit_an_upright_page_is_set_across() -> None:
+    def made(words: str, columns: int) -> str:
+        heads = [Column(f"c{n}", words) for n in range(columns)]
+        tex = latex_table(Tabulation("w", "표", heads, [("글 " * 30,) * columns], notes=("주",)))
+        whole(tex)
+        return tex
+
+    upright, across = made("여덟글자인머리글", 5), made("여덟글자인머리글", 9)
+    assert "landscape" not in upright
+    assert across.startswith("\\begin{landscape}\n\\begin{table}")
+    assert across.endswith("\\end{table}\n\\end{landscape}\n")
+    assert r"\usepackage{pdflscape}" in latex_text(sample_document())
+
+
+def test_no_line_ends_within_an_interval() -> None:
+    assert "{[}−1.50,~2.25{]}" in latex_table(full_table())
 
 
 def test_a_table_longer_than_a_page_goes_on_with_its_header() -> None:

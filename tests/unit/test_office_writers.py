@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 import sys
@@ -28,12 +29,12 @@ from evalkit.present.document import (
     numbered,
 )
 from evalkit.present.tabulation import Column, Entry, Tabulation
-from evalkit.present.writers.grids import flatten, number_format
+from evalkit.present.writers.grids import flatten, number_format, with_groups
 from evalkit.present.writers.spreadsheets import csv_bytes
 from evalkit.present.writers.word import word_bytes
 from evalkit.present.writers.word_math import formula
 from evalkit.present.writers.word_tables import fit_of
-from evalkit.present.writers.workbook import with_groups, workbook_bytes
+from evalkit.present.writers.workbook import workbook_bytes
 
 NASTY = "=cmd\u202e|' /C calc'!A0 <b>&amp;\x07\ufffe"
 CLEAN = "=cmd[U+202E]|' /C calc'!A0 <b>&amp;\ufffd\ufffd"
@@ -250,7 +251,8 @@ def test_headings_captions_and_answers_have_their_styles(word: bytes) -> None:
     assert ("Ek Remark Danger", "비용: 자료가 없어 멈췄다.") in found  # on the cover too
     assert ("Ek Remark Caution", "주의 조심할 점") in found
     assert ("Ek Table Note", "† 설명.") in found
-    assert [text for style, text in found if style.startswith("toc")] == [text for _, text in headings]
+    listed = [text for style, text in found if style.startswith("toc")]
+    assert listed == [f"{text}\t" for _, text in headings]  # the page behind the tab is a field
 
 
 def test_header_rows_repeat_and_are_marked_and_the_table_says_what_it_holds(word: bytes) -> None:
@@ -266,6 +268,32 @@ def test_header_rows_repeat_and_are_marked_and_the_table_says_what_it_holds(word
     for row in table.tr_lst:  # every row fills the grid
         spans = [cell.tcPr.find(qn("w:gridSpan")) for cell in row.tc_lst]
         assert sum(1 if span is None else int(span.get(qn("w:val"))) for span in spans) == 5
+
+
+def kept(table: Any) -> list[bool]:
+    """For every row, whether all its cells stay with what follows."""
+    return [
+        all(p.pPr is not None and p.pPr.find(qn("w:keepNext")) is not None for p in row.iter(qn("w:p")))
+        for row in table._tbl.tr_lst
+    ]
+
+
+def test_a_short_table_is_not_broken_between_pages_and_no_row_of_a_long_one_stands_alone(word: bytes) -> None:
+    assert kept(opened(word).tables[1]) == [True] * 6  # header, rows and the first note
+    columns = (Column("a", "가"), Column("b", "나", "integer"))
+    for count, notes, wanted in (
+        (14, (), [True] * 14 + [False]),
+        (20, ("주",), [True] * 3 + [False] * 15 + [True] * 3),
+    ):
+        rows = [(str(k), k) for k in range(count)]
+        part = Part("p", "쪽", blocks=(Exhibit(Tabulation("t", "", columns, rows, notes=notes)),))
+        assert kept(opened(word_bytes(document(parts=(part,)))).tables[0]) == wanted
+
+
+def test_notes_stay_together_and_apart_from_the_text_that_follows(word: bytes) -> None:
+    notes = [p for p in opened(word).paragraphs if p.style.name == "Ek Table Note"][:2]
+    assert [bool(p.paragraph_format.keep_with_next) for p in notes] == [True, False]
+    assert notes[1].paragraph_format.space_after.pt == 8
 
 
 def test_pictures_say_what_they_show(word: bytes) -> None:
@@ -323,10 +351,11 @@ def test_text_from_data_is_text_in_word_and_nothing_loads(word: bytes) -> None:
             etree.fromstring(content)
     assert b'TargetMode="External"' not in b"".join(v for k, v in parts.items() if k.endswith(".rels"))
     assert not [n for n in names if "vba" in n.lower() or "embeddings" in n or "thumbnail" in n]
-    assert {m.decode() for m in re.findall(rb'instr="([^"]*)"', parts["word/document.xml"])} == {
-        " SEQ 표 \\* ARABIC ",
-        " SEQ 그림 \\* ARABIC ",
-    }
+    fields = {m.decode() for m in re.findall(rb'instr="([^"]*)"', parts["word/document.xml"])}
+    pages = {name for name in fields if re.fullmatch(r" PAGEREF _Toc\d{6} \\h ", name)}
+    assert fields - pages == {" SEQ 표 \\* ARABIC ", " SEQ 그림 \\* ARABIC "}
+    bookmarks = set(re.findall(r'w:name="(_Toc\d{6})"', parts["word/document.xml"].decode()))
+    assert {name.split()[1] for name in pages} <= bookmarks
     answer = next(p.text for p in opened(word).paragraphs if p.style.name == "Ek Answer Text")
     assert answer == f"늘었다. {CLEAN}"
     prose = next(p.text for p in opened(word).paragraphs if p.text.startswith("글 굵게"))
@@ -393,3 +422,82 @@ def test_without_the_extra_one_sentence_says_what_to_install(monkeypatch: pytest
 def test_csv_writes_what_stands_in_a_text_cell_with_its_mark() -> None:
     table = Tabulation("t", "", (Column("a", "가"),), (("나",),), marks={(0, 0): "†"})
     assert csv_bytes(table).decode("utf-8-sig").splitlines() == ["가", "나†"]
+
+
+def csv_rows(table: Tabulation) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(csv_bytes(table).decode("utf-8-sig"), newline="")))
+
+
+def test_csv_keeps_units_and_marks_apart_from_numbers_and_says_withheld_the_same_everywhere() -> None:
+    table = replace(TABLE, marks={**TABLE.marks, (3, 2): "*"})  # an interval withheld
+    header, *rows = csv_rows(table)
+    assert header == [
+        "구분", "결과", "1단계 · 추정값 (명)", "1단계 · 추정값 (명) 단위", "1단계 · 추정값 (명) 표시",
+        "1단계 · 95% 신뢰구간 하한", "1단계 · 95% 신뢰구간 상한", "p값", "기업 수",
+    ]  # fmt: skip
+    assert rows[0] == ["고용", f"'{CLEAN}", "1234.56", "", "†", "-0.25", "2.5", "0.0004", "196"]
+    assert rows[1] == ["고용", "총량", "371.4", "명", "", "1", "∞", "0.0312", "*"]
+    assert rows[2] == ["고용", "모두", "12", "", "", "*", "*", "0.99971", "4000"]
+
+
+def test_a_unit_that_a_column_shares_goes_to_its_header_in_csv() -> None:
+    rows = (("가", Entry(1.5, unit="명")), ("나", Entry(2.5, unit="명")), ("다", None))
+    table = Tabulation("t", "", (Column("a", ""), Column("b", "값", "number")), rows)
+    assert csv_rows(table) == [["항목", "값 (명)"], ["가", "1.5"], ["나", "2.5"], ["다", ""]]
+
+
+LONG_UNIT = (
+    "지원 기업 한 곳이 한 해에 새로 채용한 상시 근로자 가운데 청년의 수를 국비 1억원으로 나눈 값(명/억원)"
+)
+
+
+def test_a_unit_too_long_for_a_number_format_is_said_whole_elsewhere() -> None:
+    shared = Tabulation(
+        "t", "", (Column("a", "가"), Column("b", "값", "number")), (("나", Entry(1.5, unit=LONG_UNIT)),)
+    )
+    assert flatten(shared).header == ["가", f"값 ({LONG_UNIT})"]
+    assert flatten(shared).row_formats == {(0, 1): "#,##0.0"}
+    more = (*shared.rows, ("다", Entry(2.0, unit="명")))
+    mixed = replace(shared, rows=more, roles=(), marks={(0, 1): "†"})
+    grid = flatten(mixed)
+    assert grid.header == ["가", "값", "값 단위"]
+    assert [row[1:] for row in grid.rows] == [[1.5, LONG_UNIT], [2.0, "명"]]
+    assert grid.row_formats[0, 1] == '#,##0.0"†"'
+    marked = replace(shared, rows=(("나", 1.5),), marks={(0, 1): LONG_UNIT})
+    assert flatten(marked).rows == [["나", 1.5, LONG_UNIT]]
+    for table in (shared, mixed, marked):
+        book = openpyxl.load_workbook(
+            io.BytesIO(workbook_bytes(document(parts=(Part("p", "쪽", blocks=(Exhibit(table),)),))))
+        )
+        cells = [str(cell.value) for row in book["표 1"].iter_rows() for cell in row]
+        assert any(LONG_UNIT in cell for cell in cells)
+        assert all(len(c.number_format) <= 255 for row in book["표 1"].iter_rows() for c in row)
+
+
+def test_a_column_name_too_long_for_excel_is_shortened_visibly_and_said_whole_below() -> None:
+    names = ["가" * 260 + "나", "가" * 260 + "다"]
+    bare = Tabulation("t", "", tuple(Column(f"c{k}", name) for k, name in enumerate(names)), ((1, 2),))
+    book = openpyxl.load_workbook(
+        io.BytesIO(workbook_bytes(document(parts=(Part("p", "쪽", blocks=(Exhibit(bare),)),))))
+    )
+    (table,) = book["표 1"].tables.values()
+    shown = [column.name for column in table.tableColumns]
+    assert len(set(shown)) == 2
+    assert all(len(name) <= 255 and "…" in name for name in shown)
+    said = " ".join(str(row[0].value) for row in book["표 1"].iter_rows(max_col=1))
+    assert all(name in said for name in names)
+
+
+def test_the_ends_of_an_interval_in_two_rows_are_told_by_the_name_of_the_row() -> None:
+    """With panels the first column says the panel; the row's own name says which end it holds."""
+    table = Tabulation(
+        "t", "", (Column("a", ""), Column("b", "(1)", "number")),
+        (("고용", None), ("지원", Entry(1.5)), ("신뢰구간", Entry((1.0, 2.0), "interval"))),
+        roles=("heading", "body", "body"),
+    )  # fmt: skip
+    rows = flatten(with_groups(table)).rows
+    assert [row[:2] for row in rows] == [
+        ["고용", "지원"],
+        ["고용", "신뢰구간 하한"],
+        ["고용", "신뢰구간 상한"],
+    ]

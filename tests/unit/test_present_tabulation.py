@@ -221,12 +221,13 @@ def test_csv_opens_in_korean_excel_with_numbers_as_numbers() -> None:
         "시·도",
         "지원 기업 (개사)",
         "성과 · 매출 (억원)",
+        "성과 · 매출 (억원) 표시",
         "성과 · 95% 신뢰구간 하한",
         "성과 · 95% 신뢰구간 상한",
         "비중",
     ]
-    assert rows[1] == ["부산", "1200", "-3.14", "-4", "2.5", "0.385"]
-    assert rows[2] == ["'=HYPERLINK(1)", "2", "", "", "", ""]
+    assert rows[1] == ["부산", "1200", "-3.14", "†", "-4", "2.5", "0.385"]
+    assert rows[2] == ["'=HYPERLINK(1)", "2", "", "", "", "", ""]
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝"])

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping
 
+from evalkit.plain_text import clean_text
 from evalkit.present.writers.spreadsheets import safe_text
 
 COLUMNS = ("report", "table", "row", "column", "rule", "action", "limit")
@@ -21,7 +22,9 @@ def ledger_csv(rows: Iterable[Mapping[str, str]]) -> str:
     writer = csv.writer(stream, lineterminator="\r\n")
     writer.writerow((*COLUMNS, *SIGNED))
     for row in rows:
-        writer.writerow([*(safe_text(str(row.get(name, ""))) for name in COLUMNS), *("" for _ in SIGNED)])
+        writer.writerow(
+            [*(safe_text(clean_text(row.get(name, ""))) for name in COLUMNS), *("" for _ in SIGNED)]
+        )
     return stream.getvalue()
 
 

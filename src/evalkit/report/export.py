@@ -253,26 +253,24 @@ def _print(document: Document, folder: Path, staged: Path, stem: str, *, whole: 
 
 
 def _csv(document: Document, staged: Path, stem: str) -> list[str]:
-    """One file a table or figure, and a list of them."""
+    """One file a table or figure, a list of them, and what their marks and notes say."""
     from evalkit.present.document import heading_of, numbered
     from evalkit.present.messages import say
-    from evalkit.present.tabulation import Column, Tabulation
+    from evalkit.present.writers.csv_notes import listing, notes_of
     from evalkit.present.writers.spreadsheets import csv_bytes
 
     lang = document.lang
     place = staged / f"{stem}_csv"
     place.mkdir()
-    rows, names = [], []
+    rows, tables = [], {}
     for part, block, number in numbered(document):
         if isinstance(block, Exhibit | Picture):
             table, kind = (block.table, "table") if isinstance(block, Exhibit) else (block.data, "figure")
             name = f"{part.name}__{kind}__{table.name}.csv"
             (place / name).write_bytes(csv_bytes(table))
-            names.append(name)
+            tables[name] = table
             title = block.title if isinstance(block, Picture) else table.title
             rows.append((say(f"export.{kind}", lang, number=number), name, title, heading_of(part)))
-    keys = ("sheet", "file", "title", "report")
-    columns = tuple(Column(key, say(f"workbook.{key}", lang)) for key in keys)
-    listing = Tabulation("contents", document.title, columns, rows, lang=lang)
-    (place / "contents.csv").write_bytes(csv_bytes(listing))
-    return [f"{place.name}/{name}" for name in ("contents.csv", *names)]
+    (place / "contents.csv").write_bytes(csv_bytes(listing(rows, document.title, lang)))
+    (place / "notes.csv").write_bytes(csv_bytes(notes_of(tables, document.title, lang)))
+    return [f"{place.name}/{name}" for name in ("contents.csv", "notes.csv", *tables)]

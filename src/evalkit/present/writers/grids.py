@@ -1,7 +1,8 @@
 """A table laid out as a grid of single values: what CSV and Excel hold.
 
-An interval becomes two columns (or, where only some cells of a column are intervals, two rows); numbers stay numbers,
-and digits, unit and mark go into the number format.
+An interval becomes two columns (or, where only some cells of a column are intervals, two rows); rows that head others
+become a first column; numbers stay numbers, and digits, unit and mark go into the number format or, where there is none,
+into columns of their own.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from evalkit.present.messages import say
-from evalkit.present.numerals import digits_for, with_unit
-from evalkit.present.tabulation import Entry, Tabulation, clean_text
+from evalkit.present.numerals import MISSING, digits_for, with_unit
+from evalkit.present.tabulation import Column, Entry, Role, Tabulation, clean_text
 
 Flat = str | int | float | None
 
@@ -22,6 +24,8 @@ _UNSEEN = " \t\r\n\u00a0\u00ad\u115f\u1160\u2000\u2001\u2002\u2003\u2004\u2005\u
 _BEHIND_SEPARATOR = re.compile("([;\t\n][ \u00a0\u3000\"']*)([=+\\-@＝＋－＠])")
 _ESCAPE = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 _MOST_UNITS = 32_767  # of UTF-16, in one cell of Excel
+_FORMAT_UNITS = 40  # of UTF-16: a unit or mark as long as a number format of 255 holds two of each
+_APART = "\0"  # no unit is called this
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,43 +44,119 @@ class Grid:
     sources: list[int] = field(default_factory=list)
 
 
-def flatten(table: Tabulation) -> Grid:
-    """Intervals split in two, entries laid bare, suppressed cells as their mark."""
-    lang = table.lang
-    low, high = say("table.low", lang), say("table.high", lang)
-    split = [
-        column.kind == "interval" or any(isinstance(row[c], tuple) for row in table.rows)
-        for c, column in enumerate(table.columns)
+def with_groups(table: Tabulation) -> Tabulation:
+    """Rows that head others become a first column, so that every row of the sheet says whose it is."""
+    if "heading" not in table.roles:
+        return table
+    rows: list[tuple[Any, ...]] = []
+    roles: list[Role] = []
+    marks: dict[tuple[int, int], str] = {}
+    group = MISSING
+    for r, (row, role) in enumerate(zip(table.rows, table.roles, strict=True)):
+        if role == "heading":
+            group = next((table.text(r, c) for c in range(len(row)) if table.value(r, c) is not None), "")
+            continue
+        marks |= {(len(rows), c + 1): mark for (at, c), mark in table.marks.items() if at == r}
+        rows.append((group, *row))
+        roles.append(role)
+    column = Column("group", say("workbook.group", table.lang))
+    digits = [
+        replace(c, digits=table.digits(k)) if c.digits is None else c for k, c in enumerate(table.columns)
     ]
+    return Tabulation(
+        name=table.name,
+        title=table.title,
+        columns=(column, *digits),
+        rows=rows,
+        notes=table.notes,
+        stub=table.stub + 1,
+        marks=marks,
+        roles=roles,
+        lang=table.lang,
+    )
+
+
+def flatten(table: Tabulation, *, bare: bool = False) -> Grid:
+    """Intervals split in two, entries laid bare, suppressed cells as their mark.
+
+    Parameters
+    ----------
+    bare : for files without number formats: the units and marks that would stand in a format get columns of their own.
+        A unit or mark too long for a format gets one in any case; a unit that a whole column shares goes to its header
+    """
+    lang = table.lang
+    plans = [_plan(table, c, bare) for c in range(len(table.columns))]
     grid = Grid([], [], [])
-    for c, column in enumerate(table.columns):
+    for c, (column, plan) in enumerate(zip(table.columns, plans, strict=True)):
         name = f"{column.group} · {column.header}" if column.group else column.header
+        if plan.unit not in ("", _APART):
+            name = f"{name} ({plan.unit})"
         code = number_format(column.kind, table.digits(c))
-        grid.header.extend([f"{name} {low}", f"{name} {high}"] if split[c] else [name])
-        grid.formats.extend([code, code] if split[c] else [code])
+        ends = [f" {say(f'table.{end}', lang)}" for end in ("low", "high")] if plan.split else [""]
+        grid.header.extend(name + end for end in ends)
+        grid.formats.extend(code for _ in ends)
+        for word, is_there in (("unit", plan.unit == _APART), ("mark", plan.marks)):
+            if is_there:
+                grid.header.append(say(f"table.{word}_of", lang, column=name))
+                grid.formats.append("@")
     for r, row in enumerate(table.rows):
         tall = any(
-            isinstance(cell, Entry) and isinstance(cell.value, tuple) and not split[c]
-            for c, cell in enumerate(row)
+            isinstance(cell, Entry) and isinstance(cell.value, tuple) and not plan.split
+            for cell, plan in zip(row, plans, strict=True)
         )
         for half in (0, 1) if tall else (None,):
-            out = _row(table, r, half, split, grid)
-            if half is not None and out and isinstance(out[0], str):
-                out[0] = f"{out[0]} {low if half == 0 else high}"
-            grid.rows.append(out)
+            grid.rows.append(_row(table, r, half, plans, grid))
             grid.sources.append(r)
     return grid
 
 
-def _row(table: Tabulation, r: int, half: int | None, split: Sequence[bool], grid: Grid) -> list[Flat]:
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How a column is laid out: in two where it holds intervals; its unit in the formats (""), in the header (the unit
+    itself) or in a column of its own; its marks in the formats or in a column of their own."""
+
+    split: bool
+    unit: str
+    marks: bool
+
+
+def _plan(table: Tabulation, c: int, bare: bool) -> _Plan:
+    rows = [r for r in range(len(table.rows)) if table.value(r, c) is not None]
+    numbers = [r for r in rows if not isinstance(table.value(r, c), str)]
+    found = [_unit(table, r, c) for r in numbers]
+    unit = ""
+    if any(found) and (bare or any(map(_is_long, found))):
+        unit = found[0] if len(set(found)) == 1 and not table.columns[c].unit else _APART
+    marks = [table.marks.get((r, c), "") for r in numbers]
+    split = table.columns[c].kind == "interval" or any(isinstance(row[c], tuple) for row in table.rows)
+    return _Plan(split, unit, any(marks) and (bare or any(map(_is_long, marks))))
+
+
+def _unit(table: Tabulation, r: int, c: int) -> str:
+    cell = table.rows[r][c]
+    return clean_text(cell.unit) if isinstance(cell, Entry) else ""
+
+
+def _is_long(text: str) -> bool:
+    return _units(clean_text(text)) > _FORMAT_UNITS
+
+
+def _row(table: Tabulation, r: int, half: int | None, plans: Sequence[_Plan], grid: Grid) -> list[Flat]:
     """One row of single values; formats of cells that are written otherwise than their column go into the grid."""
     out: list[Flat] = []
-    for c in range(len(table.columns)):
-        values = _cell(table, r, c, half, split[c])
-        if code := _own_format(table, r, c):
+    for c, plan in enumerate(plans):
+        values = _cell(table, r, c, half, plan.split)
+        if half is not None and c == max(table.stub - 1, 0) and isinstance(values[0], str):
+            values[0] = f"{values[0]} {say('table.high' if half else 'table.low', table.lang)}"
+        if code := _own_format(table, r, c, plan):
             at = len(grid.rows)
             grid.row_formats.update({(at, len(out) + k): code for k in range(len(values))})
         out += values
+        is_number = not isinstance(table.value(r, c), str | None)
+        if plan.unit == _APART:
+            out.append((is_number and _unit(table, r, c)) or None)
+        if plan.marks:
+            out.append((is_number and table.marks.get((r, c))) or None)
     return out
 
 
@@ -92,12 +172,13 @@ def _cell(table: Tabulation, r: int, c: int, half: int | None, split: bool) -> l
     return [single, None] if split else [single]
 
 
-def _own_format(table: Tabulation, r: int, c: int) -> str:
+def _own_format(table: Tabulation, r: int, c: int, plan: _Plan) -> str:
     """Number format of a cell that differs from its column's: an entry, a marked number, a p-value next to 1."""
-    cell, column, mark = table.rows[r][c], table.columns[c], table.marks.get((r, c), "")
+    cell, column = table.rows[r][c], table.columns[c]
+    mark = "" if plan.marks else table.marks.get((r, c), "")
     if isinstance(cell, Entry):
         value = cell.value
-        kind, unit = cell.kind, cell.unit
+        kind, unit = cell.kind, "" if plan.unit else _unit(table, r, c)
         digits = _digits(value) if cell.digits is None else cell.digits
     else:
         value, kind, unit, digits = cell, column.kind, "", table.digits(c)
@@ -146,7 +227,7 @@ _NO_FORMAT = str.maketrans(
 
 def _quoted(text: str) -> str:
     """A text as it stands in a number format, whatever letters it has."""
-    return '"' + clean_text(text).translate(_NO_FORMAT)[:60] + '"'
+    return '"' + clean_text(text).translate(_NO_FORMAT) + '"'
 
 
 def safe_text(text: str) -> str:

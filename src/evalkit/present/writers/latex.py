@@ -26,10 +26,12 @@ from evalkit.present.tabulation import Tabulation
 from evalkit.present.writers.latex_text import escaped, lined, runs_text, safe_formula
 from evalkit.present.writers.layout import (
     column_widths,
+    fits,
     header_cells,
     heading_text,
     is_number,
     text_width,
+    unbroken,
     with_digits,
 )
 from evalkit.present.writers.pictures import png_of
@@ -37,8 +39,10 @@ from evalkit.present.writers.prose import BULLETS, Grid, Paragraph, Run, read_pr
 
 _LONG = 32  # rows of a table that no longer fits a page
 _ROOM = {r"\small": 84, r"\footnotesize": 96, r"\scriptsize": 112}  # half characters in a line of 170 mm
+_PADDING = 260  # what a column needs beside its text, in parts of ten thousand of the line
+_ACROSS = 257 / 170  # a line of a page set across
 _LEVELS = ("section", "subsection", "subsubsection", "paragraph", "subparagraph")
-_PREAMBLE = r"""% XeLaTeX or LuaLaTeX
+_PREAMBLE = r"""% XeLaTeX or LuaLaTeX, run twice for the contents
 \documentclass[a4paper,11pt]{article}
 \usepackage[margin=20mm]{geometry}
 \usepackage{fontspec}
@@ -48,7 +52,9 @@ _PREAMBLE = r"""% XeLaTeX or LuaLaTeX
 \usepackage{longtable}
 \usepackage{float}
 \usepackage{graphicx}
+\usepackage{pdflscape}
 \setlength{\LTcapwidth}{\linewidth}
+\setlength{\extrarowheight}{2pt}
 \setlength{\parindent}{0pt}
 \setlength{\parskip}{0.5\baselineskip}
 \setcounter{secnumdepth}{0}
@@ -63,18 +69,29 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """How a table is set: size of letters, column specification, what ends a line in a cell, and whether it is long."""
+    """How a table is set.
+
+    Attributes
+    ----------
+    size : of the letters
+    columns : column specification
+    wraps : whether texts break into lines within their columns
+    long : longer than a page
+    across : too wide for an upright page
+    """
 
     size: str
     columns: str
     wraps: bool
     long: bool
+    across: bool = False
 
 
 def latex_table(table: Tabulation, label: str = "", place: str = "htbp") -> str:
     """A table as an environment of its own (``table``, or ``longtable`` where it is longer than a page).
 
-    Needs array, booktabs and longtable, and an engine that reads Unicode.
+    Needs array, booktabs, longtable and pdflscape (a table too wide for an upright page is set across), and an engine
+    that reads Unicode.
 
     Parameters
     ----------
@@ -88,13 +105,24 @@ def latex_table(table: Tabulation, label: str = "", place: str = "htbp") -> str:
     caption = f"\\caption{{{escaped(table.title)}}}\\label{{{label}}}"
     head = "\n".join(["\\toprule", *_head(table, layout), "\\midrule"])
     body = "\n".join(_body(table, layout))
-    notes = "\\par\n".join(lined(note) for note in table.notes)
-    if layout.long:
-        below = f"{{\\footnotesize {notes}\\par}}\n" if notes else ""
-        return (
-            f"{{{layout.size}\n\\begin{{longtable}}{{{layout.columns}}}\n{caption}\\\\\n{head}\n\\endfirsthead\n"
-            f"{head}\n\\endhead\n\\bottomrule\n\\endlastfoot\n{body}\n\\end{{longtable}}}}\n{below}"
-        )
+    notes = "\\par\n".join(lined(unbroken(note)) for note in table.notes)
+    made = (
+        _set_long(layout, caption, head, body, notes)
+        if layout.long
+        else _set(layout, caption, head, body, notes, place)
+    )
+    return f"\\begin{{landscape}}\n{made}\\end{{landscape}}\n" if layout.across else made
+
+
+def _set_long(layout: _Layout, caption: str, head: str, body: str, notes: str) -> str:
+    below = f"{{\\footnotesize {notes}\\par}}\n" if notes else ""
+    return (
+        f"{{{layout.size}\n\\begin{{longtable}}{{{layout.columns}}}\n{caption}\\\\\n{head}\n\\endfirsthead\n"
+        f"{head}\n\\endhead\n\\bottomrule\n\\endlastfoot\n{body}\n\\end{{longtable}}}}\n{below}"
+    )
+
+
+def _set(layout: _Layout, caption: str, head: str, body: str, notes: str, place: str) -> str:
     below = (
         f"\\par\\smallskip\n\\begin{{minipage}}{{\\linewidth}}\\footnotesize\n{notes}\n\\end{{minipage}}\n"
     )
@@ -114,24 +142,41 @@ def _layout(table: Tabulation) -> _Layout:
     for r, role in enumerate(table.roles):
         for c in range(width):
             if role != "heading":
-                texts[c].append(table.text(r, c))
+                texts[c].append(unbroken(table.text(r, c)))
     long = len(table.rows) > _LONG
     natural = sum(max(map(text_width, column), default=1) + 2 for column in texts)
     one_line = all("\n" not in text for column in texts for text in column)
     if one_line and natural <= _ROOM[r"\small"]:
         columns = "".join("r" if is_number(table, c) else "l" for c in range(width))
         return _Layout(r"\small", columns, wraps=False, long=long)
-    size = next((s for s, room in _ROOM.items() if natural <= 2 * room), r"\scriptsize")
-    shares = column_widths(texts, 10_000, unit=10_000 // _ROOM[size], padding=260)
+    size, across = _size(texts, natural)
+    shares = column_widths(texts, 10_000, unit=_half_character(size, across=across), padding=_PADDING)
     columns = "".join(
         f">{{\\{'raggedleft' if is_number(table, c) else 'raggedright'}\\arraybackslash}}"
         f"p{{\\dimexpr{share / 10_000:.4f}\\linewidth-2\\tabcolsep}}"
         for c, share in enumerate(shares)
     )
-    return _Layout(size, columns, wraps=True, long=long)
+    return _Layout(size, columns, wraps=True, long=long, across=across)
+
+
+def _size(texts: Sequence[Sequence[str]], natural: int) -> tuple[str, bool]:
+    """Size of letters in which every word fits its column, the largest that needs about two lines; upright, else across."""
+    for across in (False, True):
+        units = {size: _half_character(size, across=across) for size in _ROOM}
+        fitting = [s for s, unit in units.items() if fits(texts, 10_000, unit=unit, padding=_PADDING)]
+        if fitting:
+            short = (s for s in fitting if natural <= 2 * _ROOM[s] * (_ACROSS if across else 1))
+            return next(short, fitting[-1]), across
+    return r"\scriptsize", True
+
+
+def _half_character(size: str, *, across: bool) -> int:
+    """Width of half a character in parts of ten thousand of the line."""
+    return int(10_000 / (_ROOM[size] * (_ACROSS if across else 1)))
 
 
 def _cell(text: str, layout: _Layout) -> str:
+    text = unbroken(text)
     return lined(text) if layout.wraps else escaped(text)
 
 

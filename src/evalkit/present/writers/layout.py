@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from evalkit.present.tabulation import Tabulation
+from evalkit.present.tabulation import Tabulation, clean_text
 
 _WORDS = re.compile(r"[ \n]+")
+_BOUNDS = re.compile(r"(\[[−\d.,∞]+,) (?=[−\d.,∞]+\])")
+_P_VALUE = re.compile(r"\bp ([=<>]) (?=\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,11 @@ def heading_text(table: Tabulation, row: int) -> str:
     """What a row that heads others says: its first cell that holds anything."""
     width = len(table.columns)
     return next((table.text(row, c) for c in range(width) if table.value(row, c) is not None), "")
+
+
+def unbroken(text: str) -> str:
+    """Clean text in which no line ends inside an interval or a p-value."""
+    return _P_VALUE.sub("p\u00a0\\1\u00a0", _BOUNDS.sub("\\1\u00a0", clean_text(text)))
 
 
 def text_width(text: str) -> int:

@@ -15,7 +15,7 @@ _REFERENCE = re.compile(r"(?:url\(|@import)\s*['\"]?(?!['\"]?#)", re.IGNORECASE)
 _LOADS = ("image", "script", "foreignObject", "a", "feImage", "set", "animate", "use")
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)  # a whole plan: an export to several formats draws each figure once
 def png_of(svg: str, dpi: int = 200) -> tuple[bytes, float, float]:
     """A figure as PNG on white, with its width and height in points.
 

@@ -22,6 +22,7 @@ from evalkit.present.writers.grids import (
     is_dangerous,
     number_format,
     safe_text,
+    with_groups,
 )
 from evalkit.present.writers.packages import FIXED_TIME, fixed_zip
 
@@ -43,11 +44,16 @@ FONT = "맑은 고딕"
 
 
 def csv_bytes(table: Tabulation) -> bytes:
-    """CSV as Excel in Korean Windows opens it: UTF-8 with a mark, CRLF, full precision, no notes."""
-    grid = flatten(table)
+    """CSV as Excel in Korean Windows opens it: UTF-8 with a mark, CRLF, full precision, no notes.
+
+    A withheld cell holds its mark (``*``), a missing one nothing, an end that an interval lacks ``∞``; a mark behind a
+    number and a unit of single cells stand in columns of their own beside it, so that numbers are read as numbers.
+    """
+    grid = flatten(with_groups(table), bare=True)
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\r\n")
-    writer.writerow([safe_text(clean_text(name)) for name in grid.header])
+    unnamed = say("workbook.item", table.lang)
+    writer.writerow([safe_text(clean_text(name).strip() or unnamed) for name in grid.header])
     for row in grid.rows:
         writer.writerow([_csv_cell(value) for value in row])
     return stream.getvalue().encode("utf-8-sig")

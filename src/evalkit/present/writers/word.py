@@ -36,6 +36,7 @@ from evalkit.present.writers.word_tables import PORTRAIT, fit_of, prose_table, w
 _FEW_PARTS = 12  # up to here the contents list sections too
 _TALLEST = 640.0  # points: what a figure may take of a page
 _ITEM = 360  # twips an item is set in
+_UNDER = 160  # twips between the last note and what follows
 
 
 def word_bytes(document: Document) -> bytes:
@@ -146,7 +147,9 @@ class _Writer:
         end = xml.element("r", xml.element("fldChar", fldCharType="end"))
         made = []
         for at, (level, text, name) in enumerate(lines):
-            link = xml.element("hyperlink", xml.run(text), anchor=name, history=1)
+            # the page is for programs that do not fill the table of contents anew
+            page = (xml.run("\t"), xml.field(f"PAGEREF {name} \\h", ""))
+            link = xml.element("hyperlink", xml.run(text), *page, anchor=name, history=1)
             opening = (begin, xml.element("r", instruction), apart) if at == 0 else ()
             closing = (end,) if at == len(lines) - 1 else ()
             made.append(xml.paragraph(f"TOC{level}", *opening, link, *closing))
@@ -221,8 +224,10 @@ class _Writer:
         self._turn(across=fit.landscape)
         self._caption("table", number, table.title, keep=True)
         self._add(word_table(table, fit, table.title or table.name))
-        for note in table.notes:
-            self._add(xml.paragraph("EkTableNote", xml.run(note)))
+        for at, note in enumerate(table.notes, start=1):
+            last = at == len(table.notes)
+            below = _UNDER if last else 0
+            self._add(xml.paragraph("EkTableNote", xml.run(note), keep=not last, below=below))
         if not table.notes:  # two tables that touch would become one
             self._add(xml.paragraph("EkTableNote"))
 
@@ -244,7 +249,7 @@ class _Writer:
         self._add(xml.paragraph("EkPicture", xml.element("r", xml.element("drawing", shape))))
         self._caption("figure", number, picture.title, keep=bool(picture.note))
         if picture.note:
-            self._add(xml.paragraph("EkTableNote", xml.run(picture.note)))
+            self._add(xml.paragraph("EkTableNote", xml.run(picture.note), below=_UNDER))
 
     # -- prose --------------------------------------------------------------------------------
 

@@ -8,14 +8,23 @@ from typing import Any
 
 from evalkit.present.messages import say
 from evalkit.present.tabulation import Tabulation, clean_text
-from evalkit.present.writers.layout import column_widths, fits, header_cells, heading_text, is_number
+from evalkit.present.writers.layout import (
+    column_widths,
+    fits,
+    header_cells,
+    heading_text,
+    is_number,
+    unbroken,
+)
 from evalkit.present.writers.prose import Grid
-from evalkit.present.writers.word_xml import element, paragraph, run, runs, unbroken
+from evalkit.present.writers.word_xml import element, paragraph, run, runs
 
 PORTRAIT, LANDSCAPE = 9_638, 14_570  # text width of A4 in twips, margins of 20 mm
 _MARGIN = 70  # twips beside the text of a cell
 _SIZES = (8.5, 7.5)  # points
 _SHADE = "F1F3F6"
+_WHOLE = 14  # rows of a table that is not broken between pages
+_TOGETHER = 3  # rows of a longer one that stay together at its begin and its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +74,19 @@ def word_table(table: Tabulation, fit: Fit, title: str) -> Any:
             across = _cell(sum(fit.widths), heading_text(table, r), fit, bold=True, span=len(fit.widths))
             made.append(_row(across, keep=True))
         else:
-            made.append(_body_row(table, r, fit, bold=role == "total"))
+            made.append(_body_row(table, r, fit, bold=role == "total", keep=_keeps(table, r)))
     if not table.rows:
         words = say("table.no_rows", table.lang)
         made.append(_row(_cell(sum(fit.widths), words, fit, span=len(fit.widths))))
     return made
+
+
+def _keeps(table: Tabulation, r: int) -> bool:
+    """Whether a row stays on the page of what follows: the next row, or after the last one the notes."""
+    count = len(table.rows)
+    if r == count - 1:
+        return bool(table.notes)
+    return count <= _WHOLE or r < _TOGETHER - 1 or r >= count - _TOGETHER
 
 
 def _frame(widths: Sequence[int], title: str, description: str, *, stub: bool) -> Any:
@@ -160,13 +177,13 @@ def _header_row(table: Tabulation, fit: Fit, level: int) -> Any:
     return _row(*found, header=True, keep=True)
 
 
-def _body_row(table: Tabulation, r: int, fit: Fit, *, bold: bool) -> Any:
+def _body_row(table: Tabulation, r: int, fit: Fit, *, bold: bool, keep: bool) -> Any:
     cells = []
     for c, width in enumerate(fit.widths):
         number = is_number(table, c) or isinstance(table.value(r, c), int | float | tuple)
         across = "right" if number else "left"
         cells.append(_cell(width, table.text(r, c), fit, bold=bold, across=across))
-    return _row(*cells)
+    return _row(*cells, keep=keep)
 
 
 def prose_table(grid: Grid) -> Any:

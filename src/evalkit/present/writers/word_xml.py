@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from evalkit.present.tabulation import clean_text
+from evalkit.present.writers.layout import unbroken
 from evalkit.present.writers.prose import Run
 
 FONT = "맑은 고딕"
@@ -16,9 +16,6 @@ RED = "9C0006"
 INK = "1A1F2B"
 NAVY = "0B3C6F"
 QUIET = "5B6472"
-
-_BOUNDS = re.compile(r"(\[[−\d.,∞]+,) (?=[−\d.,∞]+\])")
-_P_VALUE = re.compile(r"\bp ([=<>]) (?=\d)")
 
 
 def element(tag: str, *children: Any, **attributes: object) -> Any:
@@ -33,11 +30,6 @@ def element(tag: str, *children: Any, **attributes: object) -> Any:
         if child is not None:
             made.append(child)
     return made
-
-
-def unbroken(text: str) -> str:
-    """Clean text in which no line ends inside an interval or a p-value."""
-    return _P_VALUE.sub("p\u00a0\\1\u00a0", _BOUNDS.sub("\\1\u00a0", clean_text(text)))
 
 
 def run(
@@ -102,7 +94,9 @@ def runs(parts: Sequence[Run], **look: Any) -> list[Any]:
     return made
 
 
-def paragraph(style: str, *children: Any, keep: bool = False, across: str = "", left: int = 0) -> Any:
+def paragraph(
+    style: str, *children: Any, keep: bool = False, across: str = "", left: int = 0, below: int = 0
+) -> Any:
     """A paragraph.
 
     Parameters
@@ -111,10 +105,13 @@ def paragraph(style: str, *children: Any, keep: bool = False, across: str = "", 
     keep : stays on the page of what follows
     across : left, right or center where it differs from the style
     left : indent in twips
+    below : space under it in twips where it differs from the style
     """
     look = element("pPr", element("pStyle", val=style))
     if keep:
         look.append(element("keepNext"))
+    if below:
+        look.append(element("spacing", after=below))
     if left:
         look.append(element("ind", left=left))
     if across:

@@ -15,13 +15,14 @@ from typing import Any
 from evalkit.present.document import Document, Exhibit, Picture, heading_of, numbered
 from evalkit.present.messages import say
 from evalkit.present.numerals import MISSING
-from evalkit.present.tabulation import Column, Role, Tabulation, clean_text
-from evalkit.present.writers.grids import Flat, Grid, flatten
+from evalkit.present.tabulation import Tabulation, clean_text
+from evalkit.present.writers.grids import Flat, Grid, flatten, with_groups
 from evalkit.present.writers.layout import text_width, word_width
 from evalkit.present.writers.packages import fixed_zip
 from evalkit.present.writers.spreadsheets import FONT, put, settled
 
 _WIDEST = 60  # characters of a column
+_LONGEST_HEADER = 240  # characters; a named table refuses 256
 _MARKS = (("*", "withheld"), (MISSING, "missing"), ("∞", "infinite"), ("†", "other"))
 _INDENT = {"left": 1, "right": 0}  # or a text would touch the number to its left
 _LINE = 15.0  # points of a line
@@ -80,38 +81,6 @@ def sheets_of(document: Document) -> Iterator[Sheet]:
             about = say("workbook.figure_values", lang, number=number, alt=block.alt)
             data = replace(block.data, title=block.title or block.data.title)
             yield Sheet(name, say("workbook.kind_figure", lang), report, data, about)
-
-
-def with_groups(table: Tabulation) -> Tabulation:
-    """Rows that head others become a first column, so that every row of the sheet says whose it is."""
-    if "heading" not in table.roles:
-        return table
-    rows: list[tuple[Any, ...]] = []
-    roles: list[Role] = []
-    marks: dict[tuple[int, int], str] = {}
-    group = MISSING
-    for r, (row, role) in enumerate(zip(table.rows, table.roles, strict=True)):
-        if role == "heading":
-            group = next((table.text(r, c) for c in range(len(row)) if table.value(r, c) is not None), "")
-            continue
-        marks |= {(len(rows), c + 1): mark for (at, c), mark in table.marks.items() if at == r}
-        rows.append((group, *row))
-        roles.append(role)
-    column = Column("group", say("workbook.group", table.lang))
-    digits = [
-        replace(c, digits=table.digits(k)) if c.digits is None else c for k, c in enumerate(table.columns)
-    ]
-    return Tabulation(
-        name=table.name,
-        title=table.title,
-        columns=(column, *digits),
-        rows=rows,
-        notes=table.notes,
-        stub=table.stub + 1,
-        marks=marks,
-        roles=roles,
-        lang=table.lang,
-    )
 
 
 # -- sheets of the workbook's own -------------------------------------------------------------------
@@ -203,7 +172,9 @@ def _sheet(sheet: Any, entry: Sheet, number: int, document: Document) -> None:
     above += [entry.about] if entry.about else []
     top = 4 + len(above)
     notes_at = top + len(body) + 2
-    count = len(table.notes)
+    shortened = [_whole(name) for name in grid.header if len(_whole(name)) > _LONGEST_HEADER]
+    notes = [*table.notes, *(say("workbook.whole_header", lang, name=name) for name in shortened)]
+    count = len(notes)
     told = say("workbook.notes_below", lang, count=count, row=notes_at) if count else ""
     above += [told or say("workbook.no_notes", lang)]
     for r, line in enumerate(above, start=2):
@@ -211,7 +182,7 @@ def _sheet(sheet: Any, entry: Sheet, number: int, document: Document) -> None:
     put(sheet, top - 1, 1, say("workbook.back", lang))
     _link(sheet.cell(row=top - 1, column=1), say("workbook.contents", lang))
     _body(sheet, top, header, body, grid, table)
-    for k, note in enumerate(table.notes):
+    for k, note in enumerate(notes):
         put(sheet, notes_at + k, 1, note)
     widths = _widths(sheet, header, body, grid)
     _height(sheet, top, header, widths)
@@ -253,12 +224,18 @@ def _headers(names: Sequence[str], lang: str) -> list[str]:
     """Header cells that a named table accepts: one line, not empty, each once."""
     found: list[str] = []
     for name in names:
-        base = " ".join(clean_text(name).split()) or say("workbook.item", lang)
+        base = _whole(name) or say("workbook.item", lang)
+        if len(base) > _LONGEST_HEADER:
+            base = base[: _LONGEST_HEADER - 1] + "…"  # in full below the table
         candidate, k = base, 2
         while candidate.lower() in {word.lower() for word in found}:
             candidate, k = f"{base} ({k})", k + 1
-        found.append(candidate[:250])
+        found.append(candidate)
     return found
+
+
+def _whole(name: str) -> str:
+    return " ".join(clean_text(name).split())
 
 
 def _filled(value: Flat) -> Flat:
