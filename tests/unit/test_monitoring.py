@@ -305,12 +305,12 @@ CASES = {
 }  # fmt: skip
 
 
-def test_monitoring_says_first_that_it_is_no_evaluation(tmp_path: Path, shown: list[Any]) -> None:
+def test_monitoring_says_on_its_first_screen_that_it_is_no_evaluation(tmp_path: Path, shown: list[Any]) -> None:
     monitoring.opening(study_of(tmp_path, Plan.model_validate(raw(CASES))))
     assert "모니터링이며 평가가 아니다" in str(shown[1].data["text/html"])
-    assert "지표는 모두 6개" in words(shown)
-    assert "관측값이 있는 지표는 3개" in words(shown)
-    assert "그을 수 있는 지표는 3개, 그을 수 없는 지표는 3개" in words(shown)
+    assert "지표 6개 가운데" in words(shown)
+    assert "관측된 것은 3개" in words(shown)
+    assert "경로를 그을 수 있는 것은 3개" in words(shown)
 
 
 def test_the_table_sets_each_value_beside_its_path(tmp_path: Path, shown: list[Any]) -> None:

@@ -59,12 +59,14 @@ def opening(study: Study) -> None:
         first=audit["panels"]["units"]["periods"][0],
         last=audit["panels"]["units"]["periods"][-1],
     )
-    if study.simulated:
-        text = f"{say('study.simulated', study.lang)}\n\n{text}"
-    grave = sum(finding["severity"] == "fault" for finding in audit.get("findings", ()))
-    parts = [say("study.audit.faults", study.lang, n=number(grave))] if grave else []
+    found = [finding["severity"] for finding in audit.get("findings", ())]
+    counts = {grade: number(found.count(grade)) for grade in ("fault", "suspicion", "hint")}
+    text = f"{text} {say('study.audit.found', study.lang, **counts)}"
+    parts = [say("study.simulated", study.lang)] if study.simulated else []
+    grave = found.count("fault")
+    parts += [text, *([say("study.audit.faults", study.lang, n=number(grave))] if grave else [])]
     parts += _poorly_linked(study)
-    show(release_of(study).text("\n\n".join([text, *parts])))
+    show(release_of(study).text("\n\n".join(parts), headline=text))
 
 
 def _poorly_linked(study: Study) -> list[str]:
@@ -115,7 +117,7 @@ def sources(study: Study) -> None:
             Column("file", say("table.repair_file", lang)),
             Column("files", say("study.audit.n_files", lang), "integer"),
             Column("rows", say("study.audit.rows", lang), "integer"),
-            Column("sha256", "sha256", "code"),
+            Column("sha256", "SHA-256", "code"),
         ),
         rows=tuple(rows),
         notes=(say("study.audit.note_hash", lang),),
@@ -139,15 +141,18 @@ def row_flow(study: Study) -> None:
         rows.extend(
             (name, reworded(reason, lang), count, example) for reason, (count, example) in steps.items()
         )
+    columns: tuple[Column, ...] = (
+        Column("step", say("table.flow_step", lang)),
+        Column("rows", say("study.audit.rows", lang), "integer"),
+        Column("example", say("study.audit.example", lang)),
+    )
+    if not any(row[3] for row in rows):  # nothing was left out: no column of empty cells
+        columns, rows = columns[:2], [row[:3] for row in rows]
     body, roles = under_headings(rows)
     table = Tabulation(
         name="row_flow",
         title=say("study.table.row_flow", lang),
-        columns=(
-            Column("step", say("table.flow_step", lang)),
-            Column("rows", say("study.audit.rows", lang), "integer"),
-            Column("example", say("study.audit.example", lang)),
-        ),
+        columns=columns,
         rows=body,
         roles=roles,
         lang=lang,

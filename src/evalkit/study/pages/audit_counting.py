@@ -22,6 +22,8 @@ def counting(study: Study) -> None:
     """Totals under each answer to each question of counting, and what was found that the answers are about."""
     facts = study.audit.get("counting")
     if not facts:
+        if not study.audit.get("programme"):
+            show(release_of(study).text(say("study.counting.none", study.lang)))
         return
     show(release_of(study).table(_totals(study, facts)))
     if facts["findings"]:

@@ -25,19 +25,8 @@ KINDS = ("outcome", "output", "input")
 
 
 def opening(study: Study) -> None:
-    """What this is, before anything else: monitoring, not evaluation."""
+    """The question, how far it can be answered, and what this is: monitoring, not evaluation."""
     release, lang = release_of(study), study.lang
-    show(
-        release.text(
-            say(
-                "study.monitoring.opening",
-                lang,
-                title=study.plan.title[lang],
-                question=study.plan.question[lang],
-            )
-        ),
-        release.notice("caution", say("study.monitoring.not_evaluation", lang)),
-    )
     every = study.watched
     seen = sum(one.tracking.latest is not None for one in every)
     drawn = sum(bool(one.tracking.path) for one in every)
@@ -48,7 +37,6 @@ def opening(study: Study) -> None:
             k=number(len(every)),
             seen=number(seen),
             drawn=number(drawn),
-            undrawn=number(len(every) - drawn),
         )
     ]
     aimed = [one.tracking for one in every if one.tracking.target is not None]
@@ -57,7 +45,10 @@ def opening(study: Study) -> None:
     headline = " ".join(lines)
     if not study.inputs.files:
         lines.append(say("study.monitoring.no_file", lang))
-    show(release.text("\n\n".join(lines), headline=headline))
+    show(
+        release.text("\n\n".join([study.plan.question[lang], *lines]), headline=headline),
+        release.notice("caution", say("study.monitoring.not_evaluation", lang)),
+    )
 
 
 def table(study: Study) -> None:

@@ -26,8 +26,9 @@ def opening(study: Study) -> None:
     if "projects" in found.figures:
         words["projects"] = number(found.figures["projects"].value)
     release = release_of(study)
+    told = say(key, lang, **words)
     show(
-        release.text(say(key, lang, title=study.plan.title[lang], **words)),
+        release.text(told, headline=told),
         release.notice("caution", say("study.portfolio.input", lang)),
     )
 

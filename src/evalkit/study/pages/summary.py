@@ -119,7 +119,7 @@ def answer(study: Study) -> None:
     lines, leading, unclear = [], [], 0
     first = next(iter(study.plan.outcomes), "")
     if len(study.plan.phases) > 1:
-        lines += [f"- **{say('study.summary.phases', lang)}** — {line}" for line in sentences(study)]
+        lines += [f"- **{name}** — {said}" for name, _, said in (s.partition(": ") for s in sentences(study))]
     for name, phase, found in results(study):
         label = result_label(study, name, phase)
         if name == first:
