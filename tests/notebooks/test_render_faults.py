@@ -32,6 +32,7 @@ from small_project import prepared_at_rest
 from evalkit.report import rendering
 rendering.prepare, rendering.check_asked = prepared_at_rest, lambda *_: None
 from evalkit.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that run in the background ignore it
 sys.argv = ["evalkit", "report", *sys.argv[1:]]
 main()
 """
@@ -71,7 +72,7 @@ def command(project: Project, place: Place, *options: str) -> subprocess.Popen[s
     )
 
 
-def ended(process: subprocess.Popen[str], patience: float = 120) -> tuple[int, str]:
+def ended(process: subprocess.Popen[str], patience: float = 600) -> tuple[int, str]:
     """Exit code and what it said; a command that does not end fails the test."""
     try:
         out, err = process.communicate(timeout=patience)
@@ -80,7 +81,7 @@ def ended(process: subprocess.Popen[str], patience: float = 120) -> tuple[int, s
     return process.returncode, out + err
 
 
-def until(condition: object, patience: float = 60) -> None:
+def until(condition: object, patience: float = 300) -> None:
     deadline = time.monotonic() + patience
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "never came"

@@ -89,12 +89,14 @@ def audit_path(reports: Path) -> Path:
     return reports / AUDIT_FILE
 
 
+def audits_above(folder: Path) -> list[Path]:
+    """Audit files that can tell of a report folder: in it, beside it, and one folder further out."""
+    return [place / AUDIT_FILE for place in (folder, *folder.parents[:2]) if (place / AUDIT_FILE).is_file()]
+
+
 def find_audit(folder: Path) -> Path | None:
-    """The audit file that tells of a report folder: beside the plan's folder, or in it; None where there is none."""
-    for place in (folder, *folder.parents[:2]):
-        if (place / AUDIT_FILE).is_file():
-            return place / AUDIT_FILE
-    return None
+    """The nearest audit file of a report folder; None where there is none."""
+    return next(iter(audits_above(folder)), None)
 
 
 def folder_of(audit: Path, folder: Path) -> str:

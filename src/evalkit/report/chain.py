@@ -43,7 +43,7 @@ class Chain:
     faults : where the chain does not hold
     torn : lines that a crash cut off and that the next line names
     unfinished : whether the last line was cut off and nothing names it yet
-    sealed, foreign : lines whose seal was checked, and lines that bear none or one of another key
+    sealed, foreign : number of lines whose seal was checked, and the lines that bear none or one of another key
     earlier : lines whose time lies before that of the line above (a clock that was set back)
     """
 
@@ -53,7 +53,7 @@ class Chain:
     torn: tuple[int, ...]
     unfinished: bool
     sealed: int
-    foreign: int
+    foreign: tuple[int, ...]
     earlier: tuple[int, ...]
 
     @property
@@ -114,7 +114,8 @@ class _Reading:
         self._torn: list[int] = []
         self._earlier: list[int] = []
         self._before, self._latest = ORIGIN, b""
-        self._sealed = self._lines = 0
+        self._sealed = 0
+        self._foreign: list[int] = []
         self._unread = 0  # number of a line that cannot be read: torn, if the next one says so
         self._whole = True
 
@@ -140,7 +141,6 @@ class _Reading:
 
     def _check(self, line: bytes, number: int, found: re.Match[bytes]) -> None:
         before, counted, time = found.groups()
-        self._lines += 1
         if before != self._before.encode():
             self._faults.append(Fault(number, "broken"))
         elif int(counted) != number:
@@ -149,6 +149,8 @@ class _Reading:
             self._sealed += 1
             if line[-_SEALED:-2] != _SEAL + _sealed(line[:-_SEALED] + b"}", self._key):
                 self._faults.append(Fault(number, "seal"))
+        else:
+            self._foreign.append(number)
         if time < self._latest:
             self._earlier.append(number)
         self._latest = time
@@ -169,6 +171,6 @@ class _Reading:
             tuple(self._torn),
             not self._whole,
             self._sealed,
-            self._lines - self._sealed,
+            tuple(self._foreign),
             tuple(self._earlier),
         )

@@ -66,10 +66,18 @@ def _modules() -> Iterator[str]:
 def preload() -> None:
     """Import what notebooks import; a module that cannot be imported is left for the notebook to report."""
     for name in _modules():
+        if _is_alone():  # a busy machine takes long over this, and the command may be gone meanwhile
+            raise SystemExit(0)
         with contextlib.suppress(Exception):  # the notebook that needs it will say so with its own sentence
             importlib.import_module(name)
     with contextlib.suppress(Exception):
         _warm()
+
+
+def _is_alone() -> bool:
+    """Whether standard input has closed: the command has ended."""
+    ready, _, _ = select.select([sys.stdin], [], [], 0)
+    return bool(ready) and not os.read(sys.stdin.fileno(), 1)
 
 
 def _warm() -> None:
@@ -109,7 +117,7 @@ def serve(path: str) -> int:
         os.rename(waiting, path)  # the name appears only when requests can be answered
         while True:
             ready, _, _ = select.select([listener, sys.stdin], [], [])
-            if sys.stdin in ready and not os.read(sys.stdin.fileno(), 1):
+            if sys.stdin in ready and _is_alone():
                 return 0
             if listener in ready:
                 connection, _ = listener.accept()

@@ -92,7 +92,7 @@ def render_plan(plan_path: Path, options: Options) -> Outcome:
     """
     work = work_of(plan_path, options)
     if work.is_done:
-        return outcome_of(work, work.before.get("jobs", {}))
+        return _left(work)
     from evalkit.report.workshop import Workshop
 
     with Workshop(len(work.stale), options.jobs) as workshop:
@@ -144,10 +144,16 @@ def narrowed(work: Work, only: tuple[str, ...]) -> Work:
 def carry_out(work: Work, workshop: Workshop) -> Outcome:
     """Do a plan's work with the processes and the progress of a workshop."""
     if work.is_done:
-        return outcome_of(work, work.before.get("jobs", {}))
+        return _left(work)
     from evalkit.report.rendering import render_tasks
 
     return outcome_of(work, render_tasks(work, workshop))
+
+
+def _left(work: Work) -> Outcome:
+    """Nothing is to be done but to clear away what an earlier command was made to leave."""
+    store.sweep(work.folder)
+    return outcome_of(work, work.before.get("jobs", {}))
 
 
 def outcome_of(work: Work, records: Mapping[str, Any]) -> Outcome:

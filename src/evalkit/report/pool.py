@@ -140,9 +140,16 @@ class Pool:
     def __init__(self, count: int, folder: Path, *, fork: bool | None = None) -> None:
         self._folder, self._count, self._made = folder, count, 0
         self._inbox: queue.Queue[tuple[Worker, Message | None]] = queue.Queue()
-        self._host = Host(folder) if (can_host(folder) if fork is None else fork) else None
+        self._host: Host | None = None
         self._memory = memory_share(count)
-        self._workers = [self._worker() for _ in range(count)]
+        self._workers: list[Worker] = []
+        try:
+            self._host = Host(folder) if (can_host(folder) if fork is None else fork) else None
+            for _ in range(count):
+                self._workers.append(self._worker())
+        except BaseException:  # told to end before all stood
+            self.__exit__()
+            raise
 
     def _worker(self) -> Worker:
         self._made += 1

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from evalkit.errors import FileError
 
@@ -21,6 +21,7 @@ SCHEMA = 2
 _READABLE = (1, SCHEMA)  # 1 had times among the jobs
 TIMING = "timing"
 _ABANDONED = 86_400.0  # seconds
+_MAKING, _HELD = ".making-", "held"
 _FOLDERS = ("tables", "figures", "notebooks", "results", "logs")
 
 
@@ -53,10 +54,9 @@ def staging(folder: Path) -> Iterator[Path]:
     """A private folder beside the final one, so that finished files can be moved in one step."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(".making-*"):  # by a run that was cut off
-            if time.time() - left.stat().st_mtime > _ABANDONED:
-                shutil.rmtree(left, ignore_errors=True)
-        made = Path(tempfile.mkdtemp(prefix=".making-", dir=folder))
+        sweep(folder)
+        made = Path(tempfile.mkdtemp(prefix=_MAKING, dir=folder))
+        held = _hold(made)
     except OSError as error:
         raise FileError(
             f"보고서 폴더에 쓸 수 없음 ({error.strerror})",
@@ -66,7 +66,47 @@ def staging(folder: Path) -> Iterator[Path]:
     try:
         yield made
     finally:
+        held.close()
         shutil.rmtree(made, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what commands that were cut off left in a report folder."""
+    with contextlib.suppress(OSError):  # of another account, or on a disk that cannot be written
+        for left in folder.glob(f"{_MAKING}*"):
+            if _is_abandoned(left):
+                shutil.rmtree(left, ignore_errors=True)
+        for part in folder.glob(".*.part"):
+            if _age(part) > _ABANDONED:
+                part.unlink(missing_ok=True)
+
+
+def _hold(made: Path) -> IO[bytes]:
+    """A file whose lock ends with this process, whatever happens to it."""
+    held = (made / _HELD).open("wb")
+    with contextlib.suppress(ImportError, OSError):  # Windows; a disk without locks
+        import fcntl
+
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return held
+
+
+def _is_abandoned(made: Path) -> bool:
+    """Whether nobody holds a private folder any more; its age decides where locks cannot tell."""
+    try:
+        import fcntl
+
+        with (made / _HELD).open("r+b") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return _age(made) > _ABANDONED
+    return True
+
+
+def _age(path: Path) -> float:
+    return time.time() - path.stat().st_mtime
 
 
 def publish(staged: Path, folder: Path, files: Iterable[str], replaced: Iterable[str]) -> dict[str, str]:
@@ -114,8 +154,13 @@ def write_run(folder: Path, record: Mapping[str, Any]) -> str:
     hash of the record without its times
     """
     whole = {"schema": SCHEMA, **record}
-    write_text(folder / RUN_FILE, json.dumps(whole, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+    write_text(folder / RUN_FILE, record_text(whole))
     return run_sha256(whole)
+
+
+def record_text(record: Mapping[str, Any]) -> str:
+    """A record as it is written."""
+    return json.dumps(record, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
 def write_disclosure(folder: Path, rows: Iterable[Mapping[str, str]]) -> None:

@@ -10,27 +10,22 @@ import hashlib
 import html
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evalkit.errors import EvalkitError, FileError
-from evalkit.report.audit import find_audit, folder_of
-from evalkit.report.chain import Chain, read_chain
+from evalkit.present.messages import LANGUAGES
+from evalkit.report.audit import AUDIT_FILE
+from evalkit.report.chain import read_chain
 from evalkit.report.changes import listed
-from evalkit.report.provenance import audit_key
-from evalkit.report.store import RUN_FILE, TIMING, read_run, run_sha256
+from evalkit.report.store import RUN_FILE, read_run, run_sha256
 from evalkit.report.today import Answer, find_plan, ingredients_today
+from evalkit.report.vouching import earlier_files, has_made, trail_of
 
 _TAG = re.compile(r"<[^>]*>")
-_OURS = ("*.html", "tables/*", "figures/*", "notebooks/*", "results/*", "export/*")
-_FAULTS = {
-    "broken": "앞줄과 이어지지 않음",
-    "unreadable": "읽을 수 없음",
-    "number": "번호가 차례와 다름",
-    "seal": "봉인이 맞지 않음",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +60,7 @@ def asked_of(
         if (folder / RUN_FILE).is_file():
             file = "" if target.is_dir() else target.relative_to(folder).as_posix()
             return [Asked(folder, file, plan, data, again, head)]
-    below = sorted(path.parent for path in place.rglob(RUN_FILE)) if target.is_dir() else []
+    below = sorted({path.parent for path in place.rglob(RUN_FILE)} | _told(place)) if target.is_dir() else []
     if below:
         return [Asked(folder, "", plan, data, again, head) for folder in below]
     raise FileError(
@@ -79,15 +74,18 @@ def verify(asked: Asked) -> list[Answer]:
     """Everything that was looked at, in order: trail, pages, files, ingredients, and the page made again."""
     folder = asked.folder
     record = read_run(folder)
-    if not record:
+    if not _is_whole(record):
         raise FileError(
-            f"{RUN_FILE} 을(를) 읽을 수 없음", where=(folder.name,), remedy="evalkit report 로 다시 만들 것"
+            f"{RUN_FILE} 을(를) 읽을 수 없음 (없거나 모양이 다름)",
+            where=(folder.name,),
+            remedy="evalkit report 로 다시 만들 것",
         )
     plan_path = find_plan(record, folder, asked.plan)
-    chain, entries, answers = _trail(asked, record, plan_path)
+    told = trail_of(folder, record, plan_path, asked.head)
+    answers, entries = told.answers, told.entries
     jobs = _jobs(record, asked.file)
     answers += _files(folder, record, jobs, entries, asked.file)
-    if chain is not None:
+    if told.known:
         answers += _exports(folder, record, entries, asked.file)
     answers += _footers(folder, record, jobs, asked.file)
     if record.get("plan"):
@@ -99,85 +97,33 @@ def verify(asked: Asked) -> list[Answer]:
     return answers
 
 
+def _told(reports: Path) -> set[Path]:
+    """Report folders that the audit trail tells of and that are still there, also those that lost their record."""
+    if not (reports / AUDIT_FILE).is_file():
+        return set()
+    ended = {str(e.get("folder")) for e in read_chain(reports / AUDIT_FILE).entries if e.get("record")}
+    return {reports / name for name in ended if (reports / name).is_dir()}
+
+
+def _is_whole(record: Mapping[str, Any]) -> bool:
+    """Whether a record has what every record has; one that was written by hand need not."""
+    jobs, index = record.get("jobs"), record.get("index", {})
+    return (
+        isinstance(jobs, dict)
+        and isinstance(index, dict)
+        and all(
+            isinstance(entry, dict)
+            and {"state"} <= entry.keys()
+            and all(isinstance(entry.get(name), dict) for name in ("files", "made_of"))
+            for entry in jobs.values()
+        )
+    )
+
+
 def _jobs(record: Mapping[str, Any], file: str) -> dict[str, Any]:
     """Records of the pages that are looked at: all, or the one that a file belongs to."""
     jobs: dict[str, Any] = dict(record.get("jobs", {}))
     return jobs if not file else {name: r for name, r in jobs.items() if file in r["files"]}
-
-
-# -- the trail --------------------------------------------------------------------------------
-
-
-def _trail(
-    asked: Asked, record: Mapping[str, Any], plan_path: Path | None
-) -> tuple[Chain | None, tuple[dict[str, Any], ...], list[Answer]]:
-    """The audit trail held against itself and against ``run.json``."""
-    path = find_audit(asked.folder)
-    if path is None:
-        why = "audit.jsonl 이 없음 (보고서 폴더와 함께 옮길 것)"
-        return None, (), [Answer("기록", "감사 기록", "unknown", why)]
-    key = audit_key(asked.folder, *([] if plan_path is None else [plan_path.parent]))
-    try:
-        chain = read_chain(path, key, folder_of(path, asked.folder))
-    except OSError as error:
-        return None, (), [Answer("기록", "감사 기록", "unknown", f"읽을 수 없음 ({error.strerror})")]
-    answers = [_intact(chain)]
-    answers.append(_seals(chain, key is not None))
-    if asked.head:
-        known = asked.head in chain.hashes
-        detail = (
-            f"{chain.hashes.index(asked.head) + 1}번째 줄"
-            if known
-            else "따로 적어 둔 해시의 줄이 기록에 없음"
-        )
-        answers.append(Answer("기록", "적어 둔 머리", "same" if known else "differs", detail))
-    answers.append(_record_in_chain(chain, chain.entries, record))
-    return chain, chain.entries, answers
-
-
-def _intact(chain: Chain) -> Answer:
-    if chain.faults:
-        told = listed((f"{f.line}번째 줄 {_FAULTS[f.kind]}" for f in chain.faults), 3)
-        return Answer("기록", "감사 기록", "differs", told)
-    notes = [f"{len(chain.hashes)}줄이 모두 이어짐", f"머리 {chain.head}"]
-    if chain.torn:
-        notes.append(f"쓰다 끊긴 줄 {len(chain.torn)}개는 표시되어 있음")
-    if chain.unfinished:
-        notes.append("마지막 줄이 쓰이다 끊김 (다음 명령이 표시함)")
-    if chain.earlier:
-        notes.append(f"시각이 앞줄보다 이른 줄: {listed(map(str, chain.earlier), 3)}")
-    return Answer("기록", "감사 기록", "same", "; ".join(notes))
-
-
-def _seals(chain: Chain, known: bool) -> Answer:
-    if not known:
-        return Answer("기록", "봉인", "unknown", "열쇠(data/processed/identifier.key)가 여기에 없음")
-    if any(f.kind == "seal" for f in chain.faults):
-        return Answer("기록", "봉인", "differs", "이 컴퓨터의 열쇠로 쓴 것이 아닌 줄이 있음")
-    if chain.foreign:
-        return Answer("기록", "봉인", "unknown", f"다른 열쇠로 쓰였거나 봉인이 없는 줄 {chain.foreign}개")
-    return Answer("기록", "봉인", "same", f"{chain.sealed}줄")
-
-
-def _record_in_chain(chain: Chain, entries: Iterable[Mapping[str, Any]], record: Mapping[str, Any]) -> Answer:
-    """``run.json`` as the last line of its command names it, and the line that it names in turn."""
-    what, entries = "run.json", tuple(entries)
-    if not entries:
-        return Answer("기록", what, "unknown", "감사 기록에 이 폴더에 관한 줄이 없음")
-    anchor = record.get(TIMING, {}).get("audit") or {}
-    line = int(anchor.get("line", 0))
-    cut = line > len(chain.hashes) or (line and chain.hashes[line - 1] != anchor.get("sha256"))
-    if cut:
-        return Answer("기록", what, "differs", f"적혀 있는 감사 기록 {line}번째 줄이 없거나 다름")
-    now = run_sha256(record)
-    at = [k for k, e in enumerate(entries) if e["event"] == "end" and e.get("record") == now]
-    if not at:
-        return Answer("기록", what, "differs", "감사 기록에 이 내용을 만든 명령이 없음")
-    after = [e for e in entries[at[-1] + 1 :] if e["event"] in {"start", "page"}]
-    if after:
-        why = "그 뒤의 명령이 끝나지 않음 → evalkit report 를 다시 실행할 것"
-        return Answer("기록", what, "differs", why)
-    return Answer("기록", what, "same", str(entries[at[-1]]["time"]))
 
 
 # -- bytes ------------------------------------------------------------------------------------
@@ -193,12 +139,12 @@ def _files(
     """Bytes of the pages and of what lies beside them, against record and trail."""
     index: dict[str, str] = dict(record.get("index", {}))
     known = {path: sha for r in record["jobs"].values() for path, sha in r["files"].items()} | index
-    owners = {sha: path for path, sha in known.items()}
+    owners = earlier_files(entries) | {sha: path for path, sha in known.items()}
     answers = []
     for job, entry in jobs.items():
         files = entry["files"] if not file else {file: entry["files"][file]}
         wrong = _altered(folder, files, owners)
-        if not wrong and entries and not _has_page(entries, job, entry):
+        if not wrong and entries and not any(has_made(e, job, record) for e in entries):
             wrong = ["감사 기록에 이 쪽을 만든 줄이 없음"]
         states = {"failed": "끝나지 않은 쪽", "refused": "공개 거부된 쪽"}
         good = "; ".join(part for part in (f"파일 {len(files)}개", states.get(entry["state"], "")) if part)
@@ -211,11 +157,28 @@ def _files(
     if file and file not in known and file not in exported and file != RUN_FILE:
         answers.append(Answer("쪽", file, "differs", "이 파일을 만든 기록이 없음"))
     if not file:
-        lying = {p.relative_to(folder).as_posix() for pattern in _OURS for p in folder.glob(pattern)}
-        strange = sorted(lying - known.keys() - exported)
-        if strange:
-            answers.append(Answer("쪽", "그 밖의 파일", "unknown", f"만든 기록이 없음: {listed(strange)}"))
+        answers += _strange(folder, known.keys() | exported)
     return answers
+
+
+def _strange(folder: Path, known: Collection[str]) -> Iterator[Answer]:
+    """Files in the folder that nothing says who made; one whose name reads like a known one is no accident."""
+    apart = tuple(f"{lang}/" for lang in LANGUAGES if (folder / lang / RUN_FILE).is_file())
+    lying = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+    lying = {p for p in lying if not p.startswith(apart) and p not in {RUN_FILE, AUDIT_FILE}}
+    strange = sorted(lying - set(known))
+    if strange:
+        yield Answer("쪽", "그 밖의 파일", "unknown", f"만든 기록이 없음: {listed(strange)}")
+    read = {_as_read(path): path for path in known}
+    alike = [f"{path} → {read[_as_read(path)]}" for path in strange if _as_read(path) in read]
+    if alike:
+        yield Answer("쪽", "이름이 같아 보이는 파일", "differs", listed(alike))
+
+
+def _as_read(path: str) -> str:
+    """A name as a reader sees it: composed, without case and without signs that are not seen."""
+    composed = unicodedata.normalize("NFKC", path).casefold()
+    return "".join(sign for sign in composed if unicodedata.category(sign) not in {"Cf", "Cc", "Zs"})
 
 
 def _altered(folder: Path, files: Mapping[str, str], owners: Mapping[str, str]) -> list[str]:
@@ -223,7 +186,9 @@ def _altered(folder: Path, files: Mapping[str, str], owners: Mapping[str, str]) 
     wrong = []
     for path, sha in files.items():
         now = _sha(folder / path)
-        if now is None:
+        if (folder / path).is_symlink():
+            wrong.append(f"{path} 파일이 아니라 다른 곳을 가리키는 연결임")
+        elif now is None:
             wrong.append(f"{path} 없음")
         elif now != sha:
             wrong.append(f"{path} " + (f"{owners[now]} 의 내용임" if now in owners else "바뀜"))
@@ -232,15 +197,6 @@ def _altered(folder: Path, files: Mapping[str, str], owners: Mapping[str, str]) 
 
 def _sha(path: Path) -> str | None:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
-
-
-def _has_page(entries: Iterable[Mapping[str, Any]], job: str, record: Mapping[str, Any]) -> bool:
-    return any(
-        e["event"] == "page"
-        and e.get("job") == job
-        and all(e.get(name) == record[name] for name in ("files", "made_of", "state"))
-        for e in entries
-    )
 
 
 def _exports(
