@@ -68,8 +68,9 @@ class Exposure:
 def audit(tables: Iterable[Published], order: Sequence[str], rules: Rules) -> list[Exposure]:
     """Withheld cells that all tables together give away.
 
-    The page to stop is the last, in the order given, without which the cell does not follow; where no single page is
-    enough, the last of those that take part. It is left out and the rest is attacked again, until nothing follows.
+    The page to stop is the last, in the order given, without which the cell does not follow; where no single page after
+    the one that withholds is enough, the last of those that take part. It is left out and the rest is attacked again,
+    until nothing follows.
 
     Parameters
     ----------
@@ -88,10 +89,12 @@ def audit(tables: Iterable[Published], order: Sequence[str], rules: Rules) -> li
 def _least_loss(
     tables: Sequence[Published], rank: Mapping[str, int], rules: Rules, exposure: Exposure
 ) -> Exposure:
-    """The exposure with the page whose absence ends it; of several pages that tell the same, none alone does."""
+    """The exposure with the page whose absence ends it, of those after the page that withholds; else as it stands."""
     own = exposure.place.split(" › ")[0]
     takers = {place.split(" › ")[0] for place in exposure.given_by} | {own}
     for name in sorted(takers, key=lambda report: (rank.get(report, -1), report), reverse=True)[:_TRIED]:
+        if name == own:
+            break
         left = [entry for entry in tables if entry.report != name]
         if not _reached(left, exposure.place, rank, rules):
             return replace(exposure, report=name)

@@ -11,9 +11,8 @@ from evalkit.present import figures
 from evalkit.present.messages import number, say
 from evalkit.present.numerals import digits_for, percent
 from evalkit.present.tabulation import Column, Entry, Tabulation
-from evalkit.study.pages.behind import behind_means
+from evalkit.study.pages.behind import behind_means, behind_rows, near_notes
 from evalkit.study.pages.showing import (
-    firms_behind,
     group_words,
     of_firms,
     outcome_label,
@@ -40,21 +39,16 @@ def row_words(study: Study, planned: Planning, name: str) -> str:
     return variable_words(study, name)
 
 
-def _behind(study: Study, planned: Planning, name: str, row: pd.Series) -> int | None:
-    """Firms behind a row: those of a category where the row is a share, else the smaller group."""
-    groups = [(row["n_treated"], row["mean_treated"]), (row["n_comparison"], row["mean_comparison"])]
-    behind = [round(n * share) if "=" in name else int(n) for n, share in groups]
-    return firms_behind(study, planned.outcome, min((n for n in behind if n), default=0))
+def _behind(study: Study, planned: Planning) -> tuple[int | None, ...]:
+    """Firms behind each row of the card."""
+    return behind_rows(study, planned.sample, planned.outcome, planned.phase, planned.card.table)
 
 
 def shown_rows(study: Study, planned: Planning) -> pd.DataFrame:
     """Rows of the card that enough firms stand behind: a figure cannot mark a point as withheld."""
     table = planned.card.table
     least = study.plan.disclosure.min_firms if of_firms(study, planned.outcome) else 0
-    keep = [
-        (n := _behind(study, planned, str(name), row)) is None or n == 0 or n >= least
-        for name, row in table.iterrows()
-    ]
+    keep = [n is None or n == 0 or n >= least for n in _behind(study, planned)]
     return table[keep]
 
 
@@ -72,8 +66,8 @@ def balance_figure(study: Study, planned: Planning) -> None:
     )
     if not np.isfinite(frame["before"]).any():
         return
-    sizes = [_behind(study, planned, str(name), row) for name, row in table.iterrows()]
-    known = [n for n in sizes if n]
+    least = study.plan.disclosure.min_firms
+    known = [n for n in _behind(study, planned) if n and n >= least]
     drawing = figures.love_plot(
         frame,
         title=balance_title(study, planned),
@@ -150,8 +144,11 @@ def balance_table(study: Study, planned: Planning) -> None:
         columns=tuple(columns),
         rows=tuple(rows),
         marks=marks,
-        notes=(say("table.balance_note", lang, mark="†", threshold=f"{THRESHOLD:g}"),),
-        counts=tuple(_behind(study, planned, str(name), row) for name, row in table.iterrows()),
+        notes=(
+            say("table.balance_note", lang, mark="†", threshold=f"{THRESHOLD:g}"),
+            *near_notes(study, planned.sample, planned.outcome, planned.phase),
+        ),
+        counts=_behind(study, planned),
         contributions=behind_means(
             study, planned.sample, planned.outcome, _values(planned), list(table.index)
         ),

@@ -13,11 +13,11 @@ from evalkit.present.numerals import digits_for, spoken
 from evalkit.present.phrases import reworded
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.effect import Effect
-from evalkit.study.pages.behind import behind_means, behind_paths
+from evalkit.study.pages.behind import behind_means, behind_paths, behind_rows, near_notes
 from evalkit.study.pages.effect_numbers import pre_trend_sentence
 from evalkit.study.pages.flow import flow_figure, flow_table
+from evalkit.study.pages.quantities import ALL
 from evalkit.study.pages.showing import (
-    firms_behind,
     group_label,
     of_firms,
     outcome_label,
@@ -43,9 +43,9 @@ def sample_table(study: Study, effect: Effect, place: str) -> None:
     show(release_of(study).table(table))
 
 
-def balance_table(study: Study, effect: Effect) -> None:
-    """Treated and comparison units at the baseline."""
-    lang = study.lang
+def balance_table(study: Study, effect: Effect, place: str = ALL) -> None:
+    """Treated and comparison units at the baseline, of a province where one is named."""
+    lang, asked = study.lang, (study, effect.sample, effect.outcome, effect.phase)
     rows = []
     marks = {}
     for i, (name, row) in enumerate(effect.balance.iterrows()):
@@ -85,20 +85,14 @@ def balance_table(study: Study, effect: Effect) -> None:
                 comparison=number(effect.n_comparison),
             ),
         ),
-        counts=tuple(_behind(study, effect, str(name), row) for name, row in effect.balance.iterrows()),
+            *near_notes(*asked, place),
+        counts=behind_rows(*asked, effect.balance, place),
         contributions=behind_means(
             study, effect.sample, effect.outcome, baseline_values(effect.sample), list(effect.balance.index)
         ),
         lang=lang,
     )
     show(release_of(study).table(table))
-
-
-def _behind(study: Study, effect: Effect, name: str, row: pd.Series) -> int | None:
-    """Firms behind a row of the balance table: those of a category, where the row is a share."""
-    groups = [(effect.n_treated, row["mean_treated"]), (effect.n_comparison, row["mean_comparison"])]
-    behind = [round(n * share) for n, share in groups] if "=" in name else [n for n, _ in groups]
-    return firms_behind(study, effect.outcome, min((n for n in behind if n), default=0))
 
 
 def variable_label(name: str, study: Study, effect: Effect) -> str:
@@ -160,7 +154,7 @@ def paths(study: Study, effect: Effect) -> None:
         else None,
         lang=lang,
     )
-    known = behind_paths(study, effect.sample, effect.outcome, drawing)
+    known = behind_paths(study, effect.sample, effect.outcome, effect.phase, drawing)
     release = release_of(study)
     show(release.text(say("study.note.paths_held", lang)) if known is None else release.figure(known))
 

@@ -372,7 +372,7 @@ def balance_table(study: Study, found: Regional) -> None:
         if level and any(0 < round(n) < least for n in sides) and firms_behind(study, found.outcome, 1):
             thin.append(stem)
     kept = [not any(str(name).startswith(f"{stem}=") for stem in thin) for name in effect.balance.index]
-    effect_design.balance_table(study, replace(effect, balance=effect.balance[kept]))
+    effect_design.balance_table(study, replace(effect, balance=effect.balance[kept]), found.region)
     if thin:
         names = ", ".join(dict.fromkeys(variable_words(study, stem) for stem in thin))
         show(
