@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from evalkit.errors import UsageError
-from evalkit.present.canvas import INK, QUIET, SHADE, TREATED, Drawing, canvas, finish, value_axis
+from evalkit.present.canvas import QUIET, SHADE, TREATED, Drawing, canvas, finish, value_axis
+from evalkit.present.figures.interval_rows import Wording, beside, drawable, name_lines, whole_sample
 from evalkit.present.messages import say
-from evalkit.present.numerals import MISSING, Lang, digits_for, interval, level_text, number
+from evalkit.present.numerals import MISSING, Lang, digits_for, level_text, number
 from evalkit.present.readings import as_frame, half_widths
 from evalkit.present.tabulation import Column, Tabulation
 
@@ -45,40 +45,31 @@ def forest(
     sort : by estimate, largest on top; False keeps the order given
     firms : whether ``n`` counts firms; the thinnest line then decides whether the figure may be shown
     """
-    rows = as_frame(frame, level)
-    rows = rows[np.isfinite(rows["estimate"].to_numpy(dtype=np.float64))]
-    if rows.empty or len(rows) > LIMIT:
-        raise UsageError(
-            f"한 그림에 그릴 항목이 {len(rows)}개임",
-            where=(name,),
-            remedy=f"1개에서 {LIMIT}개 사이로 나눌 것",
-        )
+    rows = drawable(as_frame(frame, level), LIMIT, name)
     if sort:
         rows = rows.sort_values("estimate", ascending=False, kind="stable")
     labels = [" ".join(map(str, k)) if isinstance(k, tuple) else str(k) for k in rows.index]
-    places = _places(rows, overall)
-    lines = len(rows) + (1 if overall is not None else 0)
-    with canvas(1.0 + 0.27 * lines) as (figure, axes):
+    if overall is not None:
+        labels.append(overall_label or say("figure.overall", lang))
+    wording = Wording(_places(rows, overall), level, lang, unit)
+    with canvas(1.0 + 0.27 * len(labels)) as (figure, axes):
         value_axis(axes, axis="x")
         _draw(axes, rows)
         if overall is not None:
-            _overall(axes, overall, len(rows))
-            labels.append(overall_label or say("figure.overall", lang))
-        _columns(
-            axes, _written(rows, overall, places, level, lang), len(rows) if overall is not None else None
-        )
-        axes.set_yticks(range(len(labels)), labels)
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        axes.set_ylim(len(labels) - 0.4, -0.6)
+            axes.axvline(
+                float(overall["estimate"]), color=QUIET, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1.4
+            )
+            whole_sample(axes, overall, len(rows))
+        _columns(axes, _written(rows, overall, wording), len(rows) if overall is not None else None)
+        name_lines(axes, labels)
         axes.set_xlabel(xlabel)
         sized = firms and "n" in rows.columns and rows["n"].notna().any()
         return finish(
             figure,
             name=name,
             title=title,
-            alt=_alt(rows, xlabel, places, level, lang),
-            data=_data(rows, overall, labels, name, title, unit, places, level, firms, lang),
+            alt=_alt(rows, xlabel, wording),
+            data=_data(rows, overall, labels, name, title, firms, wording),
             note=note,
             firms=int(rows["n"].min()) if sized else None,
         )
@@ -99,20 +90,19 @@ def _has_intervals(rows: pd.DataFrame) -> bool:
     return bool(rows["conf_low"].notna().any())
 
 
-def _written(
-    rows: pd.DataFrame, overall: Any, places: int, level: float, lang: Lang
-) -> list[tuple[str, list[str]]]:
+def _written(rows: pd.DataFrame, overall: Any, wording: Wording) -> list[tuple[str, list[str]]]:
     """Header and texts of each column of numbers."""
     records: list[Any] = [*rows.to_dict("records"), *([] if overall is None else [overall])]
-    columns = [(say("table.estimate", lang), [number(float(r["estimate"]), places) for r in records])]
+    estimate, header = wording.heads()
+    columns = [(estimate, [wording.number(r["estimate"]) for r in records])]
     if _has_intervals(rows) or any(r["conf_low"] == r["conf_low"] for r in records):
-        bounds = [interval(float(r["conf_low"]), float(r["conf_high"]), places) for r in records]
+        bounds = [wording.interval(r["conf_low"], r["conf_high"]) for r in records]
         # one point without an interval has nothing to show in its cell
-        header = say("table.interval", lang, level=level_text(level)) if _has_intervals(rows) else ""
-        columns.append((header, ["" if b == MISSING else b for b in bounds]))
+        shown = header if _has_intervals(rows) else ""
+        columns.append((shown, ["" if b == MISSING else b for b in bounds]))
     if "n" in rows.columns:
         texts = [number(n) for n in rows["n"].tolist()] + ([] if overall is None else [""])
-        columns.append((say("figure.units", lang), texts))
+        columns.append((say("figure.units", wording.lang), texts))
     return columns
 
 
@@ -138,46 +128,23 @@ def _columns(axes: Axes, columns: list[tuple[str, list[str]]], bold: int | None)
         # 5.2 points a figure, 9 a Hangul syllable
         offset += 14 + max(sum(9 if ch >= "가" else 5.2 for ch in text) for text in (header, *texts))
         for at, text in enumerate(texts):
-            _beside(axes, at, text, offset, fontweight="bold" if at == bold else "normal")
-        _beside(axes, -0.78, header, offset, color=QUIET, fontsize=8.5)
+            weight = "bold" if at == bold else "normal"
+            beside(axes, at, text, offset=offset, ha="right", fontsize=9, fontweight=weight)
+        beside(axes, -0.78, header, offset=offset, ha="right", color=QUIET)
 
 
-def _beside(axes: Axes, y: float, text: str, offset: float, **look: Any) -> None:
-    axes.annotate(
-        text,
-        (1.0, y),
-        xycoords=("axes fraction", "data"),
-        xytext=(offset, 0),
-        textcoords="offset points",
-        ha="right",
-        va="center",
-        annotation_clip=False,
-        **{"fontsize": 9, **look},
-    )
-
-
-def _overall(axes: Axes, overall: Any, at: int) -> None:
-    value, low, high = (float(overall[c]) for c in ("estimate", "conf_low", "conf_high"))
-    axes.axvline(value, color=QUIET, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1.4)
-    axes.axhline(at - 0.5, color=QUIET, linewidth=0.8)
-    if not low <= high:
-        axes.plot([value], [at], "D", color=INK, markersize=6, zorder=4)
-        return
-    axes.fill([low, value, high, value], [at, at - 0.26, at, at + 0.26], color=INK, zorder=4, linewidth=0)
-
-
-def _alt(rows: pd.DataFrame, xlabel: str, places: int, level: float, lang: Lang) -> str:
+def _alt(rows: pd.DataFrame, xlabel: str, wording: Wording) -> str:
     lowest, highest = rows["estimate"].idxmin(), rows["estimate"].idxmax()
     return say(
         "figure.forest_alt" if _has_intervals(rows) else "figure.forest_points_alt",
-        lang,
+        wording.lang,
         k=len(rows),
-        level=level_text(level),
+        level=level_text(wording.level),
         xlabel=xlabel,
         lowest_label=str(lowest),
-        lowest=number(float(rows["estimate"].min()), places),
+        lowest=wording.number(rows["estimate"].min()),
         highest_label=str(highest),
-        highest=number(float(rows["estimate"].max()), places),
+        highest=wording.number(rows["estimate"].max()),
     )
 
 
@@ -187,18 +154,11 @@ def _data(
     labels: list[str],
     name: str,
     title: str,
-    unit: str,
-    places: int,
-    level: float,
     firms: bool,
-    lang: Lang,
+    wording: Wording,
 ) -> Tabulation:
-    sized = "n" in rows.columns
-    columns = [
-        Column("label", say("table.item", lang)),
-        Column("estimate", say("table.estimate", lang), "number", unit, places),
-        Column("interval", say("table.interval", lang, level=level_text(level)), "interval", "", places),
-    ]
+    sized, lang = "n" in rows.columns, wording.lang
+    columns = [Column("label", say("table.item", lang)), *wording.columns()]
     if sized:
         columns.append(Column("n", say("figure.units", lang), "integer"))
     cells: list[tuple[Any, ...]] = [

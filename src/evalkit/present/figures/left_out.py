@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from evalkit.errors import UsageError
 from evalkit.present.canvas import (
     BAND,
     FAINT,
@@ -21,8 +20,16 @@ from evalkit.present.canvas import (
     finish,
     value_axis,
 )
+from evalkit.present.figures.interval_rows import (
+    Wording,
+    beside,
+    drawable,
+    key_below,
+    name_headed,
+    under_headings,
+)
 from evalkit.present.messages import say
-from evalkit.present.numerals import MISSING, Lang, digits_for, interval, level_text, number
+from evalkit.present.numerals import Lang, digits_for, level_text
 from evalkit.present.readings import half_widths
 from evalkit.present.tabulation import Column, Tabulation
 
@@ -55,33 +62,19 @@ def left_out(
     for column in ("conf_low", "conf_high"):
         if column not in rows.columns:
             rows[column] = np.nan
-    rows = rows[np.isfinite(rows["estimate"].to_numpy(dtype=np.float64))]
-    if rows.empty or len(rows) > LIMIT:
-        raise UsageError(
-            f"한 그림에 그릴 항목이 {len(rows)}개임",
-            where=(name,),
-            remedy=f"1개에서 {LIMIT}개 사이로 나눌 것",
-        )
-    lines = _lines(rows)
-    whole = pd.DataFrame([dict(overall)])
-    places = digits_for(*half_widths(whole))
+    rows = drawable(rows, LIMIT, name)
+    largest_first = rows.sort_values("estimate", ascending=False, kind="stable")
+    lines = under_headings(largest_first, "kind", rows["kind"].tolist())
+    wording = Wording(digits_for(*half_widths(pd.DataFrame([dict(overall)]))), level, lang, unit)
     with canvas(1.15 + 0.235 * len(lines)) as (figure, axes):
         value_axis(axes, axis="x")
         _draw(axes, rows, lines, overall)
-        _numbers(axes, rows, lines, places, level, lang)
-        labels = [str(rows["label"][at]) if isinstance(at, int) else at for at in lines]
-        axes.set_yticks(range(len(lines)), labels)
-        for tick, at in zip(axes.get_yticklabels(), lines, strict=True):
-            tick.set_fontweight("normal" if isinstance(at, int) else "bold")
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        axes.set_ylim(len(lines) - 0.4, -0.9)
+        _numbers(axes, rows, lines, wording)
+        name_headed(axes, rows, lines, -0.9)
         axes.set_xlabel(xlabel)
         has = np.isfinite(float(overall["conf_low"]))
-        key = say(
-            "figure.left_out_key" if has else "figure.left_out_points_key", lang, level=level_text(level)
-        )
-        figure.supxlabel(key, fontsize=8.5, color=QUIET, x=0.99, ha="right")
+        key = "figure.left_out_key" if has else "figure.left_out_points_key"
+        key_below(figure, say(key, lang, level=level_text(level)))
         low, high = rows["estimate"].idxmin(), rows["estimate"].idxmax()
         return finish(
             figure,
@@ -92,25 +85,15 @@ def left_out(
                 lang,
                 k=len(rows),
                 xlabel=xlabel,
-                overall=number(float(overall["estimate"]), places),
-                low=number(float(rows["estimate"].min()), places),
+                overall=wording.number(overall["estimate"]),
+                low=wording.number(rows["estimate"].min()),
                 low_label=str(rows["label"][low]),
-                high=number(float(rows["estimate"].max()), places),
+                high=wording.number(rows["estimate"].max()),
                 high_label=str(rows["label"][high]),
             ),
-            data=_data(rows, overall, name, title, unit, places, level, lang),
+            data=_data(rows, overall, name, title, wording),
             note=note,
         )
-
-
-def _lines(rows: pd.DataFrame) -> list[int | str]:
-    """Positions in `rows`, largest estimate first within its kind, under the kind's words."""
-    lines: list[int | str] = []
-    for kind in dict.fromkeys(rows["kind"]):
-        lines.append(str(kind))
-        inside = rows[rows["kind"] == kind].sort_values("estimate", ascending=False, kind="stable")
-        lines += [int(at) for at in inside.index]
-    return lines
 
 
 def _draw(
@@ -139,50 +122,19 @@ def _draw(
         )
 
 
-def _numbers(
-    axes: Axes, rows: pd.DataFrame, lines: list[int | str], places: int, level: float, lang: Lang
-) -> None:
-    shown = bool(rows["conf_low"].notna().any())
+def _numbers(axes: Axes, rows: pd.DataFrame, lines: list[int | str], wording: Wording) -> None:
     for y, at in enumerate(lines):
-        if not isinstance(at, int):
-            continue
-        row: Any = rows.loc[at]
-        bounds = interval(float(row["conf_low"]), float(row["conf_high"]), places)
-        text = number(float(row["estimate"]), places)
-        if shown and bounds != MISSING:
-            text = f"{text} {bounds}"
-        _beside(axes, y, text)
-    header = say("table.estimate", lang)
-    if shown:
-        header = f"{header} {say('table.interval', lang, level=level_text(level))}"
-    _beside(axes, -0.78, header, color=QUIET)
-
-
-def _beside(axes: Axes, y: float, text: str, **look: Any) -> None:
-    axes.annotate(
-        text,
-        (1.0, y),
-        xycoords=("axes fraction", "data"),
-        xytext=(8, 0),
-        textcoords="offset points",
-        ha="left",
-        va="center",
-        annotation_clip=False,
-        fontsize=8.5,
-        **look,
-    )
+        if isinstance(at, int):
+            row: Any = rows.loc[at]
+            beside(axes, y, wording.both(row["estimate"], row["conf_low"], row["conf_high"]))
+    heads = wording.heads()
+    beside(axes, -0.78, " ".join(heads) if rows["conf_low"].notna().any() else heads[0], color=QUIET)
 
 
 def _data(
-    rows: pd.DataFrame,
-    overall: Mapping[str, float] | pd.Series,
-    name: str,
-    title: str,
-    unit: str,
-    places: int,
-    level: float,
-    lang: Lang,
+    rows: pd.DataFrame, overall: Mapping[str, float] | pd.Series, name: str, title: str, wording: Wording
 ) -> Tabulation:
+    lang = wording.lang
     cells: list[tuple[object, ...]] = [
         (
             say("figure.overall", lang),
@@ -195,15 +147,5 @@ def _data(
         (str(row["label"]), str(row["kind"]), float(row["estimate"]), (row["conf_low"], row["conf_high"]))
         for _, row in rows.iterrows()
     ]
-    return Tabulation(
-        name=f"{name}-data",
-        title=title,
-        columns=(
-            Column("label", say("table.left_out", lang)),
-            Column("kind", say("table.kind", lang)),
-            Column("estimate", say("table.estimate", lang), "number", unit, places),
-            Column("interval", say("table.interval", lang, level=level_text(level)), "interval", "", places),
-        ),
-        rows=tuple(cells),
-        lang=lang,
-    )
+    named = (Column("label", say("table.left_out", lang)), Column("kind", say("table.kind", lang)))
+    return Tabulation(f"{name}-data", title, (*named, *wording.columns()), tuple(cells), lang=lang)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from evalkit.errors import UsageError
 from evalkit.present.canvas import (
     COMPARISON,
     COMPARISON_TEXT,
@@ -20,6 +19,7 @@ from evalkit.present.canvas import (
     finish,
     value_axis,
 )
+from evalkit.present.figures.interval_rows import drawable, key_below, name_headed, under_headings
 from evalkit.present.messages import say
 from evalkit.present.numerals import Lang, number
 from evalkit.present.tabulation import Column, Tabulation
@@ -52,37 +52,16 @@ def love_plot(
     rows = frame.reset_index(drop=True)
     if "after" not in rows.columns:
         rows["after"] = np.nan
-    rows = rows[np.isfinite(rows["before"].to_numpy(dtype=np.float64))].reset_index(drop=True)
-    if rows.empty or len(rows) > LIMIT:
-        raise UsageError(
-            f"한 그림에 그릴 변수가 {len(rows)}개임",
-            where=(name,),
-            remedy=f"1개에서 {LIMIT}개 사이로 나눌 것",
-        )
-    lines: list[int | str] = []
-    for group in dict.fromkeys(rows["group"]):
-        lines.append(str(group))
-        lines += [int(at) for at in rows.index[rows["group"] == group]]
+    rows = drawable(rows, LIMIT, name, what="변수가", by="before").reset_index(drop=True)
+    lines = under_headings(rows, "group")
     both = bool(rows["after"].notna().any())
     with canvas(1.2 + 0.25 * len(lines)) as (figure, axes):
         value_axis(axes, axis="x")
         _draw(axes, rows, lines, threshold, both)
-        labels = [str(rows["label"][at]) if isinstance(at, int) else at for at in lines]
-        axes.set_yticks(range(len(lines)), labels)
-        for tick, at in zip(axes.get_yticklabels(), lines, strict=True):
-            tick.set_fontweight("normal" if isinstance(at, int) else "bold")
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        axes.set_ylim(len(lines) - 0.4, -1.25)
+        name_headed(axes, rows, lines, -1.25)
         axes.set_xlabel(say("table.smd", lang))
         _key(axes, both, lang)
-        figure.supxlabel(
-            say("figure.love_threshold", lang, threshold=f"{threshold:g}"),
-            fontsize=8.5,
-            color=QUIET,
-            x=0.99,
-            ha="right",
-        )
+        key_below(figure, say("figure.love_threshold", lang, threshold=f"{threshold:g}"))
         return finish(
             figure,
             name=name,

@@ -13,20 +13,10 @@ import numpy as np
 import pandas as pd
 
 from evalkit.errors import UsageError
-from evalkit.present.canvas import (
-    BAND,
-    BEFORE,
-    INK,
-    QUIET,
-    SHADE,
-    TREATED,
-    Drawing,
-    canvas,
-    finish,
-    value_axis,
-)
+from evalkit.present.canvas import BAND, BEFORE, QUIET, SHADE, TREATED, Drawing, canvas, finish, value_axis
+from evalkit.present.figures.interval_rows import Wording, beside, key_below, name_lines, whole_sample
 from evalkit.present.messages import say
-from evalkit.present.numerals import Lang, digits_for, interval, level_text, number
+from evalkit.present.numerals import Lang, digits_for, level_text
 from evalkit.present.tabulation import Column, Tabulation
 
 if TYPE_CHECKING:
@@ -68,40 +58,28 @@ def region_forest(
     _refuse(frame, marked, name)
     labels = [str(label) for label in frame.index]
     half = ((frame["conf_high"] - frame["conf_low"]) / 2).dropna()
-    places = digits_for(float(half.median())) if len(half) else 1
-    lines = len(labels) + (overall is not None)
-    with canvas(1.35 + 0.25 * lines) as (figure, axes):
+    wording = Wording(digits_for(float(half.median())) if len(half) else 1, level, lang, unit)
+    words = [*labels]
+    if overall is not None:
+        words.append(overall_label or say("figure.overall", lang))
+    at = labels.index(marked)
+    with canvas(1.35 + 0.25 * len(words)) as (figure, axes):
         value_axis(axes, axis="x")
-        _draw(axes, frame, labels.index(marked), chance)
-        words = [*labels]
+        _draw(axes, frame, at, chance)
         if overall is not None:
-            words.append(overall_label or say("figure.overall", lang))
-            _overall(axes, overall, len(labels))
-        _numbers(axes, frame, labels.index(marked), overall, places, level, lang)
-        axes.set_yticks(range(lines), words)
-        axes.get_yticklabels()[labels.index(marked)].set_fontweight("bold")
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        axes.set_ylim(lines - 0.4, -0.6)
+            whole_sample(axes, overall, len(labels))
+        _numbers(axes, frame, at, overall, wording)
+        name_lines(axes, words, [at])
         axes.set_xlabel(xlabel)
-        figure.supxlabel(
-            say(
-                "figure.provinces_key" if chance else "figure.provinces_key_plain",
-                lang,
-                level=level_text(level),
-            ),
-            fontsize=8.5,
-            color=QUIET,
-            x=0.99,
-            ha="right",
-        )
+        key = "figure.provinces_key" if chance else "figure.provinces_key_plain"
+        key_below(figure, say(key, lang, level=level_text(level)))
         known = frame["n"][np.isfinite(frame["estimate"].to_numpy(dtype=np.float64))]
         return finish(
             figure,
             name=name,
             title=title,
-            alt=_alt(frame, marked, places, level, xlabel, lang),
-            data=_data(frame, overall, words, name, title, unit, places, level, lang),
+            alt=_alt(frame, marked, xlabel, wording),
+            data=_data(frame, overall, words, name, title, wording),
             note=note,
             firms=int(known.min()) if len(known) else None,
         )
@@ -139,74 +117,40 @@ def _draw(axes: Axes, frame: pd.DataFrame, marked: int, chance: tuple[float, flo
         )
 
 
-def _overall(axes: Axes, overall: Mapping[str, float], at: int) -> None:
-    value, low, high = (float(overall[c]) for c in ("estimate", "conf_low", "conf_high"))
-    axes.axhline(at - 0.5, color=QUIET, linewidth=0.8)
-    if low <= high:
-        axes.fill([low, value, high, value], [at, at - 0.26, at, at + 0.26], color=INK, zorder=4, linewidth=0)
-    else:
-        axes.plot([value], [at], "D", color=INK, markersize=6, zorder=4)
-
-
 def _numbers(
-    axes: Axes,
-    frame: pd.DataFrame,
-    marked: int,
-    overall: Mapping[str, float] | None,
-    places: int,
-    level: float,
-    lang: Lang,
+    axes: Axes, frame: pd.DataFrame, marked: int, overall: Mapping[str, float] | None, wording: Wording
 ) -> None:
     """Estimate and simultaneous interval beside each line."""
     for y, (_, row) in enumerate(frame.iterrows()):
         if not np.isfinite(row["estimate"]):
-            _beside(axes, y, say("figure.provinces_none", lang), color=QUIET)
+            beside(axes, y, say("figure.provinces_none", wording.lang), color=QUIET)
             continue
-        bounds = interval(float(row["all_low"]), float(row["all_high"]), places)
-        _beside(
-            axes,
-            y,
-            f"{number(float(row['estimate']), places)} {bounds}",
-            fontweight="bold" if y == marked else "normal",
-        )
+        text = wording.both(row["estimate"], row["all_low"], row["all_high"])
+        beside(axes, y, text, fontweight="bold" if y == marked else "normal")
     if overall is not None:
-        bounds = interval(float(overall["conf_low"]), float(overall["conf_high"]), places)
-        _beside(axes, len(frame), f"{number(float(overall['estimate']), places)} {bounds}")
-    _beside(axes, -0.78, say("figure.provinces_header", lang, level=level_text(level)), color=QUIET)
+        text = wording.both(*(overall[c] for c in ("estimate", "conf_low", "conf_high")))
+        beside(axes, len(frame), text)
+    header = say("figure.provinces_header", wording.lang, level=level_text(wording.level))
+    beside(axes, -0.78, header, color=QUIET)
 
 
-def _beside(axes: Axes, y: float, text: str, **look: Any) -> None:
-    axes.annotate(
-        text,
-        (1.0, y),
-        xycoords=("axes fraction", "data"),
-        xytext=(8, 0),
-        textcoords="offset points",
-        ha="left",
-        va="center",
-        annotation_clip=False,
-        **{"fontsize": 8.5, **look},
-    )
-
-
-def _alt(frame: pd.DataFrame, marked: str, places: int, level: float, xlabel: str, lang: Lang) -> str:
+def _alt(frame: pd.DataFrame, marked: str, xlabel: str, wording: Wording) -> str:
     known = frame[np.isfinite(frame["estimate"].to_numpy(dtype=np.float64))]
     if known.empty:
-        return say("figure.provinces_alt_none", lang, k=len(frame), xlabel=xlabel)
-    lowest, highest = known["estimate"].min(), known["estimate"].max()
+        return say("figure.provinces_alt_none", wording.lang, k=len(frame), xlabel=xlabel)
     row = {str(name): float(values[marked]) for name, values in frame.items()}
-    key = "figure.provinces_alt" if np.isfinite(row["estimate"]) else "figure.provinces_alt_without"
+    has = bool(np.isfinite(row["estimate"]))
     return say(
-        key,
-        lang,
+        "figure.provinces_alt" if has else "figure.provinces_alt_without",
+        wording.lang,
         k=len(known),
         xlabel=xlabel,
         marked=marked,
-        estimate=number(float(row["estimate"]), places) if np.isfinite(row["estimate"]) else "",
-        interval=interval(row["all_low"], row["all_high"], places),
-        lowest=number(float(lowest), places),
-        highest=number(float(highest), places),
-        level=level_text(level),
+        estimate=wording.number(row["estimate"]) if has else "",
+        interval=wording.interval(row["all_low"], row["all_high"]),
+        lowest=wording.number(known["estimate"].min()),
+        highest=wording.number(known["estimate"].max()),
+        level=level_text(wording.level),
     )
 
 
@@ -216,10 +160,7 @@ def _data(
     words: list[str],
     name: str,
     title: str,
-    unit: str,
-    places: int,
-    level: float,
-    lang: Lang,
+    wording: Wording,
 ) -> Tabulation:
     rows: list[tuple[Any, ...]] = []
     counts: list[int | None] = []
@@ -235,11 +176,11 @@ def _data(
         bounds = (float(overall["conf_low"]), float(overall["conf_high"]))
         rows.append((words[-1], float(overall["estimate"]), bounds, None, None))
         counts.append(None)
+    together = say("figure.provinces_all", wording.lang, level=level_text(wording.level))
     columns = (
-        Column("province", say("programme.province", lang)),
-        Column("estimate", say("table.estimate", lang), "number", unit, places),
-        Column("interval", say("table.interval", lang, level=level_text(level)), "interval", "", places),
-        Column("all", say("figure.provinces_all", lang, level=level_text(level)), "interval", "", places),
-        Column("n", say("figure.units", lang), "integer"),
+        Column("province", say("programme.province", wording.lang)),
+        *wording.columns(),
+        Column("all", together, "interval", "", wording.places),
+        Column("n", say("figure.units", wording.lang), "integer"),
     )
-    return Tabulation(f"{name}-data", title, columns, tuple(rows), counts=tuple(counts), lang=lang)
+    return Tabulation(f"{name}-data", title, columns, tuple(rows), counts=tuple(counts), lang=wording.lang)

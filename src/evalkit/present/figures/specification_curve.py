@@ -24,8 +24,9 @@ from evalkit.present.canvas import (
     unit_label,
     value_axis,
 )
+from evalkit.present.figures.interval_rows import Wording, key_below
 from evalkit.present.messages import say
-from evalkit.present.numerals import Lang, digits_for, level_text, number
+from evalkit.present.numerals import Lang, digits_for, level_text
 from evalkit.present.readings import as_frame, excludes_zero, half_widths, has_interval
 from evalkit.present.tabulation import Column, Tabulation
 
@@ -71,17 +72,16 @@ def specification_curve(
     rows, options = rows.iloc[order].reset_index(drop=True), options.iloc[order].reset_index(drop=True)
     lead = None if planned is None else int(np.flatnonzero(order == planned)[0])
     lines = _lines(options)
-    places = digits_for(*half_widths(rows))
+    wording = Wording(digits_for(*half_widths(rows)), level, lang, unit)
     below = 0.2 * len(lines) + 0.3
     with canvas(2.6 + below) as (figure, axes):
         axes.remove()
         upper, lower = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [2.4, below]})
-        _estimates(upper, rows, lead, places, lang)
+        _estimates(upper, rows, lead, wording)
         _matrix(lower, options, lines, lead)
         unit_label(upper, ylabel)
         lower.set_xlabel(say("figure.specification_axis", lang, k=len(rows)))
         _key(figure, rows, lead, level, lang)
-        median = float(rows["estimate"].median())
         return finish(
             figure,
             name=name,
@@ -91,14 +91,14 @@ def specification_curve(
                 lang,
                 k=len(rows),
                 ylabel=ylabel,
-                low=number(float(rows["estimate"].min()), places),
-                high=number(float(rows["estimate"].max()), places),
-                median=number(median, places),
+                low=wording.number(rows["estimate"].min()),
+                high=wording.number(rows["estimate"].max()),
+                median=wording.number(rows["estimate"].median()),
                 level=level_text(level),
                 out=int(excludes_zero(rows).sum()),
                 failed=len(failures),
             ),
-            data=_data(rows, options, lead, failures, name, title, unit, places, level, lang),
+            data=_data(rows, options, lead, failures, name, title, wording),
             note=" ".join(part for part in (note, _failed(failures, lang)) if part),
         )
 
@@ -114,7 +114,7 @@ def _lines(options: pd.DataFrame) -> list[tuple[str, str | None]]:
     return lines
 
 
-def _estimates(axes: Axes, rows: pd.DataFrame, lead: int | None, places: int, lang: Lang) -> None:
+def _estimates(axes: Axes, rows: pd.DataFrame, lead: int | None, wording: Wording) -> None:
     value_axis(axes)
     x = np.arange(len(rows), dtype=np.float64)
     value, low, high = (rows[c].to_numpy(dtype=np.float64) for c in ("estimate", "conf_low", "conf_high"))
@@ -135,7 +135,7 @@ def _estimates(axes: Axes, rows: pd.DataFrame, lead: int | None, places: int, la
     median = float(np.median(value))
     axes.axhline(median, color=QUIET, linewidth=1.1, linestyle=(0, (4, 2)), zorder=1.8)
     axes.annotate(
-        say("figure.median", lang, value=number(median, places)),
+        say("figure.median", wording.lang, value=wording.number(median)),
         (1.0, median),
         xycoords=("axes fraction", "data"),
         xytext=(4, 0),
@@ -193,7 +193,7 @@ def _key(figure: Any, rows: pd.DataFrame, lead: int | None, level: float, lang: 
     if lead is not None:
         parts.append(say("figure.specification_lead", lang))
     if parts:
-        figure.supxlabel(" · ".join(parts), fontsize=8.5, color=QUIET, x=0.99, ha="right")
+        key_below(figure, " · ".join(parts))
 
 
 def _failed(failures: Sequence[tuple[str, str]], lang: Lang) -> str:
@@ -211,16 +211,9 @@ def _data(
     failures: Sequence[tuple[str, str]],
     name: str,
     title: str,
-    unit: str,
-    places: int,
-    level: float,
-    lang: Lang,
+    wording: Wording,
 ) -> Tabulation:
-    columns = [
-        Column("rank", say("table.rank", lang), "integer"),
-        Column("estimate", say("table.estimate", lang), "number", unit, places),
-        Column("interval", say("table.interval", lang, level=level_text(level)), "interval", "", places),
-    ]
+    columns = [Column("rank", say("table.rank", wording.lang), "integer"), *wording.columns()]
     columns += [Column(f"choice{k}", str(c)) for k, c in enumerate(options.columns)]
     cells = [
         (at + 1, row["estimate"], (row["conf_low"], row["conf_high"]), *options.iloc[at].tolist())
@@ -233,5 +226,5 @@ def _data(
         rows=tuple(cells),
         marks={} if lead is None else {(lead, 1): "◆"},
         notes=tuple(f"{label}: {reason}" for label, reason in failures),
-        lang=lang,
+        lang=wording.lang,
     )
