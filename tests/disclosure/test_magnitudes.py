@@ -38,7 +38,7 @@ KINDS = {
     "monitoring": {"table pace series": PUBLISHED},
     "monitoring_needs": {"evaluation sources statements": WORDS},
     "opinions_tables": {"table designs refused": EFFECTS},
-    "overview": {"grades results": EFFECTS, "indicators": PUBLISHED},
+    "overview": {"results": EFFECTS, "indicators": PUBLISHED},
     "panel_analysis": {"bacon_table": EFFECTS},
     "portfolio": {"parts named": PUBLISHED},
     "programme": {"logic design": WORDS},
@@ -59,7 +59,7 @@ KINDS = {
     # the reported total in `costs` and `steps` is left out by study.valuing where one or two firms hold it
     "value_costs": {"costs _tiers _funds_table decisions": EFFECTS},
     "value_inputs": {"assumptions": PUBLISHED},
-    "value_steps": {"steps _bands": EFFECTS},
+    "value_steps": {"_bands": EFFECTS},
 }
 
 

@@ -104,6 +104,12 @@ class Drawing:
     firms: int | None = None
     words: tuple[str, ...] = ()
 
+    @property
+    def width(self) -> float:
+        """Points from edge to edge, as the picture says."""
+        found = re.search(r'<svg[^>]* width="([0-9.]+)pt"', self.svg)
+        return float(found.group(1)) if found else 72 * WIDTH
+
     def __post_init__(self) -> None:
         for part in ("title", "alt", "note"):
             object.__setattr__(self, part, clean_text(getattr(self, part)))

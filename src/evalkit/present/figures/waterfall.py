@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 KINDS = ("reported", "level", "change", "range")
+SHIFT, HALF = 0.16, 0.17  # of a bar under its name: middle and half height, in steps
+WIDTH = 4.3  # inches: a phone shows it whole, words included
 
 
 def waterfall(
@@ -61,17 +63,14 @@ def waterfall(
         raise UsageError(
             "폭포 그림에 그릴 단계가 없거나 종류를 모름", where=(name,), remedy=f"kind: {', '.join(KINDS)}"
         )
-    with canvas(0.9 + 0.42 * len(records)) as (figure, axes):
+    with canvas(0.7 + 0.46 * len(records), width=WIDTH) as (figure, axes):
         value_axis(axes, axis="x")
-        axes.set_ylim(len(records) - 0.45, -0.6)
+        axes.set_ylim(len(records) - 0.45, -0.75)
         texts = [_row(axes, at, record, digits) for at, record in enumerate(records)]
         for at, record in enumerate(records[:-1]):
             _joined(axes, at, record)
         axes.margins(x=0.04)
-        axes.set_yticks(range(len(records)), [str(r["label"]) for r in records])
-        axes.tick_params(axis="y", length=0)
-        for tick, record in zip(axes.get_yticklabels(), records, strict=True):
-            tick.set_fontweight("normal" if _moves(record) else "bold")
+        axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.set_xlabel(unit)
         return finish(
@@ -95,26 +94,29 @@ def waterfall(
 
 
 def _row(axes: Axes, at: int, record: Mapping[str, Any], digits: int) -> str:
-    """One step, and its number to the right."""
+    """One step under its name and its number."""
     value, low, high = (float(record[c]) for c in ("estimate", "low", "high"))
     start = float(record.get("start") or 0.0)
     kind = record["kind"]
-    look: dict[str, Any] = {"height": 0.56, "zorder": 2, "linewidth": 1.1}
+    look: dict[str, Any] = {"height": 2 * HALF, "zorder": 2, "linewidth": 1.1}
+    at_bar = at + SHIFT
     if kind == "reported":
-        axes.barh(at, value, color="white", edgecolor=INK, linestyle=(0, (4, 2)), **look)
+        axes.barh(at_bar, value, color="white", edgecolor=INK, linestyle=(0, (4, 2)), **look)
     elif kind == "range":
-        axes.barh(at, high - low, left=start + low, color="white", edgecolor=QUIET, hatch="////", **look)
+        axes.barh(at_bar, high - low, left=start + low, color="white", edgecolor=QUIET, hatch="////", **look)
     elif kind == "level":
-        axes.barh(at, value, color=TREATED, **look)
+        axes.barh(at_bar, value, color=TREATED, **look)
     else:
-        axes.barh(at, value, left=start, color=BAND, edgecolor=TREATED, **look)
+        axes.barh(at_bar, value, left=start, color=BAND, edgecolor=TREATED, **look)
     if kind in ("level", "change") and low == low and high == high:
         ends = [start + low, start + high] if kind == "change" else [low, high]
-        axes.plot(ends, [at, at], color=COMPARISON if kind == "level" else INK, linewidth=1.8, zorder=4)
+        axes.plot(
+            ends, [at_bar, at_bar], color=COMPARISON if kind == "level" else INK, linewidth=1.8, zorder=4
+        )
         for end in ends:
             axes.plot(
                 [end, end],
-                [at - 0.14, at + 0.14],
+                [at_bar - 0.11, at_bar + 0.11],
                 color=COMPARISON if kind == "level" else INK,
                 linewidth=1.8,
                 zorder=4,
@@ -122,17 +124,20 @@ def _row(axes: Axes, at: int, record: Mapping[str, Any], digits: int) -> str:
     bounds = interval(low, high, digits)
     shown = number(value, digits, plus=kind == "change") if value == value else ""
     text = " ".join(part for part in (shown, "" if bounds == MISSING else bounds) if part)
-    axes.annotate(
-        text,
-        (1.0, at),
-        xycoords=("axes fraction", "data"),
-        xytext=(8, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=9,
-        fontweight="normal" if _moves(record) else "bold",
-        annotation_clip=False,
-    )
+    weight = "normal" if _moves(record) else "bold"
+    for words, x, side in ((str(record["label"]), 0.0, "left"), (text, 1.0, "right")):
+        axes.annotate(
+            words,
+            (x, at - 0.22),
+            xycoords=("axes fraction", "data"),
+            ha=side,
+            va="center",
+            fontsize=9,
+            fontweight=weight,
+            annotation_clip=False,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+            zorder=5,
+        )
     return text
 
 
@@ -147,7 +152,7 @@ def _joined(axes: Axes, at: int, record: Mapping[str, Any]) -> None:
     if not math.isfinite(value):
         return
     end = value + (float(record.get("start") or 0.0) if record["kind"] == "change" else 0.0)
-    axes.plot([end, end], [at + 0.28, at + 0.72], color=FAINT, linewidth=1.1, zorder=1)
+    axes.plot([end, end], [at + SHIFT + HALF, at + 1 + SHIFT - HALF], color=FAINT, linewidth=1.1, zorder=1)
 
 
 def _data(

@@ -28,6 +28,7 @@ def escaped(text: object) -> str:
     return escape(clean_text(text), quote=True)
 
 
+_PHONE = 330  # points: a narrower figure is legible on a phone without scrolling
 _LONG = 14  # rows: a longer table may break between the pages of a print, under its header again
 _BOUNDS = re.compile(r"(\[[−\d.,]+,) (?=[−\d.,]+\])")
 _SIGN = re.compile(r"^(&lt;|&gt;) (?=\d)")
@@ -77,7 +78,8 @@ def html_figure(drawing: Drawing, data: Tabulation) -> str:
     data : its values as they may be shown
     """
     picture = base64.b64encode(drawing.svg.encode()).decode()
-    image = f'<img src="data:image/svg+xml;base64,{picture}" alt="{escaped(drawing.alt)}">'
+    fits = ' class="narrow"' if drawing.width <= _PHONE else ""
+    image = f'<img src="data:image/svg+xml;base64,{picture}" alt="{escaped(drawing.alt)}"{fits}>'
     note = f'<div class="ek-notes"><p>{lines(drawing.note)}</p></div>' if drawing.note else ""
     values = say("figure.data", data.lang)
     summary = f'{escaped(values)}<span class="unseen"> · {escaped(drawing.title)}</span>'

@@ -148,10 +148,10 @@ def _cost_lines(study: Study, value: Value) -> list[str]:
         if row.quantity != "jobs" or row.cost.basis != value.costs[0].basis:
             continue
         if isinstance(row.found, EvalkitError):
-            lines.append(say("study.value.answer.no_cost", lang, reason=reason_words(row.found)))
+            lines.append(say("study.value.answer.no_cost", lang, reason=reason_words(row.found, study.lang)))
             break
         basis = say(f"study.value.cost_basis.{row.cost.basis}", lang)
-        words = set_words(study, row.found.cost_each)
+        words = cost_words(study, row.found.cost_each)
         if row.net:
             lines.append(say("study.value.answer.cost_local", lang, basis=basis, set=words))
             continue
@@ -159,7 +159,7 @@ def _cost_lines(study: Study, value: Value) -> list[str]:
         gross = (
             ""
             if not total
-            else say("study.value.answer.cost_gross", lang, ratio=number(row.cost.nominal_eok / total, 2))
+            else say("study.value.answer.cost_gross", lang, ratio=eok(study, row.cost.nominal_eok / total, 2))
         )
         lines.append(
             say(
@@ -191,7 +191,7 @@ def no_cost_words(study: Study, phase: int) -> str:
             lang,
             years=years_words(line),
             basis=say(f"study.value.cost_basis.{item.basis}", lang),
-            eok=number(line.nominal_eok),
+            eok=eok(study, line.nominal_eok),
             kind=say("study.value.press" if line.press else "study.value.in_plan", lang),
         )
         for line, item in zip(known, cost.items, strict=True)
@@ -205,8 +205,37 @@ def years_words(line: CostLine) -> str:
     return str(first) if first == last else f"{first}–{last}"
 
 
-def set_words(study: Study, found: IntervalSet, *, sales: bool = False) -> str:
-    """A set with its shape: «[1.5, ∞) ∪ (−∞, −7.1]: …»; the part above zero first.
+def eok(study: Study, value: float, digits: int = 0) -> str:
+    """An amount in 억원 with its unit."""
+    return quantity(value, say("study.comparison.eok", study.lang), digits, study.lang)
+
+
+def amount_digits(value: float) -> int:
+    """Decimals of an amount in 억원: none from a hundred on."""
+    return 0 if abs(value) >= 100 else 1
+
+
+def assumed_words(study: Study, total: int, assumed: int) -> str:
+    """How many inputs have no source."""
+    if assumed == total:
+        return say("study.value.note.all_assumed", study.lang, total=number(total))
+    return say("study.value.note.assumed", study.lang, total=number(total), assumed=number(assumed))
+
+
+def cost_words(study: Study, found: IntervalSet) -> str:
+    """A cost each in a sentence: with its centre where the set is an interval, as a least cost where it has no upper bound."""
+    lang = study.lang
+    shape = found.notes[0] if found.notes else "bounded"
+    if shape == "bounded" and found.pieces and found.pieces[0][0] > 0:
+        return f"{eok(study, found.estimate, 2)} {set_words(study, found)}"
+    least = max((low for low, high in found.pieces if math.isinf(high)), default=math.nan)
+    if shape == "complement" and least > 0:
+        return say("study.value.set_least", lang, least=eok(study, least, 2))
+    return set_words(study, found)
+
+
+def set_words(study: Study, found: IntervalSet, *, short: bool = False) -> str:
+    """A set with its shape: «[1.5, ∞) ∪ (−∞, −7.1]: …»; the part above zero first. `short`: two pieces without words.
 
     Wholly below zero there is nothing that the money bought, and a cost each would look the better the more was lost.
     """
@@ -219,8 +248,8 @@ def set_words(study: Study, found: IntervalSet, *, sales: bool = False) -> str:
     written = " ∪ ".join(_piece(low, high, digits) for low, high in pieces)
     if shape == "bounded":
         return written
-    if shape == "complement" and sales:
-        return say("study.value.set_complement_sales", lang, pieces=written)
+    if shape == "complement" and short:
+        return written
     return say(f"study.value.set_{shape}", lang, pieces=written)
 
 
@@ -242,7 +271,6 @@ def _funds_line(study: Study, value: Value, asked: ValuePlan) -> list[str]:
             median=number(found.median, 2),
             level=level_of(study),
             interval=interval(found.low, found.high, 2),
-            total=number(len(inputs)),
-            assumed=number(sum(item.assumed for item in inputs)),
+            assumed=assumed_words(study, len(inputs), sum(item.assumed for item in inputs)),
         )
     ]

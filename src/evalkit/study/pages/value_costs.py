@@ -15,7 +15,15 @@ from evalkit.present.tabulation import Column, Entry, Role, Tabulation
 from evalkit.study.costs import RealCost
 from evalkit.study.deciding import decision_rows
 from evalkit.study.pages.showing import firms_behind, level_of, phase_label, reason_words, release_of, show
-from evalkit.study.pages.value import asked_of, in_unit, no_cost_words, set_words
+from evalkit.study.pages.value import (
+    amount_digits,
+    asked_of,
+    assumed_words,
+    eok,
+    in_unit,
+    no_cost_words,
+    set_words,
+)
 from evalkit.study.plan_value import DecisionPlan, ValuePlan
 from evalkit.study.public_funds import rates_of
 from evalkit.study.study import Study
@@ -42,9 +50,9 @@ def costs(study: Study, phase: int) -> None:
             "study.value.cost_heading",
             lang,
             basis=say(f"study.value.cost_basis.{cost.basis}", lang),
-            real=number(cost.eok, 1),
+            real=eok(study, cost.eok, amount_digits(cost.eok)),
             base=cost.base_year,
-            nominal=number(cost.nominal_eok, 1),
+            nominal=eok(study, cost.nominal_eok, amount_digits(cost.nominal_eok)),
         )
         found = _rows_of(study, value, cost)
         rows += [(heading, *[None] * 5), *(row for row, _ in found)]
@@ -123,7 +131,7 @@ def _rows_of(study: Study, value: Value, cost: RealCost) -> list[tuple[tuple[obj
     for mine, found in value.sales_rows:
         if mine is cost:
             label = say("study.value.reach.direct", lang, quantity=say("study.value.quantity.sales", lang))
-            out.append((_row_of(study, label, found, sales=True), behind))
+            out.append((_row_of(study, label, found), behind))
     published = value.gross.published is not None
     total = value.gross.published if published else value.gross.survey
     if total:
@@ -136,13 +144,11 @@ def _rows_of(study: Study, value: Value, cost: RealCost) -> list[tuple[tuple[obj
     return out
 
 
-def _row_of(
-    study: Study, label: str, found: PerCost | EvalkitError, *, sales: bool = False
-) -> tuple[object, ...]:
+def _row_of(study: Study, label: str, found: PerCost | EvalkitError) -> tuple[object, ...]:
     """A total against a cost, or why there is none."""
     if isinstance(found, EvalkitError):
-        return (label, None, None, None, None, reason_words(found))
-    words = set_words(study, found.cost_each, sales=sales)
+        return (label, None, None, None, None, reason_words(found, study.lang))
+    words = set_words(study, found.cost_each, short=True)
     return _numbers(label, found.total, found.per_eok, words, found.cost_each.estimate)
 
 
@@ -171,6 +177,11 @@ def _cost_notes(study: Study, value: Value, asked: ValuePlan) -> list[str]:
         notes = [say("study.value.note.cost_undiscounted", lang)]
     else:
         notes = [say("study.value.note.cost", lang, rate=percent(asked.discount.value))]
+    per_cost = [row.found for row in value.rows] + [found for _, found in value.sales_rows]
+    if any(
+        "complement" in found.cost_each.notes for found in per_cost if not isinstance(found, EvalkitError)
+    ):
+        notes.insert(0, say("study.value.note.two_pieces", lang))
     if asked.persistence is not None:
         notes.append(
             say(
@@ -206,7 +217,7 @@ def funds(study: Study, phase: int) -> None:
     found = value.mvpf
     if not isinstance(found, Mvpf):
         assert isinstance(found, EvalkitError)
-        show(release.text(say("study.value.funds_refused", lang, reason=reason_words(found))))
+        show(release.text(say("study.value.funds_refused", lang, reason=reason_words(found, study.lang))))
         return
     show(release.table(_funds_table(study, value, found, asked)))
 
@@ -243,12 +254,7 @@ def _funds_table(study: Study, value: Value, found: Mvpf, asked: ValuePlan) -> T
         rows=tuple(rows),
         notes=(
             say(f"study.value.note.{key}", lang, draws=number(asked.draws), infinite=percent(found.infinite)),
-            say(
-                "study.value.note.assumed",
-                lang,
-                total=number(len(inputs)),
-                assumed=number(sum(rate.assumed for rate in inputs)),
-            ),
+            assumed_words(study, len(inputs), sum(rate.assumed for rate in inputs)),
         ),
         counts=tuple([firms_behind(study, asked.jobs, value.jobs.n_treated)] * len(rows)),
         roles=tuple(roles),
@@ -305,9 +311,12 @@ def conclusion_words(study: Study, asked: DecisionPlan) -> str:
         return say("study.value.asks.exceeds_phase", lang, phase=phase_label(study, asked.phase))
     plan = asked_of(study)
     assert plan is not None
-    threshold = (
-        in_unit(study, plan, asked.threshold) if asked.asks == "jobs_above" else f"{asked.threshold:g}"
-    )
+    if asked.asks == "jobs_above":
+        threshold = in_unit(study, plan, asked.threshold)
+    elif asked.asks.startswith("cost"):
+        threshold = eok(study, asked.threshold, 0 if asked.threshold.is_integer() else 2)
+    else:
+        threshold = f"{asked.threshold:g}"
     return say(f"study.value.asks.{asked.asks}", lang, threshold=threshold)
 
 

@@ -9,7 +9,7 @@ from evalkit.present import figures
 from evalkit.present.messages import interval, number, percent, say
 from evalkit.present.tabulation import Column, Tabulation
 from evalkit.study.pages.showing import release_of, show
-from evalkit.study.pages.value import asked_of, no_cost_words, years_words
+from evalkit.study.pages.value import amount_digits, asked_of, assumed_words, eok, no_cost_words, years_words
 from evalkit.study.plan_value import Multiplier, Rate, Share, Sourced, ValuePlan
 from evalkit.study.public_funds import rates_of
 from evalkit.study.study import Study
@@ -34,12 +34,7 @@ def assumptions(study: Study, phase: int) -> None:
     ]
     inputs: list[Sourced] = [*given, *(rate for rate in rates_of(asked.mvpf).values() if rate is not None)]
     notes = [
-        say(
-            "study.value.note.assumed",
-            lang,
-            total=number(len(inputs)),
-            assumed=number(sum(item.assumed for item in inputs)),
-        )
+        assumed_words(study, len(inputs), sum(item.assumed for item in inputs)),
     ]
     if not isinstance(value.costs, EvalkitError):
         if any(cost.evenly_spread for cost in value.costs):
@@ -96,9 +91,9 @@ def _cost_lines(study: Study, phase: int) -> list[Line]:
                     "study.value.cost_heading",
                     lang,
                     basis="",
-                    real=number(cost.eok, 1),
+                    real=eok(study, cost.eok, amount_digits(cost.eok)),
                     base=cost.base_year,
-                    nominal=number(line.nominal_eok, 1),
+                    nominal=eok(study, line.nominal_eok, amount_digits(line.nominal_eok)),
                 ).lstrip(": "),
                 years_words(line),
                 line.source_en if lang == "en" else line.source_ko,
@@ -151,15 +146,16 @@ def _fund_lines(study: Study, asked: ValuePlan) -> list[Line]:
         if rate is None or prior_of(rate) is None:
             continue
         low, high = rate.span
+        places = 0 if all(float(x).is_integer() and abs(x) >= 10 for x in (rate.value, low, high)) else 2
         span = (
             ""
             if low == high
-            else say("study.value.assumption.triangular", study.lang, interval=interval(low, high, 2))
+            else say("study.value.assumption.triangular", study.lang, interval=interval(low, high, places))
         )
         rows.append(
             (
                 say(f"study.value.input.{name}", study.lang),
-                number(rate.value, 2),
+                number(rate.value, places),
                 span,
                 _source(study, rate),
             )

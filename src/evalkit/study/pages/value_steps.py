@@ -12,7 +12,6 @@ from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.pages.showing import (
     firms_behind,
     level_of,
-    outcome_label,
     reason_words,
     release_of,
     show,
@@ -32,7 +31,7 @@ def figure(study: Study, phase: int) -> None:
     value, lang = study.value(phase), study.lang
     found = value.waterfall
     if isinstance(found, EvalkitError):
-        show(release_of(study).text(reason_words(found)))
+        show(release_of(study).text(reason_words(found, study.lang)))
         return
     unit = study.plan.outcomes[asked.jobs].total_unit
     direct = found.step("direct")
@@ -58,7 +57,7 @@ def figure(study: Study, phase: int) -> None:
         unit="" if unit is None else unit[lang],
         level=found.level,
         name=f"waterfall_phase{phase}",
-        note=say("study.value.note.simulated", lang) if study.simulated and gross is not None else "",
+        note=_figure_note(study, value, found, asked),
         firms=firms_behind(study, asked.jobs, value.jobs.n_treated),
         lang=lang,
     )
@@ -66,9 +65,10 @@ def figure(study: Study, phase: int) -> None:
 
 
 def _bars(study: Study, value: Value, found: Waterfall) -> list[dict[str, object]]:
-    """Rows of the figure: the published total for comparison; a change starts where the one before it ended."""
+    """Rows of the figure: a published total that differs from the survey's; a change starts where the one before ended."""
     rows: list[dict[str, object]] = []
-    if value.gross.published is not None and found.step("gross") is not None:
+    gross = found.step("gross")
+    if value.gross.published is not None and gross is not None and value.gross.published != gross.estimate:
         rows.append(
             {
                 "label": say("study.value.step.published", study.lang),
@@ -106,43 +106,15 @@ def _basis_words(study: Study, step: Step) -> str:
 
 
 def steps(study: Study, phase: int) -> None:
-    """The waterfall as a table, with what it is and is not."""
+    """How the steps of the figure are to be read, and what was found around the zones."""
     asked = asked_of(study)
     if asked is None:
         return
-    value, lang = study.value(phase), study.lang
+    value = study.value(phase)
     found = value.waterfall
     if isinstance(found, EvalkitError):
         return
-    rows, counts = [], []
-    for step in found.steps:
-        digits = places(step.low, step.high)
-        known = math.isfinite(step.estimate)
-        rows.append(
-            (
-                say(f"study.value.step.{step.key}", lang),
-                Entry(step.estimate if known else None, "number", digits),
-                Entry((step.low, step.high), "interval", digits) if step.low == step.low else None,
-                _basis_words(study, step),
-            )
-        )
-        behind = value.gross.firms if step.key == "gross" and value.gross.firms else value.jobs.n_treated
-        counts.append(firms_behind(study, asked.jobs, behind))
-    table = Tabulation(
-        name=f"value_steps_phase{phase}",
-        title=say("study.value.table.steps", lang, outcome=outcome_label(study, asked.jobs)),
-        columns=(
-            Column("step", say("study.value.column.step", lang)),
-            Column("estimate", say("study.value.column.quantity", lang), "number"),
-            Column("interval", say("study.value.column.interval", lang, level=level_of(study)), "interval"),
-            Column("basis", say("study.value.column.basis", lang)),
-        ),
-        rows=tuple(rows),
-        notes=tuple(_step_notes(study, value, found, asked)),
-        counts=tuple(counts),
-        lang=lang,
-    )
-    show(release_of(study).table(table))
+    show(release_of(study).text("\n".join(f"- {line}" for line in _step_notes(study, value, found, asked))))
     _bands(study, value, asked)
 
 
@@ -173,17 +145,6 @@ def _step_notes(study: Study, value: Value, found: Waterfall, asked: ValuePlan) 
         )
     if gross.raw is not None and gross.survey is not None and gross.raw != gross.survey:
         notes.append(say("study.value.note.raw", lang, raw=in_unit(study, asked, gross.raw)))
-    if gross.published is not None:
-        notes.append(
-            say(
-                "study.value.note.published",
-                lang,
-                published=in_unit(study, asked, gross.published),
-                source=gross.source,
-            )
-        )
-    if study.simulated and gross.survey is not None:
-        notes.append(say("study.value.note.simulated", lang))
     notes.append(say("study.value.note.sample", lang, firms=number(value.jobs.n_treated)))
     if found.plain_local is not None:
         centre, low, high = found.plain_local
@@ -195,10 +156,23 @@ def _step_notes(study: Study, value: Value, found: Waterfall, asked: ValuePlan) 
                 interval=interval(low, high, places(low, high)),
             )
         )
+    return notes
+
+
+def _figure_note(study: Study, value: Value, found: Waterfall, asked: ValuePlan) -> str:
+    """Where the published total comes from, what is simulated, how intervals were made."""
+    lang, gross = study.lang, value.gross
+    notes = []
+    if gross.published is not None:
+        published = in_unit(study, asked, gross.published)
+        notes.append(say("study.value.note.published", lang, published=published, source=gross.source))
+    if study.simulated and gross.survey is not None:
+        notes.append(say("study.value.note.simulated", lang))
+    if found.plain_local is not None:
         notes.append(say("study.value.note.joint", lang, draws=number(asked.draws)))
     if value.test_leads:
         notes.append(say("study.value.note.test_leads", lang))
-    return notes
+    return " ".join(notes)
 
 
 def _bands(study: Study, value: Value, asked: ValuePlan) -> None:
