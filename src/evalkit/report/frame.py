@@ -114,6 +114,8 @@ def _facts(
             count = len(context["deviations"])
             key = "page.frozen_changed" if count else "page.frozen_on"
             rows.append((bare.say("page.frozen"), bare.say(key, date=frozen["date"], count=count)))
+    elif context.get("plans"):
+        rows.append((bare.say("page.plan"), ", ".join(context["plans"])))
     else:
         rows.append((bare.say("page.plan"), bare.say("page.no_plan")))
     rows.append((bare.say("page.command"), shlex.join(context["command"]).replace("'…'", "…")))
@@ -130,5 +132,6 @@ def _facts(
     if context.get("seed") is not None:
         rows.append((bare.say("page.seed"), str(context["seed"])))
     if not context.get("inputs"):
-        rows.append((bare.say("page.inputs"), bare.say("page.no_inputs")))
+        key = "page.inputs_of_plans" if context.get("plans") else "page.no_inputs"
+        rows.append((bare.say("page.inputs"), bare.say(key)))
     return tuple(rows)

@@ -252,6 +252,7 @@ def _context(overview: Overview) -> dict[str, Any]:
     return {
         "lang": overview.lang,
         "plan": None,
+        "plans": overview.plans,
         "simulated": overview.simulated,
         "command": ["evalkit", "report", *overview.plans],
         **build_context(overview.root),

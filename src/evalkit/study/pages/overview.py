@@ -189,7 +189,7 @@ def indicators(overview: Overview) -> None:
         ),
         rows=shown,
         roles=roles,
-        notes=(say("study.monitoring.not_evaluation", lang),),
+        notes=(say("overview.note.watched", lang),),
         lang=lang,
     )
     show(overview.release.table(table))
