@@ -180,6 +180,7 @@ def test_a_command_that_is_ended_takes_everything_with_it(
     write_notebook(tmp_path / "notebooks" / "slow.ipynb", "print('다시')")
     assert project.render().exit_code == 0
     assert "다시" in project.page("slow")
+    assert not list(project.out.glob(".*"))
 
 
 @pytest.mark.slow

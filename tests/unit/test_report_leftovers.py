@@ -49,8 +49,9 @@ def test_the_private_folder_of_a_killed_command_goes_with_the_next_one(tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_nobody_can_hold_goes_by_its_age(tmp_path: Path) -> None:
-    """Folders of an earlier version, and texts that were being written."""
+def test_where_locks_cannot_tell_age_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows; and texts that were being written."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
     for name in (".making-old", ".making-new"):
         (tmp_path / name).mkdir()
     for name in (".run.json.1.part", ".run.json.2.part"):
@@ -59,6 +60,9 @@ def test_what_nobody_can_hold_goes_by_its_age(tmp_path: Path) -> None:
         os.utime(tmp_path / name, (time.time() - 90_000,) * 2)
     store.sweep(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".making-new", ".run.json.2.part"]
+    with store.staging(tmp_path) as made:
+        assert made.is_dir()
+    assert not made.exists()
 
 
 @linux

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from evalkit.errors import FileError
 
@@ -21,7 +21,7 @@ SCHEMA = 2
 _READABLE = (1, SCHEMA)  # 1 had times among the jobs
 TIMING = "timing"
 _ABANDONED = 86_400.0  # seconds
-_MAKING, _HELD = ".making-", "held"
+_MAKING = ".making-"
 _FOLDERS = ("tables", "figures", "notebooks", "results", "logs")
 
 
@@ -55,8 +55,7 @@ def staging(folder: Path) -> Iterator[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)
-        made = Path(tempfile.mkdtemp(prefix=_MAKING, dir=folder))
-        held = _hold(made)
+        made, held = _private(folder)
     except OSError as error:
         raise FileError(
             f"보고서 폴더에 쓸 수 없음 ({error.strerror})",
@@ -66,8 +65,9 @@ def staging(folder: Path) -> Iterator[Path]:
     try:
         yield made
     finally:
-        held.close()
         shutil.rmtree(made, ignore_errors=True)
+        if held is not None:
+            os.close(held)
 
 
 def sweep(folder: Path) -> None:
@@ -81,14 +81,25 @@ def sweep(folder: Path) -> None:
                 part.unlink(missing_ok=True)
 
 
-def _hold(made: Path) -> IO[bytes]:
-    """A file whose lock ends with this process, whatever happens to it."""
-    held = (made / _HELD).open("wb")
-    with contextlib.suppress(ImportError, OSError):  # Windows; a disk without locks
-        import fcntl
+def _private(folder: Path) -> tuple[Path, int | None]:
+    """A new private folder, and the lock on it, which ends with this process whatever happens to it."""
+    while True:
+        made = Path(tempfile.mkdtemp(prefix=_MAKING, dir=folder))
+        held = None
+        try:
+            import fcntl
 
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return held
+            held = os.open(made, os.O_RDONLY)
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, FileNotFoundError):  # swept before it was ours
+            if held is not None:
+                os.close(held)
+            continue
+        except (ImportError, OSError):  # Windows; a disk without locks
+            return made, held
+        if made.is_dir():
+            return made, held
+        os.close(held)
 
 
 def _is_abandoned(made: Path) -> bool:
@@ -96,12 +107,17 @@ def _is_abandoned(made: Path) -> bool:
     try:
         import fcntl
 
-        with (made / _HELD).open("r+b") as held:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        held = os.open(made, os.O_RDONLY)
     except (ImportError, OSError):
         return _age(made) > _ABANDONED
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return _age(made) > _ABANDONED
+    finally:
+        os.close(held)
     return True
 
 
