@@ -6,8 +6,9 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeGuard, get_args
 
 import pytest
 
@@ -121,19 +122,14 @@ def test_no_english_message_holds_hangul() -> None:
 # -- keys that the code asks for --------------------------------------------------------------------
 
 
-def trees() -> list[tuple[str, ast.Module]]:
-    return [
-        (path.relative_to(SOURCE).as_posix(), ast.parse(path.read_text(encoding="utf-8")))
-        for path in sorted(SOURCE.rglob("*.py"))
-    ]
+def is_call(node: ast.AST, name: str) -> TypeGuard[ast.Call]:
+    if not isinstance(node, ast.Call) or not node.args:
+        return False
+    return (node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")) == name
 
 
 def calls(tree: ast.AST, name: str) -> Iterator[ast.Call]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and node.args:
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if called == name:
-                yield node
+    return (node for node in ast.walk(tree) if is_call(node, name))
 
 
 def literals(node: ast.AST) -> set[str]:
@@ -154,18 +150,29 @@ def pattern_of(node: ast.JoinedStr) -> str:
 SPACES = {key.split(".")[0] for key in MESSAGES}
 
 
+@cache
+def asked_in_code() -> tuple[set[tuple[str, str]], dict[str, str]]:
+    """Whole keys by place, and f-strings by pattern with one place each: every module read once."""
+    keys: set[tuple[str, str]] = set()
+    families: dict[str, str] = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        name = path.relative_to(SOURCE).as_posix()
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        joined = [node for node in nodes if isinstance(node, ast.JoinedStr)]
+        pieces = {id(part) for node in joined for part in node.values}
+        for node in nodes:
+            if is_call(node, "say") and isinstance(node.args[0], ast.Constant | ast.IfExp):
+                keys |= {(name, text) for text in literals(node.args[0]) if "." in text}
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in pieces:
+                if re.fullmatch(r"(study|finding|clusters|table|sheet|release)(\.\w+)+", node.value):
+                    keys.add((name, node.value))
+        families |= {pattern_of(node): name for node in joined}
+    return keys, families
+
+
 def asked_keys() -> set[tuple[str, str]]:
     """Whole keys: the first argument of every `say`, and every literal that is written like a key of the study."""
-    found = set()
-    for name, tree in trees():
-        for call in calls(tree, "say"):
-            if isinstance(call.args[0], ast.Constant | ast.IfExp):
-                found |= {(name, text) for text in literals(call.args[0]) if "." in text}
-        found |= {
-            (name, text)
-            for text in literals(tree)
-            if re.fullmatch(r"(study|finding|clusters|table|sheet|release)(\.\w+)+", text)
-        }
+    found = set(asked_in_code()[0])
     for path in sorted((SOURCE / "report" / "template").glob("*.j2")):
         found |= {
             (path.name, key) for key in re.findall(r"say\(\s*[\"']([^\"']+)[\"']", path.read_text("utf-8"))
@@ -181,14 +188,11 @@ def test_every_key_asked_for_exists() -> None:
 
 def asked_families() -> dict[str, str]:
     """Keys with holes, by pattern, with one place each."""
-    found = {}
-    for name, tree in trees():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.JoinedStr):
-                pattern = pattern_of(node)
-                if re.fullmatch(r"[a-z_]+(\.[a-z_*]+)+", pattern) and pattern.split(".")[0] in SPACES:
-                    found[pattern] = name
-    return found
+    return {
+        pattern: name
+        for pattern, name in asked_in_code()[1].items()
+        if re.fullmatch(r"[a-z_]+(\.[a-z_*]+)+", pattern) and pattern.split(".")[0] in SPACES
+    }
 
 
 def constants(module: str, call: str, position: int) -> set[str]:
@@ -527,6 +531,7 @@ FAMILIES |= {
 }
 FAMILIES |= {
     "programme.horizon.*": {"same", "other", "open"},
+    "programme.lead.*": {"reported", "reported_alone", "targets", "targets_none"},
     "programme.logic.*": set(Logic.model_fields),
     "programme.none.*": constants("study/pages/programme.py", "missing", 1)
     | constants("study/pages/programme_money.py", "missing", 1)

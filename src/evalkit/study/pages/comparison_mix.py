@@ -22,6 +22,7 @@ from evalkit.study.pages.showing import (
     digits_of_table,
     firms_behind,
     level_of,
+    level_words,
     of_firms,
     outcome_label,
     phase_label,
@@ -270,7 +271,7 @@ def cell_words(study: Study, name: str, cell: Cell) -> str:
         words.append(
             _size_words(study, name, int(group), int(of))
             if slash and group.isdigit() and of.isdigit()
-            else part
+            else level_words(study, part)
         )
     return " · ".join(words) or say("study.comparison.every_cell", study.lang)
 

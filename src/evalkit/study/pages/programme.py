@@ -9,7 +9,9 @@ from evalkit.present.tabulation import Column
 from evalkit.programmes import place_name
 from evalkit.study.pages.programme_facts import evidence, headed, missing, tabulated, years_text
 from evalkit.study.pages.programme_places import regions_of
+from evalkit.study.pages.programme_sources import count_words
 from evalkit.study.pages.showing import release_of, show, under_headings
+from evalkit.study.profile import target_rows
 from evalkit.study.study import Study
 
 STEPS = ("inputs", "activities", "outputs", "outcomes", "impacts")
@@ -18,7 +20,7 @@ STEPS = ("inputs", "activities", "outputs", "outcomes", "impacts")
 def opening(study: Study) -> None:
     """The programme in a few lines, the question of the plan, and how figures are marked."""
     programme, lang = study.programme, study.lang
-    lines = []
+    lines = _leading(study)
     ministry = (programme.ministry_en or programme.ministry) if lang == "en" else programme.ministry
     if ministry:
         lines.append(say("programme.fact.ministry", lang, text=ministry))
@@ -48,6 +50,29 @@ def opening(study: Study) -> None:
         lines.append(say("programme.none_at_all", lang))
     head = say("programme.opening", lang, name=programme.name(lang), question=study.plan.question[study.lang])
     show(release_of(study).text("\n".join([head, "", *(f"- {line}" for line in lines)])))
+
+
+def _leading(study: Study) -> list[str]:
+    """What the page comes to: results as reported, whether targets can be judged, whether figures agree."""
+    programme, lang = study.programme, study.lang
+    lines = []
+    for phase in programme.phases:
+        totals = [fact for fact in phase.outcomes.values() if fact.value is not None and fact.unit != "%"]
+        if totals:
+            listed = ", ".join(f"{fact.name(lang)} {fact.figure(lang)}" for fact in totals)
+            key = "reported" if len(programme.phases) > 1 else "reported_alone"
+            lines.append(
+                say(f"programme.lead.{key}", lang, phase=phase_words(study, phase.number), text=listed)
+            )
+    rows = target_rows(programme)
+    if rows:
+        same = sum(row.same_horizon is True for row in rows)
+        key = "targets" if same else "targets_none"
+        lines.append(say(f"programme.lead.{key}", lang, count=number(len(rows)), same=number(same)))
+    agreement = count_words(study)
+    if agreement:
+        lines.append(say("programme.lead.checks", lang, text=agreement))
+    return lines
 
 
 def parent_name(study: Study) -> str:

@@ -15,13 +15,28 @@ from evalkit.study.study import Study
 AGREES = ("ok", "ok_truncated", "rounding", "derived")
 
 
-def checks(study: Study) -> None:
-    """Arithmetic on the published figures, recomputed; what disagrees is shown as it is."""
-    lang, programme = study.lang, study.programme
+def _checked(study: Study) -> list[Check]:
+    """Checks of the programme's own figures, then those that it shares with others."""
+    programme = study.programme
     found = list(programme.checks)
     if programme.id in programmes.programmes():
         own = {check.id for check in found}
         found += [c for c in programmes.checks() if programme.id in c.programmes and c.id not in own]
+    return found
+
+
+def count_words(study: Study) -> str:
+    """How many checks were made, and how many disagree or need caution; empty where there are none."""
+    found = _checked(study)
+    unsettled = sum(check.result not in AGREES for check in found)
+    words = {"count": number(len(found)), "open": number(unsettled)}
+    return say("programme.checks_count", study.lang, **words) if found else ""
+
+
+def checks(study: Study) -> None:
+    """Arithmetic on the published figures, recomputed; what disagrees is shown as it is."""
+    lang = study.lang
+    found = _checked(study)
     if not found:
         missing(study, "checks")
         return
@@ -42,10 +57,8 @@ def checks(study: Study) -> None:
         Column("result", say("programme.check.result", lang)),
         Column("note", say("programme.check.note", lang)),
     )
-    unsettled = sum(check.result not in AGREES for check in found)
-    text = say("programme.checks_count", lang, count=number(len(found)), open=number(unsettled))
     release = release_of(study)
-    show(release.text(text), release.table(tabulated(study, "checks", columns, rows)))
+    show(release.text(count_words(study)), release.table(tabulated(study, "checks", columns, rows)))
 
 
 def _published(check: Check, lang: str) -> Entry | str | None:

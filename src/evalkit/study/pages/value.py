@@ -206,7 +206,11 @@ def years_words(line: CostLine) -> str:
 
 
 def eok(study: Study, value: float, digits: int = 0) -> str:
-    """An amount in 억원 with its unit."""
+    """An amount in 억원 with its unit; in English as millions or billions of won."""
+    if study.lang == "en":
+        small = abs(value) < 10
+        amount = number(value * 100 if small else value / 10, 0 if small else digits + 1)
+        return f"KRW {amount} {'million' if small else 'billion'}"
     return quantity(value, say("study.comparison.eok", study.lang), digits, study.lang)
 
 
@@ -227,11 +231,14 @@ def cost_words(study: Study, found: IntervalSet) -> str:
     lang = study.lang
     shape = found.notes[0] if found.notes else "bounded"
     if shape == "bounded" and found.pieces and found.pieces[0][0] > 0:
-        return f"{eok(study, found.estimate, 2)} {set_words(study, found)}"
+        low, high = found.pieces[0]
+        ends = set_words(study, found) if lang == "ko" else f"[{eok(study, low, 2)}, {eok(study, high, 2)}]"
+        return f"{eok(study, found.estimate, 2)} {ends}"
     least = max((low for low, high in found.pieces if math.isinf(high)), default=math.nan)
     if shape == "complement" and least > 0:
         return say("study.value.set_least", lang, least=eok(study, least, 2))
-    return set_words(study, found)
+    unit = f" ({say('study.comparison.eok', lang)})" if any(high > 0 for _, high in found.pieces) else ""
+    return f"{set_words(study, found)}{unit}"
 
 
 def set_words(study: Study, found: IntervalSet, *, short: bool = False) -> str:
