@@ -140,7 +140,10 @@ def test_an_export_writes_every_format_names_the_failed_page_and_ends_as_the_rep
         "contents.csv",
         "effect_jobs_phase1__figure__paths.csv",
         "effect_jobs_phase1__table__effects.csv",
+        "notes.csv",
     ]
+    said = (folder / "small_csv" / "notes.csv").read_bytes().decode("utf-8-sig")
+    assert "모든 파일,*,기업 수가 기준보다 적어 가린 값이거나" in said
     assert not list(folder.glob(".*"))
 
 

@@ -16,6 +16,7 @@ from evalkit.present.group_tables import group_balance_table
 from evalkit.present.regression_tables import regression_table
 from evalkit.present.stacking import stacked
 from evalkit.present.tabulation import Column, Tabulation, Total
+from evalkit.present.writers.grids import flatten
 from evalkit.present.writers.html import html_table
 from evalkit.release import Release
 
@@ -86,6 +87,66 @@ def test_panels_and_groups_and_further_lines(pair: dict[str, Estimate]) -> None:
         regression_table({"고용": pair, "매출": {"(1)": pair["(1)"]}})
     with pytest.raises(UsageError, match="열 '\\(3\\)'"):
         regression_table(pair, groups={"(3)": "기업"})
+
+
+def test_further_lines_hold_numbers_and_say_what_a_column_has(pair: dict[str, Estimate]) -> None:
+    table = regression_table(
+        pair,
+        terms=["support"],
+        below=(),
+        footer=("n_units", "clusters"),
+        extra={
+            "종속변수 평균": {"(1)": 12.345, "(2)": 6.0},
+            "관측 수": {"(1)": 12345},
+            "기업 고정효과": {"(1)": True, "(2)": False},
+        },
+        digits=2,
+    )
+    shown = [[table.text(r, c) for c in range(3)] for r in range(1, 6)]
+    assert shown == [
+        ["종속변수 평균", "12.35", "6.00"],
+        ["관측 수", "12,345", "–"],
+        ["기업 고정효과", "있음", "없음"],
+        ["단위 수", "40", "40"],
+        ["군집 수", "40", "40"],
+    ]
+    assert table.value(1, 1) == 12.345  # a number in every format, not its text
+
+
+def test_terms_are_left_out_by_pattern_and_stand_under_headings(pair: dict[str, Estimate]) -> None:
+    table = regression_table(pair, headings={"support": "처치", "size": "통제"}, below=(), footer=())
+    assert [(role, table.text(r, 0)) for r, role in enumerate(table.roles)] == [
+        ("heading", "처치"), ("body", "support"), ("heading", "통제"), ("body", "size"),
+    ]  # fmt: skip
+    kept = regression_table(pair, drop=("si*",), below=(), footer=())
+    assert [kept.text(r, 0) for r in range(len(kept.rows))] == ["support"]
+    with pytest.raises(UsageError, match=r"'year\*'"):
+        regression_table(pair, drop=("year*",))
+    with pytest.raises(UsageError, match="'sise'"):
+        regression_table(pair, headings={"sise": "통제"})
+
+
+def test_decimals_are_those_asked_for_of_all_or_of_a_row(pair: dict[str, Estimate]) -> None:
+    value = pair["(1)"].table()["estimate"].iloc[0]
+    assert regression_table(pair, digits=4).text(0, 1) == f"{value:.4f}"
+    table = regression_table(pair, digits={"size": 5}, below=("std_error",), brackets=True)
+    size = pair["(2)"].table().iloc[1]
+    assert table.text(2, 2) == f"{size['estimate']:.5f}".replace("-", "−")
+    assert table.text(3, 2) == f"({size['std_error']:.5f})"
+    assert len(table.text(0, 1)) < len(f"{value:.5f}")
+    with pytest.raises(UsageError, match="'sise'"):
+        regression_table(pair, digits={"sise": 5})
+
+
+def test_what_stands_in_brackets_is_a_number_in_excel_and_csv(pair: dict[str, Estimate]) -> None:
+    table = regression_table(
+        pair, terms=["support"], below=("std_error",), brackets=True, digits=2, footer=()
+    )
+    error = pair["(1)"].table()["std_error"].iloc[0]
+    grid = flatten(table)
+    assert grid.rows[1][1] == error
+    assert grid.row_formats[1, 1] == '"("#,##0.00")"'
+    assert Tabulation.from_json(table.to_json()) == table
 
 
 def test_marks_only_where_asked_and_then_explained(pair: dict[str, Estimate]) -> None:

@@ -18,12 +18,16 @@ Cell = str | int | float | tuple[float, float] | None
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A cell that is written otherwise than its column (tables with one estimate a column)."""
+    """A cell that is written otherwise than its column (tables with one estimate a column).
+
+    `bracketed`: written in round brackets, as spreads and errors under a mean are; it stays a number.
+    """
 
     value: Cell
     kind: Kind = "number"
     digits: int | None = None
     unit: str = ""
+    bracketed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,7 @@ def cell_json(cell: Cell | Entry) -> Any:
             "kind": cell.kind,
             "digits": cell.digits,
             "unit": cell.unit,
+            **({"bracketed": True} if cell.bracketed else {}),
         }
     if isinstance(cell, tuple):
         return [_number_json(part) for part in cell]
@@ -137,9 +142,8 @@ def cell_back(cell: Any) -> Cell | Entry:
         if "infinite" in cell:
             return _number_back(cell)
         bare = cell_back(cell["value"])
-        return Entry(
-            bare.value if isinstance(bare, Entry) else bare, cell["kind"], cell["digits"], cell["unit"]
-        )
+        value = bare.value if isinstance(bare, Entry) else bare
+        return Entry(value, cell["kind"], cell["digits"], cell["unit"], bool(cell.get("bracketed")))
     if isinstance(cell, list):
         return (_number_back(cell[0]), _number_back(cell[1]))
     return cell  # type: ignore[no-any-return]

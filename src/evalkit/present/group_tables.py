@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 from evalkit.errors import UsageError, nearest
 from evalkit.present.messages import say
-from evalkit.present.numerals import Lang, digits_for, number
+from evalkit.present.numerals import Lang, digits_for
 from evalkit.present.tabulation import Cell, Column, Entry, Kind, Role, Tabulation
 
 Shown = Literal["difference", "p_value", "normalised"]
@@ -216,5 +216,5 @@ class _Table:
         return [*counts, int(n.min())] if self.has_equality else counts
 
 
-def _bracketed(value: float, places: int) -> str:
-    return "" if value != value else f"({number(float(value), places)})"
+def _bracketed(value: float, places: int) -> Entry | str:
+    return "" if value != value else Entry(float(value), "number", places, bracketed=True)

@@ -8,6 +8,7 @@ importance.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ from evalkit.present.readings import half_widths
 from evalkit.present.tabulation import Cell, Column, Entry, Role, Tabulation
 
 Below = Literal["interval", "std_error", "p_value"]
-Foot = Literal["n_treated", "n_comparison", "clusters", "inference"]
+Foot = Literal["n_units", "n_treated", "n_comparison", "clusters", "inference"]
 Panels = Mapping[str, Mapping[str, Estimate]]
 
 
@@ -30,10 +31,13 @@ def regression_table(
     terms: Sequence[str] | Mapping[str, str] | None = None,
     below: Sequence[Below] = ("interval", "p_value"),
     footer: Sequence[Foot] = ("n_treated", "n_comparison", "clusters", "inference"),
-    extra: Mapping[str, Mapping[str, str]] | None = None,
+    drop: Sequence[str] = (),
+    headings: Mapping[str, str] | None = None,
+    extra: Mapping[str, Mapping[str, Cell | Entry]] | None = None,
     groups: Mapping[str, str] | None = None,
     units: Mapping[str, str] | str = "",
-    digits: int | None = None,
+    digits: int | Mapping[str, int] | None = None,
+    brackets: bool = False,
     level: float = 0.95,
     stars: Mapping[str, float] | None = None,
     name: str = "regressions",
@@ -48,12 +52,17 @@ def regression_table(
     ----------
     estimates : column label -> Estimate; or title of a panel -> such columns, where every panel has the same columns
     terms : which terms, in order, and (as a mapping) how each is called; None = all, as they first appear
+    drop : patterns of terms to leave out ("year*"), of those that `terms` asks for
+    headings : term -> heading over it and the terms that follow
     below : lines under each estimate
     footer : lines under each panel
-    extra : label of a further line -> column label -> text ("고정효과" -> {"(1)": "예"})
+    extra : label of a further line -> column label -> what stands there: a text, a number (the mean of the outcome, a
+        statistic of a test), or True and False for what a column has and has not (fixed effects)
     groups : column label -> header over neighbouring columns
     units : unit of each column, or one for all
-    digits : decimals of all numbers; None = by the precision of each column
+    digits : decimals of all numbers, or of single terms; None and terms that are not named = by the precision of each
+        column
+    brackets : standard errors in round brackets
     stars : mark -> p below which it stands, such as {"*": 0.05}; None = no marks
     firms : whether units are firms, whose number decides what is suppressed
 
@@ -64,20 +73,30 @@ def regression_table(
     panels = _panels(estimates)
     labels = list(next(iter(panels.values())))
     _known("열", [*(groups or {}), *(c for line in (extra or {}).values() for c in line)], labels)
-    build = _Rows(lang, level, tuple(below), dict(stars or {}), digits)
+    known = list(dict.fromkeys(key for columns in panels.values() for key in _keys(columns)))
+    named = digits if isinstance(digits, Mapping) else {}
+    _known("항", [*(headings or {}), *named], known)
+    build = _Rows(lang, level, tuple(below), dict(stars or {}), brackets)
     for heading, columns in panels.items():
         if heading:
             build.heading(heading, len(labels))
-        for key, label in _terms(columns, terms).items():
-            build.term(label, [_row(columns[c], key, level) for c in labels], _places(columns, labels, level))
-        for line, words in (extra or {}).items():
-            build.plain(line, [words.get(c) for c in labels])
+        places = _places(columns, labels, level, digits if isinstance(digits, int) else None)
+        for key, label in _terms(columns, terms, drop).items():
+            if over := (headings or {}).get(key):
+                build.heading(over, len(labels))
+            own = [named[key]] * len(labels) if key in named else places
+            build.term(label, [_row(columns[c], key, level) for c in labels], own)
+        for line, cells in (extra or {}).items():
+            build.plain(line, [_given(cells.get(c), p, lang) for c, p in zip(labels, places, strict=True)])
         for foot in footer:
-            build.plain(say(f"table.{foot}", lang), [_foot(columns[c], foot) for c in labels])
+            build.plain(
+                say("side.units" if foot == "n_units" else f"table.{foot}", lang),
+                [_foot(columns[c], foot) for c in labels],
+            )
     return Tabulation(
         name=name,
         title=title,
-        columns=(Column("term", "", "text"), *_columns(labels, groups or {}, units, digits)),
+        columns=(Column("term", "", "text"), *_columns(labels, groups or {}, units)),
         rows=tuple(build.rows),
         notes=(*notes, *build.notes()),
         counts=tuple(build.counts) if firms else None,
@@ -88,11 +107,11 @@ def regression_table(
 
 
 def _columns(
-    labels: Sequence[str], groups: Mapping[str, str], units: Mapping[str, str] | str, digits: int | None
+    labels: Sequence[str], groups: Mapping[str, str], units: Mapping[str, str] | str
 ) -> list[Column]:
     named = {label: units if isinstance(units, str) else units.get(label, "") for label in labels}
     return [
-        Column(f"column{k + 1}", label, "number", named[label], digits, groups.get(label, ""))
+        Column(f"column{k + 1}", label, "number", named[label], None, groups.get(label, ""))
         for k, label in enumerate(labels)
     ]
 
@@ -101,9 +120,9 @@ class _Rows:
     """Rows with what belongs to each: firms behind them, marks, roles."""
 
     def __init__(
-        self, lang: Lang, level: float, below: tuple[Below, ...], stars: dict[str, float], digits: int | None
+        self, lang: Lang, level: float, below: tuple[Below, ...], stars: dict[str, float], brackets: bool
     ) -> None:
-        self.lang, self.level, self.below, self.digits = lang, level, below, digits
+        self.lang, self.level, self.below, self.brackets = lang, level, below, brackets
         self.stars = dict(sorted(stars.items(), key=lambda item: item[1]))
         self.rows: list[tuple[Any, ...]] = []
         self.counts: list[tuple[int | None, ...]] = []
@@ -128,7 +147,8 @@ class _Rows:
                 "std_error": say("side.std_error", self.lang),
                 "p_value": say("table.p_value", self.lang),
             }[kind]
-            cells = [_entry(row, kind, p) for row, p in zip(found, places, strict=True)]
+            bracketed = self.brackets and kind == "std_error"
+            cells = [_entry(row, kind, p, bracketed) for row, p in zip(found, places, strict=True)]
             self.plain(head, cells, counts)
 
     def notes(self) -> list[str]:
@@ -171,14 +191,33 @@ def _key(term: object) -> str:
     return " · ".join(str(part) for part in term) if isinstance(term, tuple) else str(term)
 
 
+def _keys(columns: Mapping[str, Estimate]) -> list[str]:
+    return list(dict.fromkeys(_key(term) for estimate in columns.values() for term in estimate.terms))
+
+
 def _terms(
-    columns: Mapping[str, Estimate], wanted: Sequence[str] | Mapping[str, str] | None
+    columns: Mapping[str, Estimate], wanted: Sequence[str] | Mapping[str, str] | None, drop: Sequence[str]
 ) -> dict[str, str]:
-    known = list(dict.fromkeys(_key(term) for estimate in columns.values() for term in estimate.terms))
+    known = _keys(columns)
+    _known("항", list(wanted or ()), known)
+    labels = dict(wanted) if isinstance(wanted, Mapping) else {key: key for key in wanted or ()}
     if wanted is None:
-        return {key: key for key in known}
-    _known("항", list(wanted), known)
-    return dict(wanted) if isinstance(wanted, Mapping) else {key: key for key in wanted}
+        labels = {key: key for key in known}
+    for pattern in drop:
+        gone = [key for key in labels if fnmatchcase(key, pattern)]
+        if not gone:
+            raise UsageError(f"뺄 항 {pattern!r} 이(가) 없음", remedy=nearest(pattern, list(labels)))
+        labels = {key: label for key, label in labels.items() if key not in gone}
+    return labels
+
+
+def _given(cell: Cell | Entry, places: int, lang: Lang) -> Cell | Entry:
+    """A cell of a further line as it is written: a number is one, what a column has is said in a word."""
+    if isinstance(cell, bool):
+        return Entry(say("side.has" if cell else "side.has_not", lang), "text")
+    if isinstance(cell, int):
+        return Entry(cell, "integer", 0)
+    return Entry(cell, "number", places) if isinstance(cell, float) else cell
 
 
 def _row(estimate: Estimate, key: str, level: float) -> dict[str, Any] | None:
@@ -197,21 +236,25 @@ def _row(estimate: Estimate, key: str, level: float) -> dict[str, Any] | None:
     }
 
 
-def _entry(row: Mapping[str, Any] | None, what: str, places: int) -> Entry | None:
+def _entry(row: Mapping[str, Any] | None, what: str, places: int, bracketed: bool = False) -> Entry | None:
     if row is None:
         return None
     kind = {"interval": "interval", "p_value": "p_value"}.get(what, "number")
-    return Entry(row[what], kind, 3 if what == "p_value" else places)  # type: ignore[arg-type]
+    return Entry(row[what], kind, 3 if what == "p_value" else places, bracketed=bracketed)  # type: ignore[arg-type]
 
 
-def _places(columns: Mapping[str, Estimate], labels: Sequence[str], level: float) -> list[int]:
+def _places(
+    columns: Mapping[str, Estimate], labels: Sequence[str], level: float, digits: int | None
+) -> list[int]:
+    if digits is not None:
+        return [digits] * len(labels)
     return [digits_for(*half_widths(columns[c].table(level))) for c in labels]
 
 
 def _foot(estimate: Estimate, what: Foot) -> Entry:
     if what == "inference":
         return Entry(estimate.inference, "text", 0)
-    if what == "clusters":
-        return Entry(int(estimate.n_clusters), "integer", 0)
+    if what in ("clusters", "n_units"):
+        return Entry(int(estimate.n_clusters if what == "clusters" else estimate.n_units), "integer", 0)
     sizes = getattr(estimate, what)
     return Entry(int(np.max(sizes)), "integer", 0)

@@ -218,6 +218,8 @@ class Tabulation:
             written = write(cell.value, cell.kind, digits)
             if cell.unit and written != MISSING:
                 written = with_unit(written, cell.unit, self.lang)
+            if cell.bracketed and written != MISSING:
+                written = f"({written})"
         else:
             written = write(cell, spec.kind, self.digits(column))
         if mark and self.value(row, column) is None:

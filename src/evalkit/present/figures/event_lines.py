@@ -162,7 +162,7 @@ def _data(
         for time, row in frame.iterrows():
             n = int(row["n_treated"]) if "n_treated" in frame.columns else None
             rows.append(
-                (label, number(float(str(time))), row["estimate"], (row["conf_low"], row["conf_high"]), n)
+                (label, int(float(str(time))), row["estimate"], (row["conf_low"], row["conf_high"]), n)
             )
             counts.append(n if firms else None)
     return Tabulation(
@@ -170,7 +170,7 @@ def _data(
         title=title,
         columns=(
             Column("series", say("table.item", lang)),
-            Column("event_time", say("table.event_time", lang)),
+            Column("event_time", say("table.event_time", lang), "integer"),
             Column("estimate", say("table.estimate", lang), "number", unit, places),
             Column("interval", say("table.interval", lang, level=level_text(level)), "interval", "", places),
             Column("n_treated", say("figure.units", lang), "integer"),

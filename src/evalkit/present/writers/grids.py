@@ -187,7 +187,10 @@ def _own_format(table: Tabulation, r: int, c: int, plan: _Plan) -> str:
             return ""
     if kind == "p_value" and isinstance(value, int | float) and 0.9995 <= value < 1:
         return _quoted(f"> 0.999{with_unit('', unit, table.lang)}{mark}")
-    return number_format(kind, digits, with_unit("", unit, table.lang) + mark)
+    behind = with_unit("", unit, table.lang)
+    if isinstance(cell, Entry) and cell.bracketed and kind in ("number", "integer", "percent"):
+        return '"("' + number_format(kind, digits, f"{behind}){mark}")
+    return number_format(kind, digits, behind + mark)
 
 
 def _digits(value: object) -> int:

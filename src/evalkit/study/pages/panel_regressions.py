@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evalkit.estimate import Estimate
-from evalkit.present.messages import number, say
+from evalkit.present.messages import say
 from evalkit.present.regression_tables import regression_table
 from evalkit.study.outcomes.panel_methods import PanelMethods
 from evalkit.study.pages.showing import of_firms, release_of, result_label, show, unit_of
@@ -31,14 +31,14 @@ def regressions_table(study: Study, found: PanelMethods) -> None:
     labels = [f"({at}) {say(f'study.methods.short_{name}', lang)}" for at, (name, _) in enumerate(known, 1)]
     names = {label: name for label, (name, _) in zip(labels, known, strict=True)}
     estimates = {label: fit for label, (_, fit) in zip(labels, known, strict=True)}
-    extra = {
+    extra: dict[str, dict[str, str | int]] = {
         say(f"study.methods.line_{line}", lang): {
             label: say(f"study.methods.has_{codes.get(name, 'no')}", lang) for label, name in names.items()
         }
         for line, codes in (("unit_effects", UNIT_EFFECTS), ("period_effects", PERIOD_EFFECTS))
     }
     extra[say("study.methods.line_observations", lang)] = {
-        label: number(_observations(found, name)) for label, name in names.items()
+        label: _observations(found, name) for label, name in names.items()
     }
     table = regression_table(
         estimates,
