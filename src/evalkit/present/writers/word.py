@@ -147,9 +147,7 @@ class _Writer:
         end = xml.element("r", xml.element("fldChar", fldCharType="end"))
         made = []
         for at, (level, text, name) in enumerate(lines):
-            # the page is for programs that do not fill the table of contents anew
-            page = (xml.run("\t"), xml.field(f"PAGEREF {name} \\h", ""))
-            link = xml.element("hyperlink", xml.run(text), *page, anchor=name, history=1)
+            link = xml.element("hyperlink", xml.run(text), anchor=name, history=1)
             opening = (begin, xml.element("r", instruction), apart) if at == 0 else ()
             closing = (end,) if at == len(lines) - 1 else ()
             made.append(xml.paragraph(f"TOC{level}", *opening, link, *closing))
