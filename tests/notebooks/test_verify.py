@@ -5,9 +5,11 @@ Only the preparation of data stands still here (the notebooks read none); everyt
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -159,8 +161,6 @@ def altered_record(project: Project) -> None:
     page = project.out / "effect_jobs.html"
     page.write_bytes(page.read_bytes().replace("12.5명".encode(), "99.5명".encode()))
     record = project.run()
-    import hashlib
-
     record["jobs"]["effect_jobs"]["files"]["effect_jobs.html"] = hashlib.sha256(page.read_bytes()).hexdigest()
     (project.out / "run.json").write_text(json.dumps(record), encoding="utf-8")
 
@@ -212,6 +212,7 @@ def test_forged_lines_for_a_changed_page_lack_the_seal(
         last = append(path, kept, b"a guess")
         if entry["event"] == "page":
             record["timing"]["audit"] = {"line": last[0], "sha256": last[1]}
+            record["timing"]["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
     write_run(project.out, {k: v for k, v in record.items() if k != "schema"})
     found = answers(project.out)
     assert found["감사 기록"][0] == found["run.json"][0] == found["effect_jobs"][0] == "same"
@@ -343,6 +344,8 @@ def test_diff_says_which_numbers_moved_and_why(project: Project, tmp_path: Path)
     code, output = command("diff", earlier, project.out)
     assert code == 0
     assert "입력 자료 (2쪽): panel.csv 바뀜" in output
+    assert "까닭: 공책, 입력 자료 (1쪽 " in output
+    assert "함께 바뀌어 몫을 나눌 수 없음" in output
     assert "공책 (2쪽): effect.ipynb" in output
     lines = [line for line in output.splitlines() if line.startswith(("  결론", "  표"))]
     assert lines[0].startswith("  결론")
@@ -360,8 +363,16 @@ def test_a_number_that_moved_without_a_cause_is_not_reproducible(project: Projec
     path.write_text(path.read_text(encoding="utf-8").replace("-3.25", "-3.26"), encoding="utf-8")
     code, output = command("diff", earlier, project.out)
     assert code == 3
-    assert "재현되지 않음: 재료가 모두 같은데 수가 움직인 쪽: effect_sales" in output
+    assert "만든 뒤에 바뀐 결과 파일이 있어 까닭을 말할 수 없음: 뒤 실행의 effect_sales" in output
+    files = project.run()["jobs"]["effect_sales"]["files"]  # as if the run itself had written it
+    files["results/effect_sales.json"] = hashlib.sha256(path.read_bytes()).hexdigest()
     record = project.run()
+    record["jobs"]["effect_sales"]["files"] = files
+    (project.out / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    code, output = command("diff", earlier, project.out)
+    assert code == 3
+    assert "만든 뒤에" not in output
+    assert "재현되지 않음: 재료가 모두 같은데 수가 움직인 쪽: effect_sales" in output
     record["jobs"]["effect_sales"]["made_of"]["template"] = "another"
     (project.out / "run.json").write_text(json.dumps(record), encoding="utf-8")
     assert command("diff", earlier, project.out)[0] == 3  # a template moves no number

@@ -190,7 +190,7 @@ def test_a_seed_is_a_cause_of_its_own(tmp_path: Path) -> None:
     one, two = runs(tmp_path, [table()], [table()])
     two.record["plan"] = {"content": {"id": "nic", "inference": {"seed": 8}, "horizon": 2}}
     two.made_of(plan="1")
-    assert [i.word for i in compare(one.folder, two.folder).ingredients] == ["씨앗", "계획"]
+    assert [i.word for i in compare(one.folder, two.folder).ingredients] == ["씨앗"]
     two.record |= {"plan": one.record["plan"], "seed": 2}
     two.made_of(plan="0", inputs="1")
     found = compare(one.folder, two.folder).ingredients
@@ -221,3 +221,112 @@ def test_a_folder_that_holds_no_run_is_refused(tmp_path: Path) -> None:
     (one.folder / "results" / "page.json").write_text("{")
     with pytest.raises(FileError, match=r"page.json"):
         compare(one.folder, one.folder)
+
+
+def _data(run: Run) -> None:
+    run.record["inputs"][0]["sha256"] = "b"
+    run.made_of(inputs="1")
+
+
+def _code(run: Run) -> None:
+    run.record["code"]["parts"]["study"] = "9"
+    run.made_of(code="1")
+
+
+def _plan(run: Run) -> None:
+    run.record["plan"]["content"]["horizon"] = 3
+    run.made_of(plan="1")
+
+
+def _seed(run: Run) -> None:
+    run.record["plan"]["content"]["inference"]["seed"] = 8
+    run.made_of(plan="2")
+
+
+def _world(run: Run) -> None:
+    """A simulated world drawn from another seed: other data, which follow from it."""
+    run.record["seed"] = 2
+    run.record["plan"]["content"]["data"] = {"simulate": {"seed": 2}}
+    _data(run)
+    run.made_of(plan="3")
+
+
+def _page_seed(run: Run) -> None:
+    """A seed among the parameters of a page."""
+    run.record["jobs"]["page"]["parameters"] = {"seed": "2"}
+    run.made_of(parameters="1")
+
+
+@pytest.mark.parametrize("simulated", [False, True])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ((_data,), ("입력 자료",)),
+        ((_code,), ("코드",)),
+        ((_plan,), ("계획",)),
+        ((_seed,), ("씨앗",)),
+        ((_page_seed,), ("씨앗",)),
+        ((_plan, _seed), ("계획", "씨앗")),
+        ((_data, _code), ("입력 자료", "코드")),
+        ((_data, _code, _plan, _seed), ("입력 자료", "계획", "코드", "씨앗")),
+    ],
+)
+def test_what_can_have_moved_a_number(
+    tmp_path: Path, changes: tuple[Any, ...], words: tuple[str, ...], simulated: bool
+) -> None:
+    one, two = runs(tmp_path, [headline()], [headline("13명")])
+    for run in (one, two):
+        run.record["simulated"] = simulated
+        run.save()
+    for change in changes:
+        change(two)
+    found = compare(one.folder, two.folder)
+    follows = simulated and words[0] == "입력 자료" and len(words) > 1  # from plan, code or seed
+    (cause,) = found.causes
+    assert (cause.words, cause.pages, cause.movements) == (words[follows:], ("page",), 1)
+    told = {item.word for item in found.ingredients}
+    assert set(words) <= told | {"매개변수", "씨앗"}
+    assert ("계획" in told) == (_plan in changes)
+    assert found.unexplained == ()
+
+
+def test_a_simulated_world_of_another_seed_is_one_cause(tmp_path: Path) -> None:
+    one, two = runs(tmp_path, [headline()], [headline("13명")])
+    for run in (one, two):
+        run.record["simulated"] = True
+        run.record["plan"]["content"]["data"] = {"simulate": {"seed": 1}}
+        run.save()
+    _world(two)
+    (cause,) = compare(one.folder, two.folder).causes
+    assert cause.words == ("씨앗",)
+
+
+def test_each_page_has_causes_of_its_own(tmp_path: Path) -> None:
+    """A notebook that changed explains its own page; the other one is not reproducible."""
+    one = Run(tmp_path / "before", page=[headline()], other=[headline()], quiet=[headline()])
+    two = Run(tmp_path / "after", page=[headline("13명")], other=[headline("14명")], quiet=[headline()])
+    two.record["jobs"]["page"]["made_of"]["notebook"] = "1"
+    two.save()
+    found = compare(one.folder, two.folder)
+    assert {(c.words, c.pages) for c in found.causes} == {(("공책",), ("page",)), ((), ("other",))}
+    assert found.unexplained == ("other",)
+
+
+def test_results_that_were_edited_have_no_cause(tmp_path: Path) -> None:
+    """An ingredient that changed as well must not explain a number that somebody wrote."""
+    import hashlib
+
+    one, two = runs(tmp_path, [headline()], [headline("13명")])
+    for run in (one, two):
+        path = run.folder / "results" / "page.json"
+        run.record["jobs"]["page"]["files"] = {
+            "results/page.json": hashlib.sha256(path.read_bytes()).hexdigest()
+        }
+        run.save()
+    _code(two)
+    assert compare(one.folder, two.folder).altered == ()
+    path = one.folder / "results" / "page.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("12명", "11명"), encoding="utf-8")
+    assert compare(one.folder, two.folder).altered == ("앞 page",)
+    path.unlink()
+    assert compare(one.folder, two.folder).altered == ("앞 page",)

@@ -12,7 +12,7 @@ import click
 from evalkit.cli.base import FILE, FOLDER, sentences
 
 if TYPE_CHECKING:
-    from evalkit.report.differences import Difference, Movement
+    from evalkit.report.differences import Cause, Difference, Movement
     from evalkit.report.today import Answer
 
 _WORDS = {"same": "일치", "differs": "다름", "unknown": "확인할 수 없음"}
@@ -111,7 +111,7 @@ def _conclusion(answers: Sequence[Answer]) -> str:
 def diff(before: Path, after: Path, tolerance: float, everything: bool, as_json: bool) -> None:
     """두 실행(보고서 폴더)에서 어떤 수가 왜 움직였는지 적는다: 자료, 코드, 계획, 씨앗.
 
-    재료가 모두 같은데 수가 움직인 쪽이 있으면 재현되지 않은 것이며 3 으로 끝난다.
+    재료가 모두 같은데 수가 움직인 쪽이 있으면 재현되지 않은 것이며 3 으로 끝난다. 만든 뒤에 바뀐 결과 파일이 있어도 그렇다.
     """
     from evalkit.report.differences import compare
 
@@ -120,7 +120,7 @@ def diff(before: Path, after: Path, tolerance: float, everything: bool, as_json:
         _echo_json(found.to_json())
     else:
         _tell(found, everything)
-    sys.exit(_DIFFERS if found.unexplained else 0)
+    sys.exit(_DIFFERS if found.unexplained or found.altered else 0)
 
 
 def _tell(found: Difference, everything: bool) -> None:
@@ -135,12 +135,25 @@ def _tell(found: Difference, everything: bool) -> None:
     for page, (then, now) in found.states.items():
         click.echo(f"상태가 바뀐 쪽: {page} {then} → {now}")
     if found.movements:
+        _tell_causes(found.causes)
         _tell_movements(found.movements, everything)
     else:
         click.echo("움직인 수가 없음")
     if found.unexplained:
         moved = ", ".join(found.unexplained)
         click.echo(f"재현되지 않음: 재료가 모두 같은데 수가 움직인 쪽: {moved}", err=True)
+    if found.altered:
+        told = ", ".join(f"{name.replace(' ', ' 실행의 ', 1)}" for name in found.altered)
+        click.echo(f"만든 뒤에 바뀐 결과 파일이 있어 까닭을 말할 수 없음: {told}", err=True)
+
+
+def _tell_causes(causes: Sequence[Cause]) -> None:
+    """One line for the pages that share what can have moved them."""
+    for cause in causes:
+        if cause.words:
+            told = f"까닭: {', '.join(cause.words)} ({len(cause.pages)}쪽 {cause.movements}곳)"
+            more = " → 함께 바뀌어 몫을 나눌 수 없음; 하나씩 바꾸어 다시 만들어 견줄 것"
+            click.echo(told + (more if len(cause.words) > 1 else ""))
 
 
 def _tell_movements(movements: Sequence[Movement], everything: bool) -> None:

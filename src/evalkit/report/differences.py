@@ -19,7 +19,7 @@ from evalkit.errors import FileError
 from evalkit.report.changes import file_changes, key_changes, part_changes, row_changes, value_changes
 from evalkit.report.provenance import REASONS
 from evalkit.report.results import rounded
-from evalkit.report.store import read_run
+from evalkit.report.store import is_intact, read_run
 
 SCHEMA = 1
 Place = Literal["headline", "table", "figure", "text"]
@@ -76,11 +76,28 @@ class Ingredient:
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """What can have moved the numbers of some pages: one ingredient, or several that cannot be told apart.
+
+    Attributes
+    ----------
+    words : Korean names of the ingredients; empty = none, the run was not reproduced
+    movements : how many things moved on these pages
+    """
+
+    words: tuple[str, ...]
+    pages: tuple[str, ...]
+    movements: int
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """Two runs, compared.
 
     Attributes
     ----------
+    causes : of all that moved, page by page
+    altered : results that are not what their run wrote, each with the run it stands in; nothing is told of their cause
     unexplained : pages whose numbers moved although nothing that moves numbers differs
     gone, come : pages that stand in one run only
     states : page → how it ended in either run, where that differs
@@ -92,6 +109,8 @@ class Difference:
     gone: tuple[str, ...]
     come: tuple[str, ...]
     states: Mapping[str, tuple[str, str]]
+    causes: tuple[Cause, ...] = ()
+    altered: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -114,17 +133,17 @@ def compare(before: Path, after: Path, tolerance: float = 0.0) -> Difference:
     both = [name for name in jobs_new if name in jobs_old]
     same_lang = old.get("lang") == new.get("lang")
     movements: list[Movement] = []
-    unexplained = []
+    causes: dict[tuple[str, ...], dict[str, int]] = {}
     for page in both:
         found = list(_page(page, _results(before, page), _results(after, page), tolerance, same_lang))
         movements += found
-        then, now = jobs_old[page]["made_of"], jobs_new[page]["made_of"]
-        if found and all(then.get(name) == now.get(name) for name in _MOVING):
-            unexplained.append(page)
+        if found:
+            causes.setdefault(causes_of(old, new, page), {})[page] = len(found)
+    altered = [*_altered(before, old, both, "앞"), *_altered(after, new, both, "뒤")]
     return Difference(
         tuple(_ingredients(old, new, both)),
         tuple(sorted(movements, key=lambda m: m.rank)),
-        tuple(unexplained),
+        tuple(causes.get((), ())),
         tuple(name for name in jobs_old if name not in jobs_new),
         tuple(name for name in jobs_new if name not in jobs_old),
         {
@@ -132,6 +151,8 @@ def compare(before: Path, after: Path, tolerance: float = 0.0) -> Difference:
             for n in both
             if jobs_old[n]["state"] != jobs_new[n]["state"]
         },
+        tuple(Cause(words, tuple(pages), sum(pages.values())) for words, pages in causes.items()),
+        tuple(altered),
     )
 
 
@@ -159,7 +180,44 @@ def _results(folder: Path, page: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _altered(folder: Path, record: Mapping[str, Any], pages: Sequence[str], run: str) -> Iterator[str]:
+    """Results whose bytes are not those that the run wrote."""
+    for page in pages:
+        name = f"results/{page}.json"
+        files = record["jobs"][page]["files"]
+        if name in files and not is_intact(folder, {name: files[name]}):
+            yield f"{run} {page}"
+
+
 # -- why --------------------------------------------------------------------------------------
+
+
+def causes_of(old: Mapping[str, Any], new: Mapping[str, Any], page: str) -> tuple[str, ...]:
+    """Korean names of what can have moved the numbers of a page.
+
+    What follows from another ingredient is not named beside it: a simulated world from its seed, the plan or the code,
+    and the hash of a plan in which nothing but a seed changed.
+    """
+    then, now = old["jobs"][page]["made_of"], new["jobs"][page]["made_of"]
+    found = {name for name in _MOVING if then.get(name) != now.get(name)}
+    keys = key_changes(_content(old), _content(new))
+    seeded = [key for key, _, _ in keys if _is_seed(key)]
+    if "plan" in found and seeded and len(seeded) == len(keys):
+        found.remove("plan")
+    before, after = (run["jobs"][page].get("parameters", {}) for run in (old, new))
+    given = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
+    if given and all(_is_seed(name) for name in given):
+        found.discard("parameters")
+        seeded += given
+    seeds = bool(seeded) or old.get("seed") != new.get("seed")
+    if old.get("simulated") and new.get("simulated") and (seeds or found & {"plan", "code"}):
+        found.discard("inputs")
+    words = [REASONS[name] for name in _MOVING if name in found]
+    return (*words, SEED) if seeds else tuple(words)
+
+
+def _is_seed(key: str) -> bool:
+    return "seed" in key.rpartition(".")[2]
 
 
 def _ingredients(
@@ -167,7 +225,7 @@ def _ingredients(
 ) -> Iterator[Ingredient]:
     """Every ingredient that differs on some page that both runs have, and what of it."""
     keys = key_changes(_content(old), _content(new))
-    told = [f"{key}: {a} → {b}" for key, a, b in keys]
+    told = [f"{key}: {a} → {b}" for key, a, b in keys if not _is_seed(key)]
     code = (old.get("code") or {}, new.get("code") or {})
     files = file_changes(old.get("inputs", ()), new.get("inputs", ()))
     frozen = [str((run.get("frozen") or {}).get("date", "(없음)")) for run in (old, new)]
@@ -182,7 +240,7 @@ def _ingredients(
         "environment": value_changes(old.get("versions", {}), new.get("versions", {})) + lock,
         "lang": [f"{old.get('lang')} → {new.get('lang')}"],
     }
-    seeds = [line for line, (key, _, _) in zip(told, keys, strict=True) if "seed" in key.rpartition(".")[2]]
+    seeds = [f"{key}: {a} → {b}" for key, a, b in keys if _is_seed(key)]
     if old.get("seed") != new.get("seed") and not seeds:
         seeds = [f"{old.get('seed')} → {new.get('seed')}"]
     if seeds:
@@ -193,11 +251,13 @@ def _ingredients(
             for page in pages
             if old["jobs"][page]["made_of"].get(name) != new["jobs"][page]["made_of"].get(name)
         ]
-        if not other:
+        if not other or (name == "plan" and keys and not told):
             continue
         more = details.get(name, [])
         if name == "parameters":
             more = [line for page in other for line in _parameters(old, new, page)]
+        elif name == "inputs" and old.get("simulated") and new.get("simulated"):
+            more = ["모의 자료를 다시 만듦", *more]
         elif name == "notebook":
             more = sorted({str(new["jobs"][page].get("notebook", page)) for page in other})
         yield Ingredient(name, word, tuple(more), tuple(other))
