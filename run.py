@@ -520,18 +520,28 @@ def word_test(arguments: Sequence[str]) -> int:
     prepare_spark(ROOT, os.environ)
     if arguments:
         return run([*measured, *pytest_arguments(arguments)], env)
-    unclean = word_check([n for n in checks(python) if n != "notebooks"])
-    code = by_halves([*measured, "-m", "not slow"], [python, "-m", "pytest", "-m", "not slow"], env)
+
+    def static() -> int:
+        return word_check([n for n in checks(python) if n != "notebooks"])
+
+    quick = ["-m", "not slow"]
+    unclean, code = by_halves(static, [*measured, *quick], [python, "-m", "pytest", *quick], env)
     if unclean:
         say("정적 검사를 통과하지 못함: 위의 기록을 볼 것")
     return code or unclean
 
 
-def by_halves(measured: Sequence[str], plain: Sequence[str], env: Mapping[str, str]) -> int:
+def by_halves(
+    static: "Callable[[], int]", measured: Sequence[str], plain: Sequence[str], env: Mapping[str, str]
+) -> tuple[int, int]:
     """Two cores, two halves: rendered reports and random panels run beside the rest, which alone is measured for coverage.
 
-    (Rendering happens in processes of its own, which coverage does not see.) The second half's output is shown when the
-    first has ended, so that the two do not mix.
+    (Rendering happens in processes of its own, which coverage does not see.) The static checks belong to the first half: one
+    core would stand idle during them. The second half's output is shown when the first has ended, so that the two do not mix.
+
+    Returns
+    -------
+    exit code of the static checks, exit code of the tests
     """
     rendered = [name for name in BESIDE if (ROOT / name).is_dir()]
     with tempfile.TemporaryFile() as output:
@@ -542,6 +552,7 @@ def by_halves(measured: Sequence[str], plain: Sequence[str], env: Mapping[str, s
                 command, cwd=ROOT, env=dict(env), stdout=output, stderr=subprocess.STDOUT
             )
         try:
+            unclean = static()
             code = run([*measured, *(f"--ignore={name}" for name in rendered)], env)
             second = beside.wait() if beside else 0
         finally:
@@ -551,7 +562,7 @@ def by_halves(measured: Sequence[str], plain: Sequence[str], env: Mapping[str, s
         sys.stdout.flush()
         sys.stdout.write(output.read().decode("utf-8", "replace"))
         sys.stdout.flush()
-    return code or second
+    return unclean, code or second
 
 
 def word_rigour(arguments: Sequence[str]) -> int:

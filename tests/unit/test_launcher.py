@@ -8,6 +8,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -412,9 +414,12 @@ def test_the_suite_fails_when_any_part_of_it_fails(
         ran.append(command)
         return static if "mypy" in command else 0
 
-    def by_halves(measured: list[str], plain: list[str], env: dict[str, str]) -> int:
+    def by_halves(
+        checks: Callable[[], int], measured: list[str], plain: list[str], env: dict[str, str]
+    ) -> tuple[int, int]:
+        found = checks()
         ran.append(measured)
-        return tests
+        return found, tests
 
     monkeypatch.setattr(launcher, "prepare", lambda *_: None)
     monkeypatch.setattr(launcher, "run", run)
@@ -440,11 +445,37 @@ def test_both_halves_run_and_either_fails_the_suite(
     def half(word: str, code: int) -> list[str]:
         return [sys.executable, "-c", f"import sys; print({word!r}, *sys.argv[1:]); sys.exit({code})"]
 
-    assert launcher.by_halves(half("measured", first), half("rendered", second), dict(os.environ)) == expected
+    codes = launcher.by_halves(lambda: 7, half("measured", first), half("rendered", second), dict(os.environ))
+    assert codes == (7, expected)
     said = capfd.readouterr().out
     assert "measured --ignore=tests/notebooks" in said
     assert said.rstrip().endswith("tests/notebooks")
     assert "rendered" in said.splitlines()[-1]
+
+
+def test_static_checks_run_while_the_second_half_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The second half says that it runs, and ends only when the checks have seen it."""
+    (tmp_path / "tests" / "notebooks").mkdir(parents=True)
+    monkeypatch.setattr(launcher, "ROOT", tmp_path)
+    runs, seen = tmp_path / "runs", tmp_path / "seen"
+    waiting = (
+        f"import pathlib, time; pathlib.Path({str(runs)!r}).touch(); seen = pathlib.Path({str(seen)!r})\n"
+        "end = time.monotonic() + 120\n"
+        "while not seen.exists() and time.monotonic() < end: time.sleep(0.01)\n"
+        "raise SystemExit(not seen.exists())"
+    )
+
+    def checks() -> int:
+        end = time.monotonic() + 120
+        while not runs.exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        seen.touch()
+        return int(not runs.exists())
+
+    nothing = [sys.executable, "-c", "pass"]
+    assert launcher.by_halves(checks, nothing, [sys.executable, "-c", waiting], dict(os.environ)) == (0, 0)
 
 
 def test_an_unknown_word_is_a_usage_error_that_names_the_known_ones(
