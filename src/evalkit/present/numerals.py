@@ -90,9 +90,13 @@ def with_unit(text: str, unit: str, lang: Lang = "ko") -> str:
 
     >>> with_unit("12.3", "명"), with_unit("12.3", "jobs", "en"), with_unit("3", "%", "en")
     ('12.3명', '12.3 jobs', '3%')
+    >>> with_unit("773", "KRW 100 million", "en")
+    '773 × KRW 100 million'
     """
     if not unit:
         return text
+    if unit.startswith("KRW "):
+        return f"{text} × {unit}"
     apart = "" if _ATTACHED.match(unit) or (lang == "ko" and not unit[0].isascii()) else " "
     return f"{text}{apart}{unit}"
 

@@ -27,6 +27,9 @@ PAIRS = (
 # after a figure, a sign or a Latin letter the copula keeps its 이: «0.934이고», not «0.934고»
 _COPULA = ("이며/며", "이고/고", "이다/다")
 
+# English: singular and plural of the words that follow a number, «{n:window/windows}»
+_NUMBERS = re.compile(r"[a-z][a-z -]*/[a-z][a-z -]*")
+
 # last sound: "" a vowel, "ㄹ", or "ㄴ" for any other consonant
 _DIGITS = {
     "0": "ㄴ",
@@ -115,11 +118,18 @@ def with_particle(text: str, pair: str) -> str:
 
 
 class KoreanFormatter(Formatter):
-    """`str.format` with particles as format specifications and without attribute or index access."""
+    """`str.format` with particles as format specifications and without attribute or index access.
+
+    >>> KoreanFormatter().format("{a:firm/firms}, {b:firm/firms}", a="1", b="1,200")
+    '1 firm, 1,200 firms'
+    """
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if format_spec in PAIRS:
             return with_particle(str(value), format_spec)
+        if _NUMBERS.fullmatch(format_spec):
+            one, many = format_spec.split("/")
+            return f"{value} {one if str(value) == '1' else many}"
         return str(super().format_field(value, format_spec))
 
     def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:

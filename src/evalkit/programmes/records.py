@@ -121,7 +121,9 @@ class Fact:
         if self.label == "published" and isinstance(self.value, float):
             digits = f"{self.value:,}"  # as printed: 70.0, 93.5
         unit = self.unit_in(lang)
-        return f"{digits} {unit}".rstrip() if lang == "en" and unit != "%" else f"{digits}{unit}"
+        if lang != "en" or unit == "%":
+            return f"{digits}{unit}"
+        return f"{digits} × {unit}" if unit.startswith("KRW ") else f"{digits} {unit}".rstrip()
 
     def origin(self, lang: str = "ko") -> str:
         """The document, the addresses of the press entry, or the formula."""

@@ -9,11 +9,12 @@ suppressed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evalkit.errors import DisclosureError, UsageError
 from evalkit.present.canvas import Drawing
+from evalkit.present.capitals import capital, capitals
 from evalkit.present.messages import say
 from evalkit.present.tabulation import Tabulation, clean_text
 from evalkit.present.writers.html import escaped, html_figure, html_table, lines
@@ -131,7 +132,7 @@ class Release:
         """
         _only(table, Tabulation, "표", "present.ledgers.from_frame 으로 집계표를 만들어 넘길 것")
         search_table(table)
-        withheld = self._withhold(table)
+        withheld = self._withhold(capitals(table))
         shown = withheld.table
         payload: dict[str, Any] = {
             "kind": "table",
@@ -157,6 +158,8 @@ class Release:
         _only(drawing, Drawing, "그림", "present.figures 의 함수로 그려 넘길 것")
         search_drawing(drawing)
         self._refuse_small_groups(drawing)
+        words = drawing.data
+        drawing = replace(drawing, title=capital(drawing.title, words.lang), data=capitals(words))
         data = drawing.data.without_counts()
         empty = kept_back(drawing.data)
         flags = log_of(drawing.data, empty, "suppressed")
@@ -175,11 +178,11 @@ class Release:
             "disclosure": [entry.to_json() for entry in flags],
             "min_firms": self.min_firms,
         }
+        if empty:
+            payload["hidden"] = [[r, c, need.rule, True] for (r, c), need in sorted(empty.items())]
         return _released(html, drawing.title or drawing.name, payload, data.lang)
 
     def text(self, markdown: str, headline: str = "") -> Released:
-        if empty:
-            payload["hidden"] = [[r, c, need.rule, True] for (r, c), need in sorted(empty.items())]
         """Prose in Markdown: raw HTML is shown as text, pictures are not loaded.
 
         Parameters

@@ -58,6 +58,7 @@ OPTIONS: dict[str, Any] = {
     "price_base_year": 2020,
     "ring_km": RING_KM,
     "industry_groups": {},
+    "industry_labels": {},
     "target_industries": {},
     "relocation_months": 12,
     "relocation_workers": 1,

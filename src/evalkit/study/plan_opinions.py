@@ -78,7 +78,7 @@ class DoseOptions(Options):
 
     variable: str = "support_million_krw"
     scale: Annotated[float, Field(gt=0)] = 100.0
-    unit: Text = Text(ko="억원", en="hundred million KRW")
+    unit: Text = Text(ko="억원", en="KRW 100 million")
     degree: Annotated[int, Field(ge=1, le=3)] = 1
     knots: Annotated[int, Field(ge=0, le=3)] = 0
     at: Literal["unit", "province"] = "unit"

@@ -164,7 +164,7 @@ def _data(records: Sequence[Record], name: str, title: str, level: float, lang: 
             str(r["label"]),
             str(r["unit"]),
             Entry(float(r["estimate"]), "number", _places([r])),
-            (float(r["conf_low"]), float(r["conf_high"])),
+            Entry((float(r["conf_low"]), float(r["conf_high"])), "interval", _places([r])),
         )
         for r in records
     )

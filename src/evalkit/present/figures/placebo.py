@@ -170,8 +170,8 @@ def _data(
     marks, counts = edges
     ranges = (
         Column("label", say("table.item", lang)),
-        Column("from", say("table.low", lang), "number", unit, places),
-        Column("to", say("table.high", lang), "number", unit, places),
+        Column("from", say("figure.placebo_from", lang), "number", unit, places),
+        Column("to", say("figure.placebo_to", lang), "number", unit, places),
         Column("count", say("figure.placebo_count", lang), "integer"),
     )
     bars = tuple(

@@ -97,7 +97,7 @@ def weighting_line(study: Study, planned: Planning) -> str:
     if weighting is None:
         return say("study.design.no_weighting", study.lang)
     if isinstance(weighting, EvalkitError):
-        return say("study.design.weighting_failed", study.lang, reason=reason_words(weighting))
+        return say("study.design.weighting_failed", study.lang, reason=reason_words(weighting, study.lang))
     return say(f"study.design.note_weighting.{weighting.method}", study.lang)
 
 
@@ -164,7 +164,9 @@ def overlap_figure(study: Study, planned: Planning) -> None:
         show(release.text(say("study.design.no_overlap", lang)))
         return
     if isinstance(scores, EvalkitError):
-        show(release.text(say("study.design.weighting_failed", lang, reason=reason_words(scores))))
+        show(
+            release.text(say("study.design.weighting_failed", lang, reason=reason_words(scores, study.lang)))
+        )
         return
     sample = planned.sample
     thin = planned.overlap is not None and planned.overlap.verdict == "fail"

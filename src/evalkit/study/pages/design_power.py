@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from evalkit.errors import EvalkitError
 from evalkit.present import figures
+from evalkit.present.capitals import capital
 from evalkit.present.messages import number, quantity, say
 from evalkit.present.numerals import digits_for, percent, spoken
 from evalkit.present.tabulation import Column, Tabulation
@@ -62,7 +63,7 @@ def answer(study: Study, planned: Planning) -> None:
     """The smallest detectable effect, in natural units, as a share and as a total, beside what is claimed."""
     release, power = release_of(study), planned.power
     if isinstance(power, EvalkitError):
-        show(release.text(say("study.design.no_power", study.lang, reason=reason_words(power))))
+        show(release.text(say("study.design.no_power", study.lang, reason=reason_words(power, study.lang))))
         return
     label = result_label(study, planned.outcome, planned.phase)
     show(
@@ -173,7 +174,7 @@ def claim_line(study: Study, planned: Planning, power: Power) -> str:
     return say(
         "study.design.claim_found" if found >= power.target else "study.design.claim_missed",
         lang,
-        label=claim.label[lang],
+        label=capital(claim.label[lang], lang),
         value=quantity(claim.value, asked.total_unit[lang], 0, lang),
         each=amount(study, planned, planned.claim),
         power=probability(study, found),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from evalkit.present.capitals import capital
 from evalkit.present.messages import finding, number, p_value, quantity, say
 from evalkit.present.numerals import digits_for, spoken
 from evalkit.study.effect import Effect
@@ -192,7 +193,7 @@ def claim_lines(study: Study, effect: Effect, total: dict[str, float]) -> list[s
         say(
             key,
             lang,
-            label=claim.label[lang],
+            label=capital(claim.label[lang], lang),
             value=quantity(claim.value, unit[lang], 0, lang),
             mde=quantity(mde, unit[lang], digits_for(mde), lang),
             source=claim.source,

@@ -19,8 +19,10 @@ from evalkit.study.pages.flow import flow_figure, flow_table
 from evalkit.study.pages.quantities import ALL
 from evalkit.study.pages.showing import (
     group_label,
+    level_words,
     of_firms,
     outcome_label,
+    problem_words,
     release_of,
     scaled_label,
     show,
@@ -49,11 +51,11 @@ def balance_table(study: Study, effect: Effect, place: str = ALL) -> None:
     rows = []
     marks = {}
     for i, (name, row) in enumerate(effect.balance.iterrows()):
+        places = 0 if abs(row["mean_treated"]) >= 1000 else 2
         rows.append(
             (
                 variable_label(str(name), study, effect),
-                row["mean_treated"],
-                row["mean_comparison"],
+                *(Entry(row[mean], "number", places) for mean in ("mean_treated", "mean_comparison")),
                 row["smd"],
                 row["variance_ratio"],
             )
@@ -84,8 +86,8 @@ def balance_table(study: Study, effect: Effect, place: str = ALL) -> None:
                 treated=number(effect.n_treated),
                 comparison=number(effect.n_comparison),
             ),
-        ),
             *near_notes(*asked, place),
+        ),
         counts=behind_rows(*asked, effect.balance, place),
         contributions=behind_means(
             study, effect.sample, effect.outcome, baseline_values(effect.sample), list(effect.balance.index)
@@ -102,7 +104,7 @@ def variable_label(name: str, study: Study, effect: Effect) -> str:
     stem, _, level = name.partition("=")
     stem = stem.removesuffix("_baseline").removesuffix("_fixed")
     label = say(f"study.variable.{stem}", study.lang)
-    return f"{label} {level}" if level else label
+    return f"{label} {level_words(study, level)}" if level else label
 
 
 def paths_title(study: Study, effect: Effect) -> str:
@@ -287,7 +289,7 @@ def check_sentence(study: Study, effect: Effect, name: str) -> str:
     if name == "overlap" and "ess" in check.detail:
         return overlap_line(check, lang)
     if name in ("overlap", "sensitivity") and "problem" in check.detail:
-        return say(f"study.{name}.{check.reason}", lang, problem=check.detail["problem"])
+        return say(f"study.{name}.{check.reason}", lang, problem=problem_words(check.detail["problem"], lang))
     if name == "sensitivity":
         value = check.statistic or 0.0
         told = say(f"study.sensitivity.{check.reason}", lang, breakdown=multiple(value))

@@ -25,6 +25,7 @@ from evalkit.study.pages.showing import (
     digits_of,
     group_label,
     horizon_words,
+    problem_words,
     release_of,
     result_label,
     show,
@@ -167,7 +168,12 @@ def missing(study: Study, found: JobsOutcome) -> None:
     """In its place: what could not be told for want of data or of an estimate."""
     parts = {**found.flows, **found.shares}
     lines = [
-        say("study.jobs.failed", study.lang, name=say(f"study.jobs.{name}", study.lang), reason=error.problem)
+        say(
+            "study.jobs.failed",
+            study.lang,
+            name=say(f"study.jobs.{name}", study.lang),
+            reason=problem_words(error.problem, study.lang),
+        )
         for name, error in parts.items()
         if isinstance(error, EvalkitError)
     ]

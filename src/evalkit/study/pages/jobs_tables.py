@@ -59,7 +59,7 @@ def stock_table(study: Study, found: JobsOutcome) -> None:
     )
     lines.append(_ratio(study, found, OUTCOME))
     if isinstance(found.second, EvalkitError):
-        lines.append(no_row(say("study.jobs.second", lang), found.second))
+        lines.append(no_row(study, say("study.jobs.second", lang), found.second))
     elif found.second is not None:
         row = row_of(study, found.second.average, effect.counts)
         lines.append(
@@ -84,7 +84,7 @@ def _ratio(study: Study, found: JobsOutcome, name: str, heading: str = "") -> Li
     label = say("study.jobs.ratio", study.lang)
     ratio = found.ratios[name]
     if isinstance(ratio, EvalkitError):
-        return no_row(label, ratio, heading)
+        return no_row(study, label, ratio, heading)
     row = percent_row(row_of(study, ratio.estimate, found.effect.counts))
     return Line(label, row, "%", ratio.treated, heading=heading)
 
@@ -99,7 +99,7 @@ def flows_table(study: Study, found: JobsOutcome) -> None:
     for name, flow in found.flows.items():
         label = say(f"study.jobs.{name}", lang)
         if isinstance(flow, EvalkitError):
-            lines.append(no_row(label, flow))
+            lines.append(no_row(study, label, flow))
             continue
         row = row_of(study, flow.average, effect.counts)
         lines.append(Line(say("study.jobs.count", lang), row, unit, flow.n_treated, heading=label))
@@ -165,7 +165,7 @@ def shares_table(study: Study, found: JobsOutcome) -> None:
     for name, share in found.shares.items():
         heading = say(f"study.jobs.{name}", lang)
         if isinstance(share, EvalkitError):
-            lines.append(no_row(heading, share))
+            lines.append(no_row(study, heading, share))
             continue
         n = share.numerator.n_treated
         row = row_of(study, share.numerator.average, effect.counts)
@@ -191,7 +191,7 @@ def shares_table(study: Study, found: JobsOutcome) -> None:
 def _fractional(study: Study, found: JobsOutcome, name: str, heading: str) -> Line:
     label, pooled = say("study.jobs.fractional", study.lang), found.fractional[name]
     if isinstance(pooled, EvalkitError):
-        return no_row(label, pooled, heading)
+        return no_row(study, label, pooled, heading)
     row = times(named_row(study, pooled.estimate, found.effect.counts, "share"), 100.0)
     return Line(label, row, say("study.jobs.points", study.lang), pooled.treated, heading=heading)
 
@@ -217,7 +217,7 @@ def survivors_table(study: Study, found: JobsOutcome) -> None:
     lang, effect = study.lang, found.effect
     label = say("study.jobs.survivors", lang)
     if isinstance(found.survivors, EvalkitError):
-        lines = [no_row(label, found.survivors)]
+        lines = [no_row(study, label, found.survivors)]
     else:
         lines = [_survivor(study, found, found.survivors, term) for term in ("survival", "zeros", "ipw")]
     table = line_table(

@@ -91,9 +91,9 @@ def opening(study: Study, outcome: str, phase: int) -> None:
     show(release_of(study).text(f"**{result_label(study, outcome, phase)}**"))
 
 
-def no_row(label: str, error: EvalkitError, heading: str = "") -> Line:
+def no_row(study: Study, label: str, error: EvalkitError, heading: str = "") -> Line:
     """A row without an answer, with the reason."""
-    return Line(label, None, said=reason_words(error), heading=heading)
+    return Line(label, None, said=reason_words(error, study.lang), heading=heading)
 
 
 def event_frame(study: Study, found: Measured, counts: ClusterCounts, last: int) -> pd.DataFrame:

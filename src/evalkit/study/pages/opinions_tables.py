@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from evalkit.present.messages import keys, number, p_value, say
-from evalkit.present.numerals import digits_for, level_text
+from evalkit.present.numerals import digits_for, level_text, with_unit
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.effect import Effect
 from evalkit.study.opinions import Opinion, OpinionRow
 from evalkit.study.pages.showing import (
     digits_of,
     firms_behind,
+    level_words,
     of_firms,
     outcome_label,
     phase_label,
@@ -60,10 +62,18 @@ def unit_words(study: Study, opinion: Opinion, row: OpinionRow) -> str:
 
 def term_words(study: Study, opinion: Opinion, row: OpinionRow) -> str:
     """What a row is."""
-    unit = opinion.facts.get("unit")
-    values = {**row.values, "unit": unit[study.lang] if isinstance(unit, Text) else ""}
+    given = opinion.facts.get("unit")
+    unit = given[study.lang] if isinstance(given, Text) else ""
+    values = {name: spaced(value, study.lang) for name, value in row.values.items()} | {"unit": unit}
+    if "dose" in values:
+        values["dose"] = with_unit(values["dose"], unit, study.lang)
     term = "direct_total" if row.term == "direct" and row.unit == "total" else row.term
     return say(f"study.opinion.term.{term}", study.lang, **values)
+
+
+def spaced(text: Any, lang: str) -> str:
+    """Kilometres apart from their number in English: «0–5 km»."""
+    return re.sub(r"(?<=\d)km\b", " km", str(text)) if lang == "en" else str(text)
 
 
 def by_words(code: str, lang: str) -> str:
@@ -197,7 +207,10 @@ def _cells(study: Study, opinion: Opinion, row: OpinionRow, standing: str | None
         if np.isfinite(row.estimate)
         else None
     )
-    bounds = Entry((row.low, row.high), "interval", digits) if row.known else None
+    unit = unit_words(study, opinion, row)
+    # the unit stands behind the estimate; behind the interval where there is only that
+    alone = "" if shown is not None else unit
+    bounds = Entry((row.low, row.high), "interval", digits, alone) if row.known else None
     p = (
         p_value(row.p_value, letter=False)
         if np.isfinite(row.p_value)
@@ -276,8 +289,10 @@ def fact_words(study: Study, opinion: Opinion) -> dict[str, str]:
     for name, value in opinion.facts.items():
         if isinstance(value, Text):
             found[name] = value[study.lang]
+        elif name in ("high", "low") and isinstance(value, str):
+            found[name] = ", ".join(level_words(study, part) for part in value.split(", "))
         elif isinstance(value, str):
-            found[name] = value
+            found[name] = spaced(value, study.lang)
         elif name == "base":
             found[name] = str(value)
         elif name == "smallest_p":
@@ -288,6 +303,8 @@ def fact_words(study: Study, opinion: Opinion) -> dict[str, str]:
             found[name] = number(value, 0 if name in ("moves", "donors") else 1)
         else:
             found[name] = number(value)
+    if opinion.kind == "dose":
+        found["range"] = with_unit(f"{found['low']}–{found['high']}", found["unit"], study.lang)
     return found
 
 

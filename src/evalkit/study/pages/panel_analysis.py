@@ -150,7 +150,7 @@ def _line(study: Study, method: Method, unit: str, treated: int) -> Line:
     heading = say(f"study.methods.family_{method.family}", lang)
     label = say(f"study.methods.{method.name}", lang)
     if isinstance(method.found, EvalkitError):
-        return no_row(label, method.found, heading)
+        return no_row(study, label, method.found, heading)
     n = int(method.found.n_treated[0])
     said = say(f"study.methods.assumes_{method.name}", lang)
     return Line(label, _row(study, method.found), unit, min(n, treated), said, heading)
@@ -201,7 +201,7 @@ def hausman_text(study: Study, found: PanelMethods) -> None:
     """Whether random effects may be read."""
     lang, check = study.lang, found.hausman
     if isinstance(check, EvalkitError):
-        text = say("study.methods.failed", lang, reason=reason_words(check))
+        text = say("study.methods.failed", lang, reason=reason_words(check, study.lang))
     elif check.p_value is None:
         text = say("study.methods.hausman_unknown", lang)
     else:
@@ -230,7 +230,11 @@ def weights_text(study: Study, found: PanelMethods) -> None:
     """The weights of the two-way coefficient, as a warning where some are negative."""
     release = release_of(study)
     if isinstance(found.weights, EvalkitError):
-        show(release.text(say("study.methods.failed", study.lang, reason=reason_words(found.weights))))
+        show(
+            release.text(
+                say("study.methods.failed", study.lang, reason=reason_words(found.weights, study.lang))
+            )
+        )
         return
     sentence = weights_sentence(study, found)
     negative = found.weights.detail["n_negative"] > 0
@@ -242,7 +246,7 @@ def bacon_table(study: Study, found: PanelMethods) -> None:
     lang, effect, bacon = study.lang, found.effect, found.bacon
     release = release_of(study)
     if isinstance(bacon, EvalkitError):
-        show(release.text(say("study.methods.failed", lang, reason=reason_words(bacon))))
+        show(release.text(say("study.methods.failed", lang, reason=reason_words(bacon, study.lang))))
         return
     unit = scale_unit(study, found)
     digits = digits_of(_row(study, effect.average))
@@ -322,7 +326,7 @@ def dynamic_table(study: Study, found: PanelMethods) -> None:
     lang, effect, dynamic = study.lang, found.effect, found.dynamic
     release = release_of(study)
     if isinstance(dynamic, EvalkitError):
-        show(release.text(say("study.methods.failed", lang, reason=reason_words(dynamic))))
+        show(release.text(say("study.methods.failed", lang, reason=reason_words(dynamic, study.lang))))
         return
     table = dynamic.table(study.plan.inference.level)
     lines = []

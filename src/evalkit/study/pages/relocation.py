@@ -76,7 +76,11 @@ def answer(study: Study) -> None:
     lang = study.lang
     result = found(study)
     if isinstance(result, EvalkitError):
-        show(release_of(study).text(say("study.relocation.no_answer", lang, reason=reason_words(result))))
+        show(
+            release_of(study).text(
+                say("study.relocation.no_answer", lang, reason=reason_words(result, study.lang))
+            )
+        )
         return
     thin = any(_thin_spans(study, result))
     lines = [
@@ -110,7 +114,7 @@ def answer(study: Study) -> None:
                 attracted=number(fact(ATTRACTED).number),
                 capital=number(fact(FROM_CAPITAL).number),
                 share=number(100 * fact(FROM_CAPITAL).number / fact(ATTRACTED).number, 1),
-                source=fact(FROM_CAPITAL).cite(),
+                source=fact(FROM_CAPITAL).cite(lang),
             )
         )
     show(release_of(study).text("\n".join(f"- {line}" for line in lines)))
@@ -132,7 +136,11 @@ def total_outflow(study: Study) -> None:
         return
     lang, result = study.lang, found(study)
     if isinstance(result, EvalkitError):
-        show(release_of(study).text(say("study.relocation.no_answer", lang, reason=reason_words(result))))
+        show(
+            release_of(study).text(
+                say("study.relocation.no_answer", lang, reason=reason_words(result, study.lang))
+            )
+        )
         return
     rows, counts = [], []
     keys: dict[tuple[int, int], str] = {}

@@ -156,8 +156,21 @@ def evidence_words(code: str, lang: str) -> str:
     return reworded(STATUS[code], lang) if code in STATUS else say(f"study.relocation.evidence.{code}", lang)
 
 
+# provinces by area, all that lie outside the capital region
+AREAS = {
+    "southeast": ("부산", "울산", "경남"),
+    "daegu": ("대구", "경북"),
+    "chungcheong": ("대전", "세종", "충남", "충북"),
+    "honam": ("광주", "전남", "전북"),
+    "others": ("강원", "제주"),
+}
+
+
 def moved_where(study: Study) -> None:
-    """Moves out of the capital region by destination province, before and after designation."""
+    """Moves out of the capital region by destination, before and after designation.
+
+    Single provinces would mostly be withheld: moves are rare, so they are counted by area.
+    """
     if listed.holds(study):
         listed.matrix(study)
         return
@@ -171,10 +184,12 @@ def moved_where(study: Study) -> None:
     rows: list[tuple[str, int, int]] = []
     behind: list[tuple[int | None, ...]] = []
     roles: list[Role] = []
-    for name in np.unique(sido):
-        part = counts[sido == name]
+    for area, provinces in AREAS.items():
+        part = counts[np.isin(sido, provinces)]
+        if not len(part):
+            continue
         sums = (int(part[:, flows.periods < first].sum()), int(part[:, flows.periods >= first].sum()))
-        rows.append((str(name), *sums))
+        rows.append((say(f"study.relocation.area.{area}", lang), *sums))
         behind.append((None, *sums))
         roles.append("body")
     total = (sum(row[1] for row in rows), sum(row[2] for row in rows))

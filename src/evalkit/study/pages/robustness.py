@@ -115,7 +115,7 @@ def findings(study: Study, robust: Robustness) -> list[Finding]:
     def add(kind: str, found: object, check: Check | None, sentence: str, **words: str) -> None:
         label = say(f"study.robust.check.{kind}", lang, **words)
         if isinstance(found, EvalkitError):
-            sentence = say("study.robust.not_possible", lang, reason=reason_words(found))
+            sentence = say("study.robust.not_possible", lang, reason=reason_words(found, study.lang))
             rows.append(Finding(kind, label, "unknown", sentence))
         elif check is not None:
             verdict = "same" if silent and check.reason in NOTHING_FOUND else check.verdict

@@ -33,7 +33,7 @@ def _no_answer(study: Study, kind: str, error: EvalkitError) -> None:
     what = say(f"study.robust.check.{kind}", study.lang)
     show(
         release_of(study).text(
-            say("study.robust.no_answer", study.lang, what=what, reason=reason_words(error))
+            say("study.robust.no_answer", study.lang, what=what, reason=reason_words(error, study.lang))
         )
     )
 

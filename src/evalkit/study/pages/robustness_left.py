@@ -12,8 +12,8 @@ from evalkit.present import figures
 from evalkit.present.figures.left_out import LIMIT
 from evalkit.present.messages import number, quantity, say
 from evalkit.present.numerals import digits_for, percent
-from evalkit.present.phrases import reworded
 from evalkit.study.pages.showing import (
+    level_words,
     of_firms,
     outcome_label,
     reason_words,
@@ -72,7 +72,7 @@ def left_out_figure(study: Study, robust: Robustness) -> None:
                     "study.robust.no_answer",
                     lang,
                     what=say("study.robust.check.left_out", lang, what=what),
-                    reason=reason_words(left),
+                    reason=reason_words(left, study.lang),
                 )
             )
             continue
@@ -81,9 +81,9 @@ def left_out_figure(study: Study, robust: Robustness) -> None:
             least = study.plan.disclosure.min_firms
             notes.append(say("study.robust.left_out_thin", lang, n=number(hidden), min_firms=least))
         if left.failed:
-            labels = ", ".join(reworded(label, lang) for label in left.failed)
+            labels = ", ".join(level_words(study, label) for label in left.failed)
             notes.append(say("study.robust.left_out_failed", lang, labels=labels))
-        parts.append(rows.assign(kind=what, label=[reworded(str(label), lang) for label in rows.index]))
+        parts.append(rows.assign(kind=what, label=[level_words(study, str(label)) for label in rows.index]))
     frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     if frame.empty:
         if notes:
@@ -139,8 +139,8 @@ def left_out_sentence(study: Study, robust: Robustness, left: LeaveOut) -> str:
         lang,
         low=number(ends[0], digits),
         high=quantity(ends[1], unit_of(study, robust.outcome), digits, lang),
-        low_without=reworded(str(low), lang),
-        high_without=reworded(str(high), lang),
+        low_without=level_words(study, str(low)),
+        high_without=level_words(study, str(high)),
     )
     if not hidden:
         return sentence
@@ -154,7 +154,7 @@ def unit_sentence(study: Study, robust: Robustness) -> tuple[str, str]:
     """Verdict and words on the most influential unit: how far it moves the estimate, in classes of standard errors."""
     lang, left = study.lang, robust.one_unit
     if isinstance(left, EvalkitError):
-        return "unknown", reason_words(left)
+        return "unknown", reason_words(left, study.lang)
     error = float(robust.effect.average.std_errors[0])
     moved = left.check.statistic
     if not error > 0 or moved is None:

@@ -11,12 +11,12 @@ from evalkit.errors import EvalkitError
 from evalkit.present import figures
 from evalkit.present.messages import number, p_value, say
 from evalkit.present.numerals import percent
-from evalkit.present.phrases import reworded
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.pages.showing import (
     digits_of,
     digits_of_table,
     level_of,
+    level_words,
     reason_words,
     release_of,
     show,
@@ -137,7 +137,9 @@ def other_placebos(study: Study, robust: Robustness) -> None:
             )
         else:
             words = [
-                say("study.robust.all_industries", lang) if name == TOGETHER else reworded(str(name), lang)
+                say("study.robust.all_industries", lang)
+                if name == TOGETHER
+                else level_words(study, str(name))
                 for name in family.table.index
             ]
             natural = robust.effect.natural(family.table).set_axis(words)
@@ -202,7 +204,7 @@ def _no_answer(study: Study, kind: str, error: EvalkitError) -> None:
                 "study.robust.no_answer",
                 study.lang,
                 what=say(f"study.robust.check.{kind}", study.lang),
-                reason=reason_words(error),
+                reason=reason_words(error, study.lang),
             )
         )
     )

@@ -19,7 +19,7 @@ def second_source(study: Study, robust: Robustness) -> None:
         show(release_of(study).text(say("study.second.none", lang)))
         return
     if isinstance(second, EvalkitError):
-        reason = reason_words(second)
+        reason = reason_words(second, study.lang)
         show(release_of(study).text(say("study.second.no_answer", lang, reason=reason)))
         return
     effect, links = robust.effect, second.links

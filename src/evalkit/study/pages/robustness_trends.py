@@ -101,7 +101,11 @@ def sensitivity(study: Study, robust: Robustness) -> None:
     for name, trend in robust.trends:
         if isinstance(trend, EvalkitError):
             what = say(f"study.robust.check.{name}", lang)
-            show(release.text(say("study.robust.no_answer", lang, what=what, reason=reason_words(trend))))
+            show(
+                release.text(
+                    say("study.robust.no_answer", lang, what=what, reason=reason_words(trend, study.lang))
+                )
+            )
             continue
         table, value = natural_table(robust, trend)
         drawing = figures.sensitivity(
@@ -127,7 +131,7 @@ def before_sentence(study: Study, robust: Robustness) -> str:
     lang, found = study.lang, robust.before
     if isinstance(found, EvalkitError):
         what = say("study.robust.what_before", lang)
-        return say("study.robust.no_answer", lang, what=what, reason=reason_words(found))
+        return say("study.robust.no_answer", lang, what=what, reason=reason_words(found, study.lang))
     slope = found.slopes[0.8]
     if not np.isfinite(slope):
         return say("study.before.blind", lang)
@@ -147,7 +151,7 @@ def alike_sentence(study: Study, robust: Robustness) -> str:
         return say("study.alike.no_margin", lang)
     if isinstance(found, EvalkitError):
         what = say("study.robust.what_alike", lang)
-        return say("study.robust.no_answer", lang, what=what, reason=reason_words(found))
+        return say("study.robust.no_answer", lang, what=what, reason=reason_words(found, study.lang))
     shown = found.p_value < 1 - study.plan.inference.level
     return say(
         "study.alike.shown" if shown else "study.alike.not_shown",

@@ -158,7 +158,7 @@ def size_table(study: Study, found: SalesOutcome) -> None:
 
 def _ratio_line(study: Study, found: SalesOutcome, label: str, pooled: Pooled | EvalkitError) -> Line:
     if isinstance(pooled, EvalkitError):
-        return no_row(label, pooled)
+        return no_row(study, label, pooled)
     row = percent_row(row_of(study, pooled.estimate, found.effect.counts))
     return Line(label, row, "%", pooled.treated)
 
@@ -169,12 +169,12 @@ def margins_table(study: Study, found: SalesOutcome) -> None:
     unit, points = unit_of(study, effect.outcome), say("study.sales.points", lang)
     lines: list[Line] = []
     if isinstance(found.extensive, EvalkitError):
-        lines.append(no_row(say("study.sales.extensive", lang), found.extensive))
+        lines.append(no_row(study, say("study.sales.extensive", lang), found.extensive))
     else:
         row = row_of(study, found.extensive.average, effect.counts)
         lines.append(Line(say("study.sales.extensive", lang), row, points, found.extensive.n_treated))
     if isinstance(found.margins, EvalkitError):
-        lines.append(no_row(say("study.sales.margins_accounting", lang), found.margins))
+        lines.append(no_row(study, say("study.sales.margins_accounting", lang), found.margins))
     else:
         n = _complete(found.margins)
         for term, heading in (
@@ -223,7 +223,7 @@ def tails_table(study: Study, found: SalesOutcome) -> None:
     head = effect.row(study.plan.inference.level)
     lines = [Line(say("study.sales.headline", lang), head, unit, effect.n_treated)]
     if isinstance(tails, EvalkitError):
-        lines.append(no_row(say("study.sales.without_top", lang, n="1%"), tails))
+        lines.append(no_row(study, say("study.sales.without_top", lang, n="1%"), tails))
     else:
         without = row_of(study, tails.without_top, effect.counts)
         lines += [
@@ -285,7 +285,7 @@ def logs_table(study: Study, found: SalesOutcome) -> None:
     lang, effect = study.lang, found.effect
     label = say("study.sales.log", lang)
     if isinstance(found.logs, EvalkitError):
-        lines = [no_row(label, found.logs)]
+        lines = [no_row(study, label, found.logs)]
     else:
         first, second = (row_of(study, estimate, effect.counts) for estimate in found.logs)
         lines = [

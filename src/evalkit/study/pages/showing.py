@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from evalkit.errors import EvalkitError
+from evalkit.present.capitals import capital
 from evalkit.present.messages import interval, keys, level_text, number, quantity, say
 from evalkit.present.numerals import digits_for
 from evalkit.present.phrases import reworded
@@ -100,9 +101,14 @@ def group_words(study: Study, outcome: str, side: str) -> str:
     return (groups.treated if side == "treated" else groups.comparison)[study.lang]
 
 
-def reason_words(error: EvalkitError) -> str:
+def reason_words(error: EvalkitError, lang: str) -> str:
     """Why there is no answer, without the way out: that is for whoever writes the plan."""
-    return f"{error.problem.rstrip('.')}."
+    return f"{capital(problem_words(error.problem, lang), lang)}."
+
+
+def problem_words(problem: str, lang: str) -> str:
+    """A problem that a layer below wrote down, in the page's language and without the way out."""
+    return reworded(problem.partition(" → ")[0].rstrip("."), lang)
 
 
 def variable_words(study: Study, name: str) -> str:
@@ -110,7 +116,15 @@ def variable_words(study: Study, name: str) -> str:
     stem, _, level = name.partition("=")
     stem = stem.removesuffix("_baseline").removesuffix("_fixed")
     label = say_or(f"study.variable.{stem}", stem, study.lang)
-    return f"{label} {level}" if level else label.rstrip(":")
+    return f"{label} {level_words(study, level)}" if level else label.rstrip(":")
+
+
+def level_words(study: Study, level: str) -> str:
+    """A province or an industry of the data in the page's language: as the plan, or else a message, names it."""
+    if study.lang == "ko":
+        return level
+    named = study.plan.units.options.get("industry_labels") or {}
+    return str(named.get(level) or reworded(level, study.lang))
 
 
 def say_or(key: str, name: str, lang: str) -> str:

@@ -286,7 +286,7 @@ def donut_table(study: Study, found: Spillovers) -> None:
     for km, table in found.donuts.items():
         heading = say("study.ring.beyond", lang, km=number(km))
         if isinstance(table, EvalkitError):
-            lines.append(no_row(direct, table, heading))
+            lines.append(no_row(study, direct, table, heading))
             continue
         for name, label in (("direct", direct), ("ring", around)):
             row = {str(column): float(table[column].to_dict()[name]) for column in table.columns}
@@ -317,7 +317,7 @@ def methods_table(study: Study, found: Spillovers) -> None:
         for band, row in zip(found.bands, around, strict=True)
     ]
     if isinstance(found.two_stage, EvalkitError):
-        lines.append(no_row(say("study.ring.supported", lang), found.two_stage, other))
+        lines.append(no_row(study, say("study.ring.supported", lang), found.two_stage, other))
     else:
         named = {band.name: band for band in found.bands}
         for at, (kind, ring) in enumerate(found.two_stage.terms):
@@ -357,7 +357,7 @@ def borders_table(study: Study, found: Spillovers) -> None:
         try:
             done = borders(study.plan, study.panel("regions"), variable, (first, last))
         except EvalkitError as error:
-            show(release.text(say("study.ring.borders_failed", lang, reason=reason_words(error))))
+            show(release.text(say("study.ring.borders_failed", lang, reason=reason_words(error, study.lang))))
             return
         show(release.table(_border_table(study, found, done)))
 
