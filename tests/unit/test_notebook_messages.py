@@ -150,6 +150,9 @@ def pattern_of(node: ast.JoinedStr) -> str:
 SPACES = {key.split(".")[0] for key in MESSAGES}
 
 
+LIKE_A_KEY = re.compile(r"(study|finding|clusters|table|sheet|release)(\.\w+)+")
+
+
 @cache
 def asked_in_code() -> tuple[set[tuple[str, str]], dict[str, str]]:
     """Whole keys by place, and f-strings by pattern with one place each: every module read once."""
@@ -163,9 +166,9 @@ def asked_in_code() -> tuple[set[tuple[str, str]], dict[str, str]]:
         for node in nodes:
             if is_call(node, "say") and isinstance(node.args[0], ast.Constant | ast.IfExp):
                 keys |= {(name, text) for text in literals(node.args[0]) if "." in text}
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in pieces:
-                if re.fullmatch(r"(study|finding|clusters|table|sheet|release)(\.\w+)+", node.value):
-                    keys.add((name, node.value))
+            text = node.value if isinstance(node, ast.Constant) and id(node) not in pieces else None
+            if isinstance(text, str) and LIKE_A_KEY.fullmatch(text):
+                keys.add((name, text))
         families |= {pattern_of(node): name for node in joined}
     return keys, families
 
