@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from small_study import raw_plan, small_panel, small_study
 
+from evalkit.errors import DesignError
 from evalkit.panel import Panel
 from evalkit.study import Study
 from evalkit.study.effect import balance_of
-from evalkit.study.pages import effect_design
+from evalkit.study.pages import audit, audit_counting, audit_samples, effect_design
 from evalkit.study.pages.near import left_over, near_samples
 from evalkit.study.pages.quantities import ALL
 from evalkit.study.sample import baseline_values, draw_sample
+from evalkit.study.specifications import combinations, planned_curve, told_apart
 
 FIRMS = {"builder": "firms", "groups": raw_plan()["units"]["groups"]}
 JOBS = raw_plan()["outcomes"]["jobs"]
@@ -116,3 +118,78 @@ def test_the_last_firms_of_the_country_are_kept_by_another_province(tmp_path: Pa
     assert mean_of(shown(study, "jobs", next(name for name in others if name != keepers[0]))) is not None
     national = study_of(tmp_path, 0)  # five everywhere: nobody has to keep anything
     assert all(left_over(national, "jobs", 1, name) is None for name in others)
+
+
+# -- other counts and estimates that are one firm apart ------------------------------------------------
+
+
+def test_what_is_observed_for_all_but_one_firm_is_withheld(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[Any] = []
+    for module in (audit, audit_counting, audit_samples):
+        monkeypatch.setattr(module, "show", lambda *items: kept.extend(items))
+    study = study_of(tmp_path, 0)
+    observed = {"jobs": [72, 71, 70], "sales": [69, 0, 2]}
+    phases = {
+        1: {"supported": 30, "linked": 29},
+        2: {"supported": 9, "linked": 9},
+        3: {"supported": 9, "linked": 5},
+    }
+    links = {"linked": 60, "ambiguous": 2, "unlinked": 10, "groups": 1, "stages": [], "years": [
+        {"year": 2015, "linked": 60, "ambiguous": 2, "unlinked": 10},
+    ]}  # fmt: skip
+    facts = {
+        "panels": {"units": {"periods": [2015, 2016, 2017], "units": 72, "observed": observed}},
+        "linkage": {"by_phase": phases},
+        "pension_links": links,
+    }
+    monkeypatch.setattr(Study, "audit", facts)
+    audit_samples.coverage(study)
+    audit.linkage(study)
+    audit_counting.name_links(study)
+    tables = {
+        item.payload["name"]: item.payload["table"]["rows"] for item in kept if item.payload.get("table")
+    }
+    assert [row[1:] for row in tables["coverage_units"]] == [[72, 69], [None, 0], [None, None]]
+    assert [row[1:] for row in tables["linkage"]] == [
+        [30, None, None],
+        [9, 9, 1.0],
+        [9, 5, pytest.approx(5 / 9)],
+    ]
+    assert tables["name_links"][0][1:] == [60, None, 10]
+    assert not any(item.payload["kind"] == "text" for item in kept)
+
+
+@pytest.mark.parametrize(("missing", "estimates"), [(1, 2), (2, 2), (3, 4)])
+def test_specifications_whose_samples_are_one_firm_apart_are_not_both_drawn(
+    tmp_path: Path, missing: int, estimates: int
+) -> None:
+    """A second set of covariates is missing for a few supported firms, so its sample has as many firms less."""
+    panel = small_panel()
+    size = np.asarray(panel.constant("size"), dtype=np.float64).copy()
+    size[np.flatnonzero(np.isfinite(np.asarray(panel.constant("adoption"), dtype=np.float64)))[:missing]] = (
+        np.nan
+    )
+    more = {"more": {"label": JOBS["label"], "variables": ["log_jobs", "other"]}}
+    asked = {"specifications": {"covariates": more, "method": ["dr_improved", "reg"]}}
+    study = study_of(
+        tmp_path, 0, panel.with_fixed(other=size), robustness={**raw_plan()["robustness"], **asked}
+    )
+    grid = combinations(study.plan, study.panel(), "jobs")
+    kept, near = told_apart(study.plan, study.panel(), "jobs", 1, grid)
+    assert len(grid) == 4
+    assert len(kept) == estimates
+    assert [options["covariates"] for options, _ in near] == ["more"] * (4 - estimates)
+    assert all("한두 기업만 달라" in reason for _, reason in near)
+
+
+def test_where_no_other_specification_is_left_there_is_no_curve(tmp_path: Path) -> None:
+    panel = small_panel()
+    size = np.asarray(panel.constant("size"), dtype=np.float64).copy()
+    size[np.flatnonzero(np.isfinite(np.asarray(panel.constant("adoption"), dtype=np.float64)))[0]] = np.nan
+    more = {"more": {"label": JOBS["label"], "variables": ["log_jobs", "other"]}}
+    asked = {**raw_plan()["robustness"], "specifications": {"covariates": more}}
+    study = study_of(tmp_path, 0, panel.with_fixed(other=size), robustness=asked)
+    with pytest.raises(DesignError, match="한두 기업만 달라"):
+        planned_curve(study.plan, study.panel(), "jobs", 1, by_cluster=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from evalkit.balancing import entropy_balancing, inverse_probability
 from evalkit.checks.specification_curve import Choice, SpecificationCurve, specification_curve
 from evalkit.design import Design
-from evalkit.errors import DesignError
+from evalkit.errors import DesignError, EvalkitError
 from evalkit.estimate import Estimate
 from evalkit.panel import Panel
 from evalkit.study.fitting import PlannedFit, planned_fit
@@ -171,7 +171,12 @@ def planned_curve(plan: Plan, panel: Panel, outcome: str, phase: int, *, by_clus
     ------
     DesignError : the plan allows no choice beyond its own
     """
-    grid = combinations(plan, panel, outcome)
+    grid, near = told_apart(plan, panel, outcome, phase, combinations(plan, panel, outcome))
+    if near and len(grid) < 2:
+        raise DesignError(
+            "다른 명세의 표본이 모두 계획의 표본과 한두 기업만 달라 명세 곡선을 그리지 않음",
+            remedy="표본을 바꾸지 않는 선택을 robustness.specifications 에 적을 것",
+        )
     if len(grid) < 2:
         raise DesignError(
             "계획이 다른 명세를 하나도 허용하지 않아 명세 곡선을 그리지 않음",
@@ -202,7 +207,35 @@ def planned_curve(plan: Plan, panel: Panel, outcome: str, phase: int, *, by_clus
         (grid[int(at)].options, str(why))
         for at, why in zip(found.failed["specification"], found.failed["reason"], strict=True)
     )
-    return Curve(found, rows, failed)
+    return Curve(found, rows, failed + near)
+
+
+def told_apart(
+    plan: Plan, panel: Panel, outcome: str, phase: int, grid: Sequence[Specification]
+) -> tuple[tuple[Specification, ...], tuple[tuple[Mapping[str, str], str], ...]]:
+    """Specifications without those whose sample has all but one or two of the firms of an earlier one.
+
+    Two estimates of samples that differ by one firm give this firm's change away.
+    """
+    least = plan.disclosure.min_firms if plan.units.builder == "firms" else 1
+    lead = {name: options[0] for name, options in _options(plan).items()}
+    seen: list[tuple[frozenset[str], frozenset[str]]] = []
+    kept, near = [], []
+    for one in grid if least > 1 and plan.outcomes[outcome].panel == "units" else ():
+        try:
+            sample = draw_sample(varied(plan, outcome, lead | dict(one.options)), panel, outcome, phase)
+        except EvalkitError:
+            kept.append(one)  # it says for itself why it has no estimate
+            continue
+        units = sample.panel.units.astype(str)
+        sides = frozenset(units[sample.treated].tolist()), frozenset(units[sample.comparison].tolist())
+        apart = (len(mine ^ theirs) for other in seen for mine, theirs in zip(sides, other, strict=True))
+        if any(0 < count < least for count in apart):
+            near.append((one.options, "표본이 앞의 명세와 한두 기업만 달라 그 기업의 값이 드러남"))
+        else:
+            seen.append(sides)
+            kept.append(one)
+    return (tuple(kept) if seen else tuple(grid)), tuple(near)
 
 
 def _choice(

@@ -12,6 +12,7 @@ from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.pages.audit_counting import counting, name_links, panel_flow
 from evalkit.study.pages.audit_samples import coverage, limits, reconciliation, samples
 from evalkit.study.pages.audit_targets import targets
+from evalkit.study.pages.behind import part_of
 from evalkit.study.pages.showing import (
     release_of,
     show,
@@ -276,7 +277,10 @@ def linkage(study: Study) -> None:
             ),
             rows=tuple(rows),
             notes=(say("study.audit.note_linkage", lang),),
-            counts=tuple(row[1] for row in rows),
+            counts=tuple(
+                (None, n, *[part_of(linked, n, study.plan.disclosure.min_firms)] * 2)
+                for _, n, linked, _ in rows
+            ),
             lang=lang,
         )
         show(release.table(table))

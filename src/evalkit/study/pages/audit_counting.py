@@ -147,19 +147,21 @@ def name_links(study: Study) -> None:
         return
     lang = study.lang
     total = facts["linked"] + facts["ambiguous"] + facts["unlinked"]
-    show(
-        release_of(study).text(
-            say(
-                "study.links.sentence",
-                lang,
-                linked=number(facts["linked"]),
-                linked_share=percent(facts["linked"] / max(total, 1), 1),
-                ambiguous=number(facts["ambiguous"]),
-                groups=number(facts["groups"]),
-                unlinked=number(facts["unlinked"]),
+    told = [facts[name] for name in ("linked", "ambiguous", "unlinked")]
+    if not any(0 < n < study.plan.disclosure.min_firms for n in told):
+        show(
+            release_of(study).text(
+                say(
+                    "study.links.sentence",
+                    lang,
+                    linked=number(facts["linked"]),
+                    linked_share=percent(facts["linked"] / max(total, 1), 1),
+                    ambiguous=number(facts["ambiguous"]),
+                    groups=number(facts["groups"]),
+                    unlinked=number(facts["unlinked"]),
+                )
             )
         )
-    )
     years = [(str(y["year"]), y["linked"], y["ambiguous"], y["unlinked"]) for y in facts["years"]]
     table = Tabulation(
         name="name_links",
@@ -171,6 +173,7 @@ def name_links(study: Study) -> None:
             Column("unlinked", say("study.links.unlinked", lang), "integer"),
         ),
         rows=tuple(years),
+        counts=tuple((None, *row[1:]) for row in years),
         notes=(
             say(
                 "study.links.stages",

@@ -11,6 +11,7 @@ from evalkit.present.cells import Identity
 from evalkit.present.messages import number, say
 from evalkit.present.tabulation import Column, Tabulation
 from evalkit.release import MARK
+from evalkit.study.pages.behind import part_of
 from evalkit.study.pages.flow import (
     flow_identities,
     flow_keys,
@@ -53,9 +54,20 @@ def coverage(study: Study) -> None:
                 *(Column(key, variable_words(key, lang), "integer") for key, _ in variables),
             ),
             rows=tuple((str(p), *(values[i] for _, values in variables)) for i, p in enumerate(periods)),
+            counts=_missing_few(study, name, panel["units"], [values for _, values in variables]),
             lang=lang,
         )
         show(release.table(table))
+
+
+def _missing_few(
+    study: Study, name: str, units: int, observed: list[list[int]]
+) -> list[tuple[int | None, ...]] | None:
+    """Firms behind each number of a panel of firms: those that are not observed, where they are few."""
+    if name != "units" or study.plan.units.builder != "firms":
+        return None
+    least = study.plan.disclosure.min_firms
+    return [(None, *(part_of(n, units, least) for n in row)) for row in zip(*observed, strict=True)]
 
 
 def variable_words(key: str, lang: str) -> str:

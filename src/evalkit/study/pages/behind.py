@@ -18,7 +18,7 @@ from evalkit.study.pages.showing import of_firms
 from evalkit.study.sample import OUTCOME, AnalysisSample
 from evalkit.study.study import Study
 
-__all__ = ["behind_means", "behind_paths", "behind_rows", "near_notes"]
+__all__ = ["behind_means", "behind_paths", "behind_rows", "near_notes", "part_of"]
 
 
 def behind_means(
@@ -39,6 +39,11 @@ def behind_means(
             for c, side in ((1, sample.treated), (2, sample.comparison)):
                 found[r, c] = Contribution.of(values[name][side])
     return found
+
+
+def part_of(part: int, whole: int, least: int) -> int:
+    """Firms behind the number of those, of a whole that is shown, of which something holds: the others, where they are few."""
+    return whole - part if 0 < whole - part < least else part
 
 
 def behind_rows(
