@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from evalkit.present.messages import keys, number, p_value, say
+from evalkit.present.messages import keys, number, say
 from evalkit.present.numerals import digits_for, level_text, with_unit
 from evalkit.present.tabulation import Column, Entry, Tabulation
 from evalkit.study.effect import Effect
@@ -168,7 +168,7 @@ def table(
                 say("table.interval", lang, level=level_text(study.plan.inference.level)),
                 "interval",
             ),
-            Column("p", say("table.p_value", lang)),
+            Column("p", say("table.p_value", lang), "p_value"),
             Column("treated", say("study.summary.treated", lang), "integer"),
             Column("comparison", say("study.summary.comparison", lang), "integer"),
             Column("by", say("study.opinion.column.by", lang)),
@@ -191,7 +191,7 @@ def _leading_cells(study: Study, outcome: str, effect: Effect, lead: Mapping[str
         say("study.opinion.term.effect", lang),
         Entry(lead["estimate"], "number", digits, unit_of(study, outcome)),
         Entry((lead["conf_low"], lead["conf_high"]), "interval", digits),
-        p_value(lead["p_value"], letter=False) if allowed else say("study.opinion.no_p", lang),
+        lead["p_value"] if allowed else say("study.opinion.no_p", lang),
         effect.n_treated,
         effect.n_comparison,
         by_words(effect.headline.name, lang),
@@ -211,11 +211,7 @@ def _cells(study: Study, opinion: Opinion, row: OpinionRow, standing: str | None
     # the unit stands behind the estimate; behind the interval where there is only that
     alone = "" if shown is not None else unit
     bounds = Entry((row.low, row.high), "interval", digits, alone) if row.known else None
-    p = (
-        p_value(row.p_value, letter=False)
-        if np.isfinite(row.p_value)
-        else say("study.opinion.no_p", study.lang)
-    )
+    p = row.p_value if np.isfinite(row.p_value) else say("study.opinion.no_p", study.lang)
     return (
         opinion_label(study, opinion),
         term_words(study, opinion, row),
