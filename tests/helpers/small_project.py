@@ -80,7 +80,8 @@ class Project:
         self.plan.write_text(yaml.safe_dump(self.raw, allow_unicode=True), encoding="utf-8")
 
     def render(self, **options: Any) -> Outcome:
-        return render_plan(self.plan, Options(**options))
+        """By one worker unless told otherwise: the start of a second takes longer than what it would make."""
+        return render_plan(self.plan, Options(**{"jobs": 1} | options))
 
     def page(self, name: str) -> str:
         return (self.out / f"{name}.html").read_text(encoding="utf-8")

@@ -22,7 +22,7 @@ print(f'번호 {number} 합계 {drawn.sum():.12f}')"""
 @pytest.mark.parametrize(
     ("count", "jobs", "fork"),
     [
-        (24, 6, "1"),
+        (24, 3, "1"),
         pytest.param(24, 6, "0", marks=pytest.mark.slow),
         pytest.param(288, 16, "1", marks=pytest.mark.slow),
     ],
