@@ -47,6 +47,7 @@ NONE_MISSED = MissedSlopes({})
 def draw(axes: Axes, missed: MissedSlopes) -> None:
     """The lines within the frame that the estimates need: a steep line leaves it rather than flattening them."""
     low, high = axes.get_ylim()
+    right = float(axes.get_xlim()[1])
     known = missed.known()
     lines = [(p.index.to_numpy(dtype=np.float64), p.to_numpy(dtype=np.float64)) for p in known.values()]
     ends = [_end(x, y, low, high) for x, y in lines]
@@ -58,8 +59,9 @@ def draw(axes: Axes, missed: MissedSlopes) -> None:
         )
         axes.annotate(
             percent(1 - chance, 0),
-            (at, height),
-            xytext=(7, 0),
+            # beyond the frame, where no line crosses it; a line that leaves the frame earlier has its label there
+            (right if at >= x[-1] else at, height),
+            xytext=(4, 0),
             textcoords="offset points",
             va="center",
             color=COMPARISON_TEXT,
@@ -83,7 +85,7 @@ def key(missed: MissedSlopes, lang: Lang) -> str:
     known = missed.known()
     if not known:
         return ""
-    chances = "·".join(percent(1 - chance, 0) for chance in known)
+    chances = ("·" if lang == "ko" else ", ").join(percent(1 - chance, 0) for chance in known)
     return say("figure.missed_key", lang, chances=chances)
 
 

@@ -138,6 +138,7 @@ def line_table(
     group = ""
     counted = any(line.units is not None for line in lines)
     width = 4 + counted + remark
+    unit = _shared_unit(lines)
     for line in lines:
         if line.heading and line.heading != group:
             cells.append((line.heading, *[None] * (width - 1)))
@@ -146,12 +147,12 @@ def line_table(
         group = line.heading
         if line.key:
             keys[len(cells), 4] = line.key
-        cells.append(_cells(line, counted, remark))
+        cells.append(_cells(line, "" if unit else line.unit, counted, remark))
         roles.append("body")
         counts.append(None if line.units is None else firms_behind(study, outcome, line.units))
     columns = [
         Column("item", label or say("table.item", lang)),
-        Column("estimate", say("table.estimate", lang), "number"),
+        Column("estimate", say("table.estimate", lang), "number", unit),
         Column("interval", say("table.interval", lang, level=level_of(study)), "interval"),
         Column("p_value", say("table.p_value", lang), "p_value"),
     ]
@@ -173,7 +174,13 @@ def line_table(
     )
 
 
-def _cells(line: Line, counted: bool, remark: bool) -> tuple[Any, ...]:
+def _shared_unit(lines: Sequence[Line]) -> str:
+    """The unit of all estimates where several have the same one: the header says it once; empty where they differ."""
+    found = [line.unit for line in lines if line.row is not None]
+    return found[0] if len(found) > 1 and len(set(found)) == 1 else ""
+
+
+def _cells(line: Line, unit: str, counted: bool, remark: bool) -> tuple[Any, ...]:
     tail = (*((line.units,) if counted else ()), *((line.said,) if remark else ()))
     if line.row is None or not np.isfinite(line.row["estimate"]):
         return (line.label, None, None, None, *tail)
@@ -181,7 +188,7 @@ def _cells(line: Line, counted: bool, remark: bool) -> tuple[Any, ...]:
     p = line.row.get("p_value", np.nan)
     return (
         line.label,
-        Entry(float(line.row["estimate"]), "number", digits, line.unit),
+        Entry(float(line.row["estimate"]), "number", digits, unit),
         Entry((float(line.row["conf_low"]), float(line.row["conf_high"])), "interval", digits),
         None if p != p else Entry(float(p), "p_value"),
         *tail,
