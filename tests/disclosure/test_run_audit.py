@@ -137,3 +137,9 @@ def test_the_list_of_cells_is_a_form_to_sign() -> None:
         counts=[30],
     )
     assert [row["rule"] for row in Release(3).table(total).payload["disclosure"]] == ["contributions_unknown"]
+
+
+def test_no_letter_of_the_list_to_be_signed_hides_another() -> None:
+    place = {"report": "a", "table": "t", "row": "가\u202e나", "column": "매출\x07", "rule": "threshold"}
+    line = ledger_csv([place]).splitlines()[1]
+    assert line.startswith("a,t,가[U+202E]나,매출\ufffd,threshold,")

@@ -557,3 +557,18 @@ def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(UsageError, match=r"evalkit\[office\]"):
         hwpx_bytes(document)
     assert faults(hwpx_bytes(with_blocks(Exhibit(full_table())))) == []  # tables need nothing
+
+
+def test_notes_of_a_table_stay_together_and_apart_from_what_follows() -> None:
+    document = with_blocks(Exhibit(full_table()), Prose("다음 글"))
+    with zipfile.ZipFile(io.BytesIO(hwpx_bytes(document))) as archive:
+        header, body = (etree.fromstring(archive.read(name)) for name in (HEADER, BODY))
+    shapes = {shape.get("id"): shape for shape in header.iter(HH + "paraPr")}
+    found = []
+    for paragraph in body.iter(HP + "p"):
+        text = "".join(paragraph.itertext())
+        if text in full_table().notes:
+            shape = shapes[paragraph.get("paraPrIDRef")]
+            (below, *_) = [e.get("value") for e in shape.iter() if etree.QName(e).localname == "next"]
+            found.append((shape.find(HH + "breakSetting").get("keepWithNext"), int(below)))
+    assert found == [("1", 100), ("0", 800)]

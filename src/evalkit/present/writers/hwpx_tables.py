@@ -24,6 +24,7 @@ _SIDE, _ABOVE = 283, 141  # margins within a cell
 _SIZES = (900, 800, 700)
 _HAIR, _LINE, _EDGE = ("0.12 mm", "#A6A6A6"), ("0.25 mm", "#000000"), ("0.4 mm", "#000000")
 _HEADER_FILL, _HEADING_FILL = "#EEF1F5", "#F6F7F9"
+_UNDER = 800  # between the last note and what follows, in hundredths of a point
 _ANCHOR = Lines("LEFT", spacing=100)
 _TINY = Letters(size=200, font=SANS)
 
@@ -64,7 +65,11 @@ def table_blocks(sheet: Sheet, table: Tabulation, caption: str) -> list[str]:
         ]
         cells += _body(table, height)
         found = [_table(sheet, cells, head_rows=height, caption=caption)]
-    found += [sheet.paragraph(note, "Note") for note in table.notes]
+    plain = STYLES[STYLE["Note"]].lines
+    for at, note in enumerate(table.notes, start=1):
+        last = at == len(table.notes)
+        lines = replace(plain, after=_UNDER if last else plain.after, keep=not last)
+        found.append(sheet.paragraph(note, "Note", lines=lines))
     return found
 
 
