@@ -32,6 +32,8 @@ from evalkit.study.prepare import Prepared
 def data_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rendering, "prepare", prepared_at_rest)
     monkeypatch.setattr(rendering, "check_asked", lambda *_: None)  # there are no panels
+    # one page takes longer to warm a process for than to make; forked kernels: `finished` and test_render_faults
+    monkeypatch.setenv("EVALKIT_FORK", "0")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rendering, "prepare", prepared_at_rest)
         patch.setattr(rendering, "check_asked", lambda *_: None)
-        outcome = project.render()
+        outcome = project.render(jobs=2)
     assert outcome.exit_code == 0, outcome.failed
     return project
 
@@ -111,19 +113,15 @@ def test_the_executed_notebook_is_clean(finished: Project) -> None:
     assert all(set(cell["metadata"]) <= {"tags"} for cell in nb["cells"])
 
 
-def test_the_same_inputs_give_the_same_bytes(project: Project) -> None:
+@pytest.mark.parametrize("fork", ["1", "0"])
+def test_the_same_inputs_give_the_same_bytes(
+    project: Project, monkeypatch: pytest.MonkeyPatch, fork: str
+) -> None:
+    """From forked and from fresh kernels, by two workers and by one."""
     before = project.bytes()
+    monkeypatch.setenv("EVALKIT_FORK", fork)
     outcome = project.render(force=True)
     assert set(outcome.made) == set(NAMES)
-    assert project.bytes() == before
-
-
-def test_forked_and_fresh_kernels_give_the_same_bytes(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = project.bytes()
-    monkeypatch.setenv("EVALKIT_FORK", "0")
-    project.render(force=True, jobs=1)
     assert project.bytes() == before
 
 
@@ -305,22 +303,25 @@ def test_a_raw_frame_withholds_its_page(project: Project) -> None:
     assert not (project.out / "notebooks" / "summary.ipynb").exists()
 
 
-@pytest.mark.parametrize(
-    ("source", "word"),
-    [
-        ("import os; os._exit(9)", "갑자기 끝났습니다"),
-        ("while True: pass", "끝나지 않아"),
-        ("raise SystemExit(0)", "SystemExit"),
-    ],
-)
-def test_runs_that_do_not_end_well(project: Project, source: str, word: str) -> None:
-    write_notebook(project.root / "notebooks" / "summary.ipynb", "print('여기까지')", source)
+def test_runs_that_do_not_end_well(project: Project) -> None:
+    cases = {
+        "left": ("import os; os._exit(9)", "갑자기 끝났습니다"),
+        "endless": ("while True: pass", "끝나지 않아"),
+        "exit": ("raise SystemExit(0)", "SystemExit"),
+    }
+    for name, (source, _) in cases.items():
+        write_notebook(project.root / "notebooks" / f"{name}.ipynb", "print('여기까지')", source)
+    project.raw["reports"] = [{"notebook": f"{name}.ipynb"} for name in cases]
+    project.save()
+    outcome = project.render(only=("left", "exit"))
+    assert (outcome.exit_code, {name for name, _ in outcome.failed}) == (4, {"left", "exit"})
     started = time.monotonic()
-    outcome = project.render(timeout=8)
-    assert outcome.exit_code == 4
+    outcome = project.render(only=("endless",), timeout=8)
+    assert (outcome.exit_code, {name for name, _ in outcome.failed}) == (4, {"endless"})
     assert time.monotonic() - started < 60
-    assert word in project.page("summary")
-    assert "여기까지" in project.page("summary")
+    for name, (_, word) in cases.items():
+        assert word in project.page(name)
+        assert "여기까지" in project.page(name)
 
 
 def test_a_worker_that_is_killed_is_replaced(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,7 +350,7 @@ def test_many_at_once(project: Project) -> None:
         {"notebook": "summary.ipynb", "for_each": {"phase": [1, 3], "outcome": ["jobs", "sales"]}},
     ]
     project.save()
-    outcome = project.render(jobs=4)
+    outcome = project.render(jobs=2)
     assert outcome.exit_code == 0
     assert len(outcome.made) == 8
     assert not (project.out / "summary.html").exists()  # the job is no longer in the plan

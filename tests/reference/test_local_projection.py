@@ -79,7 +79,7 @@ def random_panel(seed: int, holes: bool) -> Panel:
 
 @pytest.mark.peer
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("seed", [11, 13, 14])
+@pytest.mark.parametrize("seed", [11, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (13, 14))])
 @pytest.mark.parametrize("holes", [False, True])
 @pytest.mark.parametrize("base", [None, 2, "all"])
 @pytest.mark.parametrize(
