@@ -45,6 +45,7 @@ from evalkit.study.pages.audit_samples import LIMITS
 from evalkit.study.pages.comparison_mix import MOVED, ORDERS, PARTS
 from evalkit.study.pages.comparison_paths import ESTIMANDS
 from evalkit.study.pages.relocation import CAUSES
+from evalkit.study.pages.relocation_events import AREAS
 from evalkit.study.pages.spillovers import BORDER_VARIABLES
 from evalkit.study.pages.summary import KINDS as SUMMARY_KINDS
 from evalkit.study.plan import load_plan
@@ -587,6 +588,8 @@ FAMILIES |= {
     | {"contrast", "contrast_jackknife", "placebo", "flow", "zero_sum", "diversion", "exact"},
     "study.relocation.reading.*": set(get_args(Reading)),
     "study.relocation.title.*": set(get_args(Reading)),
+    "table.*_of": {"unit", "mark"},
+    "study.relocation.area.*": set(AREAS),
     "study.relocation.cause.*": set(CAUSES),
     "study.relocation.evidence.*": {*EVIDENCE, "no_place"} - set(FATES),
     "study.relocation.kind.*": {"headquarters", "branch", "laboratory", "plant", "mou", "unknown"},
