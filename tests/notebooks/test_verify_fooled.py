@@ -299,6 +299,9 @@ def test_a_command_that_came_to_nothing_takes_no_page_away(project: Project) -> 
         {"event": "page", "run": "3", "job": "x", "files": {}, "folder": "small"},
         KEY.encode(),
     )
+    assert differing(project.out) == {}  # a full disk: no file of it came to the folder
+    page = {"event": "page", "run": "3", "job": "x", "files": {"x.html": "0"}, "folder": "small"}
+    append(trail(project), page, KEY.encode())
     assert "끝나지 않음" in differing(project.out)["run.json"]
 
 

@@ -22,6 +22,7 @@ from typing import IO, Any
 
 from evalkit.errors import EvalkitError, FileError
 from evalkit.report.chain import ORIGIN, key_mark, line_hash, seal_of
+from evalkit.report.store import refused
 
 AUDIT_FILE = "audit.jsonl"
 SCHEMA = 1
@@ -158,10 +159,9 @@ def append(path: Path, entry: Mapping[str, Any], key: bytes | None = None) -> tu
             os.fsync(stream.fileno())
             return number + 1, line_hash(line)
     except OSError as error:
+        why, remedy = refused(error)
         raise FileError(
-            f"감사 기록에 적을 수 없음 ({error.strerror or type(error).__name__})",
-            where=(path.parent.name, path.name),
-            remedy="파일과 폴더의 쓰기 권한을 확인하거나 --out 으로 다른 폴더를 적을 것",
+            f"감사 기록에 적을 수 없음 ({why})", where=(path.parent.name, path.name), remedy=remedy
         ) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -57,17 +58,24 @@ def staging(folder: Path) -> Iterator[Path]:
         sweep(folder)
         made, held = _private(folder)
     except OSError as error:
-        raise FileError(
-            f"보고서 폴더에 쓸 수 없음 ({error.strerror})",
-            where=(folder.name,),
-            remedy="권한을 확인하거나 --out 으로 다른 폴더를 적을 것",
-        ) from error
+        why, remedy = refused(error)
+        raise FileError(f"보고서 폴더에 쓸 수 없음 ({why})", where=(folder.name,), remedy=remedy) from error
     try:
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
         if held is not None:
             os.close(held)
+
+
+def refused(error: OSError) -> tuple[str, str]:
+    """Why the system did not write, in Korean, and the remedy."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "디스크가 가득 참", "자리를 비운 뒤 다시 실행하거나 --out 으로 다른 디스크의 폴더를 적을 것"
+    if error.errno == errno.EROFS:
+        return "읽기만 할 수 있는 곳임", "--out 으로 다른 폴더를 적을 것"
+    why = "권한이 없음" if isinstance(error, PermissionError) else error.strerror or type(error).__name__
+    return why, "파일과 폴더의 쓰기 권한을 확인하거나 --out 으로 다른 폴더를 적을 것"
 
 
 def sweep(folder: Path) -> None:

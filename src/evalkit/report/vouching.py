@@ -130,8 +130,11 @@ def _record_in_chain(folder: Path, chain: Chain, record: Mapping[str, Any]) -> A
         return _record(
             f"{last['time']} 의 실행을 되돌려 놓은 것임: 마지막 실행은 {later[-1]['time']} 에 끝남"
         )
-    if any(e["event"] == "page" and not has_made(e, str(e.get("job")), record) for e in since):
-        return _record("그 뒤의 명령이 끝나지 않음 → evalkit report 를 다시 실행할 것")
+    pages = [e for e in since if e["event"] == "page" and e.get("files")]  # one without files changed none
+    if any(not has_made(e, str(e.get("job")), record) for e in pages):
+        return _record(
+            "그 뒤의 명령이 끝나지 않음 → evalkit report 를 다시 실행할 것 (만들 것이 없다고 하면 --force)"
+        )
     if (folder / RUN_FILE).read_text(encoding="utf-8") != record_text(record) or not _in_time(
         record, last, entries
     ):
