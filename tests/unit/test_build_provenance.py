@@ -208,6 +208,22 @@ def test_check_finds_an_output_that_someone_changed(tree: Project) -> None:
     assert "units.npz: 없어짐" in call("build", tree.path, "--check")[2]
 
 
+@pytest.mark.parametrize("name", ["units.npz", "audit.json", "flows"])
+def test_panels_that_someone_changed_are_made_again(tree: Project, name: str) -> None:
+    """Before a number of them is shown: their inputs and their stamp are as they were."""
+    folder = tree.processed / "nic"
+    path = folder / name
+    if path.is_dir():
+        (path,) = sorted(path.glob("*.npz"))[:1]
+    before = path.read_bytes()
+    path.write_bytes(before + b"x")
+    made = tree.prepare()
+    assert (made.changed, made.read) == (True, ())
+    assert made.why == (f"{path.relative_to(folder).as_posix()}: 만든 뒤에 바뀜",)
+    assert path.read_bytes() == before
+    assert not tree.prepare().changed
+
+
 def test_raw_is_sealed_and_verified_at_the_terminal(tree: Project) -> None:
     raw = tree.root / "data" / "raw"
     code, out, _ = call("raw", "seal", raw)

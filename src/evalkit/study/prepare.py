@@ -112,16 +112,21 @@ def prepare(
     """Read every source of the plan, build its panels and write them with the audit; idempotent.
 
     Nothing is written until everything could be read: a fault in an input leaves the earlier panels as they were. Files
-    that did not change are not read again: their tables are kept beside the panels.
+    that did not change are not read again: their tables are kept beside the panels. Panels that are not those that were
+    made are made again.
     """
     plan_path = Path(plan_path)
     if fingerprint(plan_path, plan, data).simulated:
         write_world(plan_path, plan, progress)
     folder, inputs, making, stamp = standing(plan_path, plan, data)
     marker = folder / "stamp"
-    if not force and marker.is_file() and marker.read_text() == stamp:
+    record = provenance.read(folder)
+    touched = (
+        [] if record is None else provenance.verify(folder)
+    )  # a panel that somebody wrote is never shown
+    if not force and not touched and marker.is_file() and marker.read_text() == stamp:
         return Prepared(folder, inputs, changed=False)
-    why = provenance.changes(provenance.read(folder), making) or ["다시 만들도록 함"]
+    why = provenance.changes(record, making) or touched or ["다시 만들도록 함"]
 
     from evalkit.flows import Flows
     from evalkit.ingest.store import TableStore
@@ -142,6 +147,8 @@ def prepare(
         write_json(aside / "audit.json", audit)
         provenance.write(aside, making, audit["tables"], stamp)
         (aside / "stamp").write_text(stamp)
+        if force or touched:
+            marker.unlink(missing_ok=True)  # what lies there has the same stamp, and is not to stay for it
         put(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -40,7 +40,9 @@ class Making:
 def write(folder: Path, making: Making, tables: Sequence[Mapping[str, Any]], stamp: str) -> None:
     """Write the record of everything that stands in a folder of processed data (made under a temporary name)."""
     outputs = {
-        file.name: sha256_of(file) for file in sorted(folder.iterdir()) if file.suffix in (".npz", ".json")
+        file.relative_to(folder).as_posix(): sha256_of(file)
+        for file in sorted(folder.rglob("*"))
+        if file.suffix in (".npz", ".json")
     }
     record = {
         "stamp": stamp,
