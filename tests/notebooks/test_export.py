@@ -143,7 +143,7 @@ def test_an_export_writes_every_format_names_the_failed_page_and_ends_as_the_rep
         "notes.csv",
     ]
     said = (folder / "small_csv" / "notes.csv").read_bytes().decode("utf-8-sig")
-    assert "모든 파일,*,기업 수가 기준보다 적어 가린 값이거나" in said
+    assert '모든 파일,*,"기업 수가 기준보다 적어 가린 값이거나' in said
     assert not list(folder.glob(".*"))
 
 

@@ -60,8 +60,7 @@ def regression_table(
         statistic of a test), or True and False for what a column has and has not (fixed effects)
     groups : column label -> header over neighbouring columns
     units : unit of each column, or one for all
-    digits : decimals of all numbers, or of single terms; None and terms that are not named = by the precision of each
-        column
+    digits : decimals of all numbers, or of single terms; None, and terms not named = by the precision of each column
     brackets : standard errors in round brackets
     stars : mark -> p below which it stands, such as {"*": 0.05}; None = no marks
     firms : whether units are firms, whose number decides what is suppressed
@@ -72,27 +71,19 @@ def regression_table(
     """
     panels = _panels(estimates)
     labels = list(next(iter(panels.values())))
-    _known("열", [*(groups or {}), *(c for line in (extra or {}).values() for c in line)], labels)
-    known = list(dict.fromkeys(key for columns in panels.values() for key in _keys(columns)))
     named = digits if isinstance(digits, Mapping) else {}
-    _known("항", [*(headings or {}), *named], known)
+    _check(panels, [*(groups or {}), *(c for line in (extra or {}).values() for c in line)], headings, named)
     build = _Rows(lang, level, tuple(below), dict(stars or {}), brackets)
     for heading, columns in panels.items():
-        if heading:
-            build.heading(heading, len(labels))
+        build.heading(heading, len(labels))
         places = _places(columns, labels, level, digits if isinstance(digits, int) else None)
         for key, label in _terms(columns, terms, drop).items():
-            if over := (headings or {}).get(key):
-                build.heading(over, len(labels))
+            build.heading((headings or {}).get(key, ""), len(labels))
             own = [named[key]] * len(labels) if key in named else places
             build.term(label, [_row(columns[c], key, level) for c in labels], own)
         for line, cells in (extra or {}).items():
             build.plain(line, [_given(cells.get(c), p, lang) for c, p in zip(labels, places, strict=True)])
-        for foot in footer:
-            build.plain(
-                say("side.units" if foot == "n_units" else f"table.{foot}", lang),
-                [_foot(columns[c], foot) for c in labels],
-            )
+        build.footer([columns[c] for c in labels], footer)
     return Tabulation(
         name=name,
         title=title,
@@ -130,7 +121,9 @@ class _Rows:
         self.roles: list[Role] = []
 
     def heading(self, words: str, width: int) -> None:
-        self._add((words, *([None] * width)), [None] * width, "heading")
+        """A row that heads those under it; none where there is nothing to say."""
+        if words:
+            self._add((words, *([None] * width)), [None] * width, "heading")
 
     def plain(self, head: str, cells: Sequence[Cell | Entry], counts: Sequence[int | None] = ()) -> None:
         self._add((head, *cells), list(counts) or [None] * len(cells), "body")
@@ -150,6 +143,11 @@ class _Rows:
             bracketed = self.brackets and kind == "std_error"
             cells = [_entry(row, kind, p, bracketed) for row, p in zip(found, places, strict=True)]
             self.plain(head, cells, counts)
+
+    def footer(self, columns: Sequence[Estimate], lines: Sequence[Foot]) -> None:
+        for foot in lines:
+            head = say("side.units" if foot == "n_units" else f"table.{foot}", self.lang)
+            self.plain(head, [_foot(estimate, foot) for estimate in columns])
 
     def notes(self) -> list[str]:
         if not self.stars:
@@ -179,6 +177,14 @@ def _panels(estimates: Mapping[str, Any]) -> dict[str, dict[str, Estimate]]:
                 f"패널 {title!r} 의 열이 첫 패널과 다름", remedy=f"모든 패널에 열 {', '.join(first)} 을 둘 것"
             )
     return panels
+
+
+def _check(panels: Panels, columns: Sequence[str], *terms: Mapping[str, Any] | None) -> None:
+    """Columns and terms that are named are there."""
+    first = next(iter(panels.values()))
+    _known("열", columns, list(first))
+    known = [key for estimates in panels.values() for key in _keys(estimates)]
+    _known("항", [key for names in terms for key in names or ()], known)
 
 
 def _known(what: str, asked: Sequence[str], labels: Sequence[str]) -> None:
