@@ -71,7 +71,7 @@ def drawable(
     ------
     UsageError : there is none, or more than `limit`
     """
-    kept = rows[np.isfinite(rows[by].to_numpy(dtype=np.float64))]
+    kept: pd.DataFrame = rows[np.isfinite(rows[by].to_numpy(dtype=np.float64))]
     if kept.empty or len(kept) > limit:
         raise UsageError(
             f"한 그림에 그릴 {what} {len(kept)}개임",

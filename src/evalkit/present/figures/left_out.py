@@ -75,7 +75,9 @@ def left_out(
         has = np.isfinite(float(overall["conf_low"]))
         key = "figure.left_out_key" if has else "figure.left_out_points_key"
         key_below(figure, say(key, lang, level=level_text(level)))
-        low, high = rows["estimate"].idxmin(), rows["estimate"].idxmax()
+        estimates = rows["estimate"]
+        low: Any = estimates.idxmin()
+        high: Any = estimates.idxmax()
         return finish(
             figure,
             name=name,
@@ -86,9 +88,9 @@ def left_out(
                 k=len(rows),
                 xlabel=xlabel,
                 overall=wording.number(overall["estimate"]),
-                low=wording.number(rows["estimate"].min()),
+                low=wording.number(estimates.min()),
                 low_label=str(rows["label"][low]),
-                high=wording.number(rows["estimate"].max()),
+                high=wording.number(estimates.max()),
                 high_label=str(rows["label"][high]),
             ),
             data=_data(rows, overall, name, title, wording),
