@@ -17,8 +17,10 @@ import page_checks
 import pytest
 
 import browser
+from evalkit.report.parameters import declared_parameters
 from evalkit.report.pipeline import Outcome, render_plan
 from evalkit.report.single import render_notebook
+from evalkit.report.source import read_notebook
 from evalkit.report.task import Options
 from evalkit.study import Study
 from evalkit.study.plan import load_plan
@@ -26,6 +28,7 @@ from evalkit.study.plan import load_plan
 PROJECT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 PLAN = "nic_phase1_vs_phase3"
+JOBS = load_plan(PROJECT / "plans" / f"{PLAN}.yml").jobs()
 LOADING = {
     "src",
     "href",
@@ -130,7 +133,25 @@ def test_the_plans_use_every_notebook() -> None:
     assert {path.name for path in NOTEBOOKS} == used | {"05_programmes.ipynb"}
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda p: p.stem)
+def page_with_the_defaults(notebook: Path) -> str:
+    """Name of the plan's page with what the parameters cell says; "" where every page of a run has other parameters."""
+    declared = declared_parameters(read_notebook(notebook), notebook=notebook.name)
+    given = {name: item.default for name, item in declared.items()}
+    if given.get("plan") != f"../plans/{PLAN}.yml":
+        return ""
+    jobs = [job for job in JOBS if job.notebook == notebook.name and not job.on_request]
+    return next((job.name for job in jobs if given | dict(job.parameters) == given), "")
+
+
+ALIKE = {path.stem: name for path in NOTEBOOKS if (name := page_with_the_defaults(path))}
+ASKED = [
+    # what a page of the run shows already, and test_render that the kernel makes no difference; the first shows the way
+    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in list(ALIKE)[1:] else [])
+    for path in NOTEBOOKS
+]
+
+
+@pytest.mark.parametrize("notebook", ASKED)
 def test_a_notebook_runs_with_its_defaults(
     tree: Path, rendered: Outcome, notebook: Path, tmp_path: Path
 ) -> None:
@@ -144,6 +165,12 @@ def test_a_notebook_runs_with_its_defaults(
         assert "모의 자료로 계산한 계획" in text
     else:  # indicators are published figures, nothing stands in for them
         assert ("모의 자료로 만든 보고서" in text) is not notebook.stem.startswith("06")
+
+
+def test_other_notebooks_have_a_page_with_their_defaults(rendered: Outcome) -> None:
+    """A page of the run with the very parameters of the notebook: it was executed with its defaults there."""
+    assert len(ALIKE) >= 14
+    assert set(ALIKE.values()) <= {*rendered.made}
 
 
 def test_every_job_of_the_plan_has_a_page(rendered: Outcome) -> None:
@@ -309,13 +336,18 @@ def test_the_same_inputs_give_the_same_bytes_on_every_page(tree: Path, rendered:
     same_bytes(tree, rendered, ())
 
 
+@pytest.fixture(scope="module")
+def english(tree: Path, rendered: Outcome) -> Outcome:
+    """Three kinds of pages beside the Korean ones."""
+    only = ("01b_design_power_sales_phase3", "02b_robustness_sales_phase3", "04_summary")
+    outcome = render_plan(tree / "plans" / f"{PLAN}.yml", Options(out=tree / "first", lang="en", only=only))
+    assert (outcome.exit_code, outcome.folder) == (0, rendered.folder / "en")
+    return outcome
+
+
 @pytest.mark.parametrize("name", ["01b_design_power_sales_phase3", "02b_robustness_sales_phase3"])
-def test_design_and_robustness_in_english(tree: Path, rendered: Outcome, name: str) -> None:
-    outcome = render_plan(
-        tree / "plans" / f"{PLAN}.yml", Options(out=tree / "first", lang="en", only=(name,))
-    )
-    assert outcome.exit_code == 0
-    page = Page((outcome.folder / f"{name}.html").read_text(encoding="utf-8"))
+def test_design_and_robustness_in_english(english: Outcome, name: str) -> None:
+    page = Page((english.folder / f"{name}.html").read_text(encoding="utf-8"))
     assert page.lang == "en"
     # names of industry groups are data
     kept = re.compile("식품·화학|바이오·의료|전자·소프트웨어|기계·에너지|운송장비")
@@ -324,12 +356,8 @@ def test_design_and_robustness_in_english(tree: Path, rendered: Outcome, name: s
     assert not [words for words in said if re.search("[가-힣]", kept.sub("", words))]
 
 
-def test_the_summary_in_english(tree: Path, rendered: Outcome) -> None:
-    outcome = render_plan(
-        tree / "plans" / f"{PLAN}.yml", Options(out=tree / "first", lang="en", only=("04_summary",))
-    )
-    assert (outcome.exit_code, outcome.folder) == (0, rendered.folder / "en")
-    text = (outcome.folder / "04_summary.html").read_text(encoding="utf-8")
+def test_the_summary_in_english(english: Outcome) -> None:
+    text = (english.folder / "04_summary.html").read_text(encoding="utf-8")
     page = Page(text)
     assert page.lang == "en"
     assert "This report was made from simulated data" in text
