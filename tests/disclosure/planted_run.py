@@ -108,6 +108,14 @@ release.table(Tabulation(
     "lax", "기업 하나까지", (Column("p", "시·도"), Column("s", "매출", "number")),
     [(p, sum(values(p, groups[0]))) for p in places], counts=[len(values(p, groups[0])) for p in places],
 ))"""
+GONE = "빠진 기업"
+FEWER = (
+    READ
+    + """\
+gone = next(r for r in firms if r["sido"] == "부산" and r["industry"] == "서비스")
+firms = [r for r in firms if r is not gone]
+"""
+)
 PARAMETERS = "plan: str = ''  # 계획\nphase: int = 1  # 단계\nmin_firms: int = 1  # 무시되어야 하는 값\nlang: str = 'ko'  # 언어\npart: str = '0'  # 지역"
 
 
@@ -120,6 +128,8 @@ class Run:
     terminal: str
     secrets: dict[str, float]
     cells: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    later: Path = Path()  # the same plan, after one firm has left the data
+    second: Path = Path()  # another plan on the same data, which leaves one firm out
 
     @property
     def out(self) -> Path:
@@ -174,6 +184,37 @@ def plant(root: Path) -> tuple[Project, dict[str, float], dict[str, tuple[float,
     ]
     project.save()
     return project, secrets, cells
+
+
+def two_more_runs(project: Project, secrets: dict[str, float]) -> tuple[Path, Path]:
+    """A run of the plan after one firm has left the data, and one of another plan that leaves a firm out."""
+    panel = project.root / "data" / "panel.csv"
+    kept = panel.read_bytes()
+    head, *lines = kept.decode().splitlines()
+    gone = next(k for k, line in enumerate(lines) if line.startswith("1,부산,서비스"))
+    secrets[GONE] = float(lines[gone].split(",")[3])
+    panel.write_text("\n".join([head, *lines[:gone], *lines[gone + 1 :]]), encoding="utf-8")
+    project.render(jobs=2, only=("sales_phase1",), out=project.root / "later")
+    panel.write_bytes(kept)  # byte for byte: both plans read one file
+    write_notebook(
+        project.root / "notebooks" / "fewer.ipynb",
+        FEWER,
+        TWO_WAY,
+        MEANS,
+        title="한 곳을 뺀 매출",
+        parameters=PARAMETERS,
+    )
+    other = Project.__new__(Project)
+    other.root, other.raw = (
+        project.root,
+        project.raw | {"id": "second", "reports": [{"notebook": "fewer.ipynb"}]},
+    )
+    first = project.plan.read_text(encoding="utf-8")
+    other.save()
+    other.render(jobs=1, out=project.root / "second")
+    project.plan.write_text(first, encoding="utf-8")
+    runs = [next((project.root / name).glob("*/run.json")).parent for name in ("later", "second")]
+    return runs[0], runs[1]
 
 
 def _notebooks(folder: Path) -> None:
