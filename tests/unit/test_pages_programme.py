@@ -60,8 +60,8 @@ QUOTED = (
 VALUES = {
     "ko": ("122건", "47건", "38.5%", "649명", "87.2%", "70.0%", "1,446억원", "1,203억원", "1,812억원"),
     "en": (
-        "122 cases", "47 cases", "38.5%", "649 persons", "87.2%", "70.0%", "1,446 × KRW 100 million",
-        "1,203 × KRW 100 million", "1,812 × KRW 100 million",
+        "122 cases", "47 cases", "38.5%", "649 persons", "87.2%", "70.0%", "KRW 144.6 billion",
+        "KRW 120.3 billion", "KRW 181.2 billion",
     ),
 }  # fmt: skip
 HANGUL = re.compile(r"[가-힣]+")
@@ -113,7 +113,7 @@ def test_what_is_derived_is_labelled_gross_and_no_effect(tmp_path: Path, shown: 
     assert "(1,446 − 296) ÷ (70.7 × 13)" in text
     english = shown(study_of(tmp_path, "NIC", "en"), programme_results.ratios)
     assert "gross, not effects" in english
-    assert "1.85 × KRW 100 million per job†" in english
+    assert "KRW 185 million per job†" in english
 
 
 def test_the_growth_of_money_compares_years_with_years(tmp_path: Path, shown: Callable[..., str]) -> None:

@@ -332,5 +332,5 @@ def test_industries_are_those_of_the_provinces() -> None:
 
 def test_a_statement_is_cited_by_its_quotation_in_english_too() -> None:
     cited = fact("NIC.1.budget.national").cite("en")
-    assert "1,203 × KRW 100 million «1단계 사업(‘18~’20)에서는 국비 1,203억원이 투입되어»" in cited
+    assert "KRW 120.3 billion «1단계 사업(‘18~’20)에서는 국비 1,203억원이 투입되어»" in cited
     assert "published: KTAB" in cited

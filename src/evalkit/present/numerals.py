@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import re
 
+from evalkit.amounts import EOK, in_won
+
 Lang = str  # "ko" or "en", as a plan or notebook parameter gives it
 
 MINUS = "−"
@@ -90,13 +92,13 @@ def with_unit(text: str, unit: str, lang: Lang = "ko") -> str:
 
     >>> with_unit("12.3", "명"), with_unit("12.3", "jobs", "en"), with_unit("3", "%", "en")
     ('12.3명', '12.3 jobs', '3%')
-    >>> with_unit("773", "KRW 100 million", "en")
-    '773 × KRW 100 million'
+    >>> with_unit("773", "KRW 100 million", "en"), with_unit("−0.25", "KRW 100 million per job", "en")
+    ('KRW 77.3 billion', '−KRW 25 million per job')
     """
     if not unit:
         return text
-    if unit.startswith("KRW "):
-        return f"{text} × {unit}"
+    if unit.startswith(EOK):
+        return in_won(text, unit)
     apart = "" if _ATTACHED.match(unit) or (lang == "ko" and not unit[0].isascii()) else " "
     return f"{text}{apart}{unit}"
 

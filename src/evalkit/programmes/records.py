@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from evalkit.amounts import EOK, in_won
 from evalkit.errors import RefusalError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class Fact:
         unit = self.unit_in(lang)
         if lang != "en" or unit == "%":
             return f"{digits}{unit}"
-        return f"{digits} × {unit}" if unit.startswith("KRW ") else f"{digits} {unit}".rstrip()
+        return in_won(digits, unit) if unit.startswith(EOK) else f"{digits} {unit}".rstrip()
 
     def origin(self, lang: str = "ko") -> str:
         """The document, the addresses of the press entry, or the formula."""

@@ -30,6 +30,7 @@ MADE_BY = (
     "flows.py",
     "ingest",
     "panel.py",
+    "amounts.py",
     "plain_text.py",
     "programmes",
     "sample.py",

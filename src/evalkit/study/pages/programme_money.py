@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from evalkit.appraisal.prices import PUBLISHED_CPI
-from evalkit.present.messages import number, say
+from evalkit.present.messages import number, quantity, say
 from evalkit.present.tabulation import Column
 from evalkit.study.pages.programme import phase_words
 from evalkit.study.pages.programme_facts import (
@@ -141,14 +141,13 @@ def _sentence(study: Study, row: GrowthRow) -> str:
         "before": number(before),
         "after": number(after),
         "rate": f"{number(row.per_year, 1)}%",
-        "first": _amount(row.before_per_year),
-        "last": _amount(row.after_per_year),
+        "first": _amount(study, row.before_per_year),
+        "last": _amount(study, row.after_per_year),
     }
     if row.published is None:
         return say("programme.growth_plain", study.lang, **values)
     return say("programme.growth_lengths", study.lang, published=f"{row.published.number:g}%", **values)
 
 
-def _amount(value: float) -> str:
-    entry = money(value)
-    return number(value, entry.digits or 0)
+def _amount(study: Study, value: float) -> str:
+    return quantity(value, say("study.comparison.eok", study.lang), money(value).digits or 0, study.lang)

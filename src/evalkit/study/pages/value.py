@@ -206,12 +206,9 @@ def years_words(line: CostLine) -> str:
 
 
 def eok(study: Study, value: float, digits: int = 0) -> str:
-    """An amount in 억원 with its unit; in English as millions or billions of won."""
-    if study.lang == "en":
-        small = abs(value) < 10
-        amount = number(value * 100 if small else value / 10, 0 if small else digits + 1)
-        return f"KRW {amount} {'million' if small else 'billion'}"
-    return quantity(value, say("study.comparison.eok", study.lang), digits, study.lang)
+    """An amount in 억원 with its unit; in English below KRW 1 billion to the million."""
+    places = 2 if study.lang == "en" and abs(value) < 10 else digits
+    return quantity(value, say("study.comparison.eok", study.lang), places, study.lang)
 
 
 def amount_digits(value: float) -> int:
