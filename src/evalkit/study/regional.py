@@ -67,6 +67,11 @@ class Beside:
     refused: dict[str, DesignError]
     chance: EqualEffects | None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All provinces with supported firms in the sample."""
+        return (*map(str, self.rows.index), *self.refused)
+
     def row(self, region: str) -> dict[str, float]:
         """One province's row."""
         return {str(name): float(values[region]) for name, values in self.rows.items()}

@@ -327,7 +327,6 @@ def ways_table(study: Study, found: Regional) -> None:
             key=firms_key(found.outcome, found.phase, ALL, "treated"),
         )
     )
-    homes = [*found.beside.rows.index, *found.beside.refused]
     table = line_table(
         study,
         found.outcome,
@@ -336,7 +335,7 @@ def ways_table(study: Study, found: Regional) -> None:
         lines,
         said=say("study.region.column_said", lang),
         notes=_ways_notes(study, found),
-        identities=over_places(found.outcome, found.phase, homes)[:1],
+        identities=over_places(found.outcome, found.phase, found.beside.names)[:1],
     )
     show(release_of(study).table(table))
 
