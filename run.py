@@ -2,7 +2,8 @@
 """evalkit 실행기: 가상환경(.venv)을 만들고 일을 시킨다. Python 3.11 이상의 표준 라이브러리만 쓴다.
 
     python3 run.py report [계획.yml…] [선택지…]   보고서를 만든다 (기본: plans/ 의 계획 가운데 자료가 있는 것 모두)
-    python3 run.py test [pytest 인자…]           전체 시험: ruff, mypy, import-linter, pytest, coverage
+    python3 run.py test [pytest 인자…]           전체 시험: ruff, mypy, import-linter, pytest
+    python3 run.py coverage [pytest 인자…]       시험이 지나가지 않은 줄과 갈래 (coverage; 시험은 두 배 남짓 걸린다)
     python3 run.py check [이름…]                 시험 가운데 정적 검사만: ruff, mypy, import-linter, 공책
     python3 run.py lab [JupyterLab 인자…]        JupyterLab 을 notebooks/ 에서 연다 (커널 이름: evalkit)
     python3 run.py bench [이름…]                 benchmarks/ 의 속도 측정
@@ -516,28 +517,24 @@ def word_test(arguments: Sequence[str]) -> int:
     """The whole suite; with arguments of the user, only pytest with those."""
     prepare(ROOT, DEV, os.environ)
     env, python = child_environment(ROOT, os.environ), str(venv_python(ROOT))
-    measured = [python, "-m", "coverage", "run", "-m", "pytest"]
+    pytest = [python, "-m", "pytest"]
     prepare_spark(ROOT, os.environ)
     if arguments:
-        return run([*measured, *pytest_arguments(arguments)], env)
+        return run([*pytest, *pytest_arguments(arguments)], env)
 
     def static() -> int:
         return word_check([n for n in checks(python) if n != "notebooks"])
 
-    quick = ["-m", "not slow"]
-    unclean, code = by_halves(static, [*measured, *quick], [python, "-m", "pytest", *quick], env)
+    unclean, code = by_halves(static, [*pytest, "-m", "not slow"], env)
     if unclean:
         say("정적 검사를 통과하지 못함: 위의 기록을 볼 것")
     return code or unclean
 
 
-def by_halves(
-    static: "Callable[[], int]", measured: Sequence[str], plain: Sequence[str], env: Mapping[str, str]
-) -> tuple[int, int]:
-    """Two cores, two halves: rendered reports and random panels run beside the rest, which alone is measured for coverage.
+def by_halves(static: "Callable[[], int]", pytest: Sequence[str], env: Mapping[str, str]) -> tuple[int, int]:
+    """Two cores, two halves: rendered reports and random panels run beside the static checks and the rest.
 
-    (Rendering happens in processes of its own, which coverage does not see.) The static checks belong to the first half: one
-    core would stand idle during them. The second half's output is shown when the first has ended, so that the two do not mix.
+    The second half's output is shown when the first has ended, so that the two do not mix.
 
     Returns
     -------
@@ -547,13 +544,13 @@ def by_halves(
     with tempfile.TemporaryFile() as output:
         beside = None
         if rendered:
-            command = [*plain, "-p", "no:cacheprovider", *rendered]
+            command = [*pytest, "-p", "no:cacheprovider", *rendered]
             beside = subprocess.Popen(
                 command, cwd=ROOT, env=dict(env), stdout=output, stderr=subprocess.STDOUT
             )
         try:
             unclean = static()
-            code = run([*measured, *(f"--ignore={name}" for name in rendered)], env)
+            code = run([*pytest, *(f"--ignore={name}" for name in rendered)], env)
             second = beside.wait() if beside else 0
         finally:
             if beside and beside.poll() is None:
@@ -563,6 +560,18 @@ def by_halves(
         sys.stdout.write(output.read().decode("utf-8", "replace"))
         sys.stdout.flush()
     return unclean, code or second
+
+
+def word_coverage(arguments: Sequence[str]) -> int:
+    """Lines and branches that no quick test passes through; apart from the suite, because tracing doubles its time.
+
+    Reports are rendered in processes of their own, which are not traced: without arguments those tests are left out.
+    """
+    prepare(ROOT, DEV, os.environ)
+    env, coverage = child_environment(ROOT, os.environ), [str(venv_python(ROOT)), "-m", "coverage"]
+    asked = arguments or [f"--ignore={name}" for name in BESIDE]
+    code = run([*coverage, "run", "-m", "pytest", *pytest_arguments(asked)], env)
+    return run([*coverage, "report"], env) or code
 
 
 def word_rigour(arguments: Sequence[str]) -> int:
@@ -655,6 +664,7 @@ WORDS = {
     "lab": word_lab,
     "bench": word_bench,
     "docs": word_docs,
+    "coverage": word_coverage,
     "rigour": word_rigour,
     "lock": word_lock,
 }

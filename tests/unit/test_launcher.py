@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -414,11 +415,9 @@ def test_the_suite_fails_when_any_part_of_it_fails(
         ran.append(command)
         return static if "mypy" in command else 0
 
-    def by_halves(
-        checks: Callable[[], int], measured: list[str], plain: list[str], env: dict[str, str]
-    ) -> tuple[int, int]:
+    def by_halves(checks: Callable[[], int], pytest: list[str], env: dict[str, str]) -> tuple[int, int]:
         found = checks()
-        ran.append(measured)
+        ran.append(pytest)
         return found, tests
 
     monkeypatch.setattr(launcher, "prepare", lambda *_: None)
@@ -428,6 +427,23 @@ def test_the_suite_fails_when_any_part_of_it_fails(
     assert "pytest" in ran[-1]  # its closing line is the last of the output
     words = " ".join(" ".join(command) for command in ran[:-1])
     assert all(name in words for name in ("ruff check", "ruff format", "mypy", "lint-imports"))
+
+
+@pytest.mark.parametrize(("tests", "expected"), [(0, 0), (3, 3)])
+def test_coverage_tells_what_no_test_passes_and_fails_with_the_tests(
+    monkeypatch: pytest.MonkeyPatch, tests: int, expected: int
+) -> None:
+    ran: list[list[str]] = []
+
+    def run(command: list[str], env: dict[str, str]) -> int:
+        ran.append(command[1:])
+        return tests if "run" in command else 0
+
+    monkeypatch.setattr(launcher, "prepare", lambda *_: None)
+    monkeypatch.setattr(launcher, "run", run)
+    assert launcher.word_coverage(["tests/unit"]) == expected
+    first = ["-m", "coverage", "run", "-m", "pytest", "-m", "not slow", "tests/unit"]
+    assert ran == [first, ["-m", "coverage", "report"]]
 
 
 @pytest.mark.parametrize(("first", "second", "expected"), [(0, 0, 0), (0, 3, 3), (2, 0, 2), (2, 3, 2)])
@@ -442,15 +458,11 @@ def test_both_halves_run_and_either_fails_the_suite(
     (tmp_path / "tests" / "notebooks").mkdir(parents=True)
     monkeypatch.setattr(launcher, "ROOT", tmp_path)
 
-    def half(word: str, code: int) -> list[str]:
-        return [sys.executable, "-c", f"import sys; print({word!r}, *sys.argv[1:]); sys.exit({code})"]
-
-    codes = launcher.by_halves(lambda: 7, half("measured", first), half("rendered", second), dict(os.environ))
+    half = f"import sys; print(*sys.argv[1:]); sys.exit({first} if sys.argv[1].startswith('--ignore') else {second})"
+    codes = launcher.by_halves(lambda: 7, [sys.executable, "-c", half], dict(os.environ))
     assert codes == (7, expected)
-    said = capfd.readouterr().out
-    assert "measured --ignore=tests/notebooks" in said
-    assert said.rstrip().endswith("tests/notebooks")
-    assert "rendered" in said.splitlines()[-1]
+    said = capfd.readouterr().out.splitlines()
+    assert said == ["--ignore=tests/notebooks", "-p no:cacheprovider tests/notebooks"]
 
 
 def test_static_checks_run_while_the_second_half_does(
@@ -474,8 +486,12 @@ def test_static_checks_run_while_the_second_half_does(
         seen.touch()
         return int(not runs.exists())
 
-    nothing = [sys.executable, "-c", "pass"]
-    assert launcher.by_halves(checks, nothing, [sys.executable, "-c", waiting], dict(os.environ)) == (0, 0)
+    half = [
+        sys.executable,
+        "-c",
+        f"import sys\nif 'no:cacheprovider' in sys.argv:\n{textwrap.indent(waiting, ' ')}",
+    ]
+    assert launcher.by_halves(checks, half, dict(os.environ)) == (0, 0)
 
 
 def test_an_unknown_word_is_a_usage_error_that_names_the_known_ones(

@@ -305,7 +305,9 @@ CASES = {
 }  # fmt: skip
 
 
-def test_monitoring_says_on_its_first_screen_that_it_is_no_evaluation(tmp_path: Path, shown: list[Any]) -> None:
+def test_monitoring_says_on_its_first_screen_that_it_is_no_evaluation(
+    tmp_path: Path, shown: list[Any]
+) -> None:
     monitoring.opening(study_of(tmp_path, Plan.model_validate(raw(CASES))))
     assert "모니터링이며 평가가 아니다" in str(shown[1].data["text/html"])
     assert "지표 6개 가운데" in words(shown)
