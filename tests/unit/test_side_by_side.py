@@ -164,6 +164,11 @@ def test_thin_columns_are_withheld() -> None:
     released = Release().table(regression_table({"(1)": thin}, footer=("clusters",)))
     assert released.html.count(">*<") == 3  # estimate, interval and p-value
     assert released.payload["disclosure"][0]["rule"] == "threshold"
+    with_sizes = Release().table(
+        regression_table({"(1)": thin}, footer=("n_treated", "n_comparison", "clusters"))
+    )
+    assert with_sizes.html.count(">*<") == 4  # and the number of treated firms itself
+    assert ">2<" not in with_sizes.html
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from evalkit.present.tabulation import Cell, Column, Entry, Role, Tabulation
 
 Below = Literal["interval", "std_error", "p_value"]
 Foot = Literal["n_units", "n_treated", "n_comparison", "clusters", "inference"]
+COUNTED = ("n_units", "n_treated", "n_comparison")
 Panels = Mapping[str, Mapping[str, Estimate]]
 
 
@@ -147,7 +148,10 @@ class _Rows:
     def footer(self, columns: Sequence[Estimate], lines: Sequence[Foot]) -> None:
         for foot in lines:
             head = say("side.units" if foot == "n_units" else f"table.{foot}", self.lang)
-            self.plain(head, [_foot(estimate, foot) for estimate in columns])
+            cells = [_foot(estimate, foot) for estimate in columns]
+            # a number of units is itself what the smallest number shown is held against
+            told = [int(cell.value) if foot in COUNTED else None for cell in cells]  # type: ignore[arg-type]
+            self.plain(head, cells, told)
 
     def notes(self) -> list[str]:
         if not self.stars:

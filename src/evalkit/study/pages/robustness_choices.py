@@ -18,6 +18,7 @@ from evalkit.study.pages.showing import (
     digits_of_table,
     level_of,
     outcome_label,
+    problem_words,
     reason_words,
     release_of,
     show,
@@ -166,9 +167,9 @@ def joint_note(curve: Curve, lang: str, *, by_unit: bool) -> str:
     )
 
 
-def bare(sentence: str) -> str:
-    """An error's sentence without its place in the plan and without the way out."""
-    return re.sub(r"^\[[^\]]*\] ", "", sentence).split(" → ")[0]
+def bare(sentence: str, lang: str) -> str:
+    """An error's sentence in the page's language, without its place in the plan and without the way out."""
+    return problem_words(re.sub(r"^\[[^\]]*\] ", "", sentence), lang)
 
 
 def _curve_title(study: Study, robust: Robustness, key: str, table: pd.DataFrame) -> str:
@@ -206,7 +207,7 @@ def curve_figure(study: Study, robust: Robustness) -> None:
         ylabel=_label(study, robust),
         planned=curve.found.planned,
         failures=[
-            (", ".join(_taken(study, robust.outcome, options).values()), bare(reason))
+            (", ".join(_taken(study, robust.outcome, options).values()), bare(reason, lang))
             for options, reason in curve.failed
         ],
         unit=unit_of(study, robust.outcome),
