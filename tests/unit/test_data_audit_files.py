@@ -393,7 +393,7 @@ def test_the_page_tells_severity_rows_and_rule_in_words(tmp_path, shown, lang):
             "시·군·구 패널",
         )
     else:
-        words = ("fault", "all values of 2017 seem to be entered at 2 times", f"row 5 ({CODES[0]} 2017)", "divided by 2", "Panel of municipalities")  # fmt: skip
+        words = ("fault", "all values of 2017 seem to be entered at 2 times", f"Row 5 ({CODES[0]} 2017)", "divided by 2", "Panel of municipalities")  # fmt: skip
     for word in words:
         assert word in text
 

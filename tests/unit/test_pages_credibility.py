@@ -215,8 +215,8 @@ def test_a_headline_without_a_conclusion_is_not_shaken_by_more_of_it(
 
 
 def test_a_reason_is_told_without_its_place_and_its_way_out() -> None:
-    assert bare("[계획 > 결과] 기간이 없음. → 넓힐 것.") == "기간이 없음."
-    assert bare("기간이 없음.") == "기간이 없음."
+    assert bare("[계획 > 결과] 기간이 없음. → 넓힐 것.", "ko") == "기간이 없음"
+    assert bare("기간이 없음.", "ko") == "기간이 없음"
 
 
 def finding(kind: str, verdict: str, reason: str = "") -> Finding:
@@ -277,4 +277,4 @@ def test_both_pages_in_english(tmp_path: Path, shown: Callable[..., str]) -> Non
     words = set(HANGUL.findall(text)) - {"가공", "기계", "바이오"}  # values of the data stay as they are
     assert not words
     assert "This page was made from values up to 2017 only" in text
-    assert "reported jobs" in text
+    assert "reported jobs" in text.lower()

@@ -197,8 +197,8 @@ def test_the_page_tells_gross_from_moves_and_description_from_effect(
     shown.clear()
     page.claims(study)
     claims = shown[0].payload["csv"]
-    assert "1단계(2018–20),,,,\r\n본사,5,5,5,0" in claims
-    assert "협약(MOU),7,0,0,0" in claims
+    assert "1단계(2018–20),본사,5,5,5,0" in claims
+    assert "1단계(2018–20),협약(MOU),7,0,0,0" in claims
     shown.clear()
     page.zero_sum(study)
     page.hazards(study)

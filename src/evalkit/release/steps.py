@@ -41,7 +41,7 @@ def joined_steps(left: Sequence[tuple[int, int]], least: int) -> list[Joined]:
     Examples
     --------
     >>> [(line.steps, line.dropped) for line in joined_steps([(90, 9), (80, 9), (79, 9), (60, 9)], 3)]
-    [((0,), None), ((1,), 10), ((2, 3), 20)]
+    [((0,), None), ((1, 2), 11), ((3,), 19)]
     """
 
     def thin(count: int) -> bool:
