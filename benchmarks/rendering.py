@@ -7,7 +7,8 @@
 
 The plan is that of the regional clusters on its simulated world, copied into a temporary project whose data are prepared
 before the clock starts; two reports are made at once. Memory is the peak of the summed proportional shares (PSS) of all
-processes of the command, sampled twice a second, so pages that forks share are counted once.
+processes of the command, sampled every three seconds (twice a second it took a third of the time), so pages that forks share are
+counted once.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ PROVINCES = [
 GRID = {"outcome": ["jobs", "sales", "survival"], "phase": [1, 3], "region": PROVINCES}
 SMALL = {"outcome": ["jobs"], "phase": [1], "region": PROVINCES[:12]}
 NOTEBOOK = "07_region.ipynb"
+EVERY = 3.0  # seconds between two looks at memory
 
 
 def project(root: Path, grid: dict[str, list[object]], notebook: str) -> Path:
@@ -93,7 +95,7 @@ def measured() -> Iterator[dict[str, float]]:
     found, over = {"peak": 0.0}, threading.Event()
 
     def watch() -> None:
-        while not over.wait(0.5):
+        while not over.wait(EVERY):
             found["peak"] = max(found["peak"], megabytes())
 
     watcher = threading.Thread(target=watch)

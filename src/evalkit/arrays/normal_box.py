@@ -37,10 +37,35 @@ def box_moments(
     order, lower = _ordered(mean, covariance, half_width)
     back = np.argsort(order)
     mean, half_width = mean[order], half_width[order]
+    weight, drawn, (low, high) = _swept(mean, lower, half_width, dof)
+    total = float(weight.mean())
+    if not total > 0:
+        return 0.0, mean[back]
+    drawn[:, -1] = _truncated(_points(len(mean) + int(np.isfinite(dof)))[:, len(mean) - 1], low, high)
+    inside = mean + (weight @ (drawn @ lower.T)) / weight.sum()
+    if len(mean) == 1 and np.isinf(dof):
+        sd = float(lower[0, 0])
+        low, high = (-half_width[0] - mean[0]) / sd, (half_width[0] - mean[0]) / sd
+        inside = mean + sd * (np.exp(-0.5 * low**2) - np.exp(-0.5 * high**2)) / np.sqrt(2 * np.pi) / total
+    return total, np.asarray(inside[back], dtype=np.float64)
+
+
+def box_probability(mean: Floats, covariance: Floats, half_width: Floats, dof: float = np.inf) -> float:
+    """The probability alone of `box_moments`, to the same bits: the last variable need not be drawn."""
+    order, lower = _ordered(mean, covariance, half_width)
+    return float(_swept(mean[order], lower, half_width[order], dof)[0].mean())
+
+
+def _swept(
+    mean: Floats, lower: Floats, half_width: Floats, dof: float
+) -> tuple[Floats, Floats, tuple[Floats, Floats]]:
+    """Weight of each point, what was drawn of all but the last variable, and between which bounds that one lies
+
+    # (2 n,), (2 n, k), (2 n,) twice
+    """
+    last = len(mean) - 1
     points = _points(len(mean) + int(np.isfinite(dof)))
-    scale = (
-        np.sqrt(2 * gammaincinv(dof / 2, points[:, -1]) / dof) if np.isfinite(dof) else np.ones(len(points))
-    )
+    scale = _scale(len(mean), dof)
     weight = np.ones(len(points))
     drawn = np.zeros((len(points), len(mean)))
     for j in range(len(mean)):
@@ -48,16 +73,17 @@ def box_moments(
         low = (-half_width[j] * scale - known) / lower[j, j]
         high = (half_width[j] * scale - known) / lower[j, j]
         weight *= _between(low, high)
-        drawn[:, j] = _truncated(points[:, j], low, high)
-    total = float(weight.mean())
-    if not total > 0:
-        return 0.0, mean[back]
-    inside = mean + (weight @ (drawn @ lower.T)) / weight.sum()
-    if len(mean) == 1 and np.isinf(dof):
-        sd = float(lower[0, 0])
-        low, high = (-half_width[0] - mean[0]) / sd, (half_width[0] - mean[0]) / sd
-        inside = mean + sd * (np.exp(-0.5 * low**2) - np.exp(-0.5 * high**2)) / np.sqrt(2 * np.pi) / total
-    return total, np.asarray(inside[back], dtype=np.float64)
+        if j < last:
+            drawn[:, j] = _truncated(points[:, j], low, high)
+    return weight, drawn, (low, high)
+
+
+@lru_cache(maxsize=8)
+def _scale(variables: int, dof: float) -> Floats:
+    """The estimated standard error as a multiple of the true one, at each point  # (2 n,)"""
+    if np.isinf(dof):
+        return np.ones(len(_points(variables)))
+    return np.asarray(np.sqrt(2 * gammaincinv(dof / 2, _points(variables + 1)[:, -1]) / dof))
 
 
 def _ordered(mean: Floats, covariance: Floats, half_width: Floats) -> tuple[NDArray[np.int64], Floats]:

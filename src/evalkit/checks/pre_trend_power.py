@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evalkit.arrays.normal_box import box_moments
+from evalkit.arrays.normal_box import box_moments, box_probability
 from evalkit.checks.event_window import EventWindow, Target, event_window
 from evalkit.checks.pre_trends import critical_value, slope_with_power
 from evalkit.errors import DataError, UsageError
@@ -139,7 +139,7 @@ def pre_trend_power(
     delta = _deviation(window, slope, path, distance, slopes[float(powers[0])])
     half = critical_value(window.dof, level) * np.sqrt(np.diag(pre))
     passing, inside = box_moments(delta[:k], pre, half, window.dof)
-    by_chance = box_moments(np.zeros(k), pre, half, window.dof)[0]
+    by_chance = box_probability(np.zeros(k), pre, half, window.dof)
     after = delta[k:] + window.covariance[k:, :k] @ np.linalg.solve(pre, inside - delta[:k])
     seen = np.linalg.solve(pre, window.coefficients[:k])
     log_ratio = float(delta[:k] @ seen - 0.5 * delta[:k] @ np.linalg.solve(pre, delta[:k]))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtri, stdtrit
 
-from evalkit.arrays.normal_box import box_moments
+from evalkit.arrays.normal_box import box_probability
 from evalkit.checks.check import Check
 from evalkit.checks.reassignment import require_level
 from evalkit.estimate import Estimate
@@ -147,7 +147,7 @@ def slope_with_power(
     critical = critical_value(dof, level)
 
     def flagged(slope: float) -> float:
-        return 1 - box_moments(slope * time, sound, critical * errors, dof)[0]
+        return 1 - box_probability(slope * time, sound, critical * errors, dof)
 
     if flagged(0.0) >= power:
         return float("nan")  # so many periods that chance alone flags one: no slope can be named
