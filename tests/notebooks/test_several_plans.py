@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from small_project import Project, prepared_at_rest, write_notebook
+from small_project import PLANS, Project, prepared_at_rest, write_notebook
 
 from evalkit.errors import EvalkitError, FileError, UsageError, ValueProblem
 from evalkit.report import rendering
@@ -68,6 +68,29 @@ def test_every_plan_and_the_page_over_them(project: Project) -> None:
     over = (reports / "programmes" / "05_programmes.html").read_text(encoding="utf-8")
     assert "계획 2건: ../plans/one.yml; ../plans/two.yml" in over
     assert 'href="../index.html"' in over
+
+
+@pytest.mark.parametrize(
+    ("real", "words"), [(True, "섞여 있습니다"), (False, "모의 자료로 만든 보고서입니다")]
+)
+def test_the_first_pages_say_whether_all_plans_or_some_are_simulated(
+    project: Project, real: bool, words: str
+) -> None:
+    world = yaml.safe_load((PLANS / "nic_phase1_vs_phase3.yml").read_text(encoding="utf-8"))["data"][
+        "simulate"
+    ]
+    sources = {"panel": {"table": "t", "files": "*.csv"}}
+    simulated = {"folder": "../elsewhere", "sources": sources, "simulate": world}
+    made = write(project, "made", data=simulated)
+    other = write(project, "other") if real else write(project, "other", data=simulated)
+    together = run(project, made, other)
+    over = project.root / "reports" / "programmes" / "05_programmes.html"
+    for page in (together.index, over):
+        found = re.search(
+            r'<div class="banner simulated">(.*?)</div>', page.read_text(encoding="utf-8"), re.S
+        )
+        assert found is not None
+        assert words in found[1]
 
 
 def test_nothing_changed_renders_nothing(project: Project) -> None:

@@ -390,7 +390,7 @@ FAMILIES: dict[str, set[str]] = {
     "finding.claim_*": {"within", "above", "below"},
     "clusters.*": {"min_p", "sign"},
     "clusters.*_below": {"min_p", "sign"},
-    "page.banner_*": {"failed", "refused", "simulated"},
+    "page.banner_*": {"failed", "refused", "simulated", "simulated_in_part"},
     "page.error_*": {"died", "not_started"},
     "index.*": {"ok", "failed", "refused", "outdated"},
     "index.count_*": {"ok", "failed", "refused", "missing"},

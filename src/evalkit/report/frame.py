@@ -73,7 +73,9 @@ def make_frame(
     bare = Frame(lang, title)
     banners = []
     if context.get("simulated"):
-        banners.append({"kind": "simulated", "text": bare.say("page.banner_simulated")})
+        part = context.get("simulated_in_part")
+        words = bare.say("page.banner_simulated_in_part" if part else "page.banner_simulated")
+        banners.append({"kind": "simulated", "text": words})
     if state in {"failed", "refused"}:
         banners.append({"kind": state, "text": bare.say(f"page.banner_{state}")})
     return Frame(

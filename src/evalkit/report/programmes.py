@@ -142,6 +142,7 @@ class Overview:
     before: Mapping[str, Any]
     why: str
     simulated: bool
+    in_part: bool
     plans: tuple[str, ...]
 
 
@@ -179,9 +180,10 @@ def _overview(works: Sequence[Work], options: Options, lang: str) -> Overview:
     why = "--force" if options.force else ", ".join(changed)
     if not why and record and (record["state"] != "ok" or not store.is_intact(folder, record["files"])):
         why = "결과 파일이 없거나 바뀜"
-    simulated = any(work.inputs.simulated for work in works)
+    simulated = [work.inputs.simulated for work in works]
+    in_part = any(simulated) and not all(simulated)
     shown = tuple(relative(work.plan_path, root) for work in works)
-    return Overview(task, folder, index, root, lang, before, why, simulated, shown)
+    return Overview(task, folder, index, root, lang, before, why, any(simulated), in_part, shown)
 
 
 def _render_overview(overview: Overview, options: Options, workshop: Workshop) -> Outcome:
@@ -254,6 +256,7 @@ def _context(overview: Overview) -> dict[str, Any]:
         "plan": None,
         "plans": overview.plans,
         "simulated": overview.simulated,
+        "simulated_in_part": overview.in_part,
         "command": ["evalkit", "report", *overview.plans],
         **build_context(overview.root),
     }
