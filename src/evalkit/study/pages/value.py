@@ -8,7 +8,7 @@ from evalkit.appraisal.mvpf import Mvpf
 from evalkit.appraisal.waterfall import Step
 from evalkit.errors import EvalkitError
 from evalkit.interval_set import IntervalSet
-from evalkit.present.messages import interval, number, quantity, say
+from evalkit.present.messages import interval, number, quantity, say, with_unit
 from evalkit.present.numerals import digits_for
 from evalkit.study.costs import CostLine, partial_costs
 from evalkit.study.pages.showing import (
@@ -229,8 +229,10 @@ def cost_words(study: Study, found: IntervalSet) -> str:
     shape = found.notes[0] if found.notes else "bounded"
     if shape == "bounded" and found.pieces and found.pieces[0][0] > 0:
         low, high = found.pieces[0]
-        ends = set_words(study, found) if lang == "ko" else f"[{eok(study, low, 2)}, {eok(study, high, 2)}]"
-        return f"{eok(study, found.estimate, 2)} {ends}"
+        if lang == "ko":
+            return f"{eok(study, found.estimate, 2)} {set_words(study, found)}"
+        written = f"{number(found.estimate, 2)} {interval(low, high, 2)}"
+        return with_unit(written, say("study.comparison.eok", lang), lang)
     least = max((low for low, high in found.pieces if math.isinf(high)), default=math.nan)
     if shape == "complement" and least > 0:
         return say("study.value.set_least", lang, least=eok(study, least, 2))
