@@ -12,7 +12,7 @@ import pytest
 from event_studies import HE_WANG_COEFFICIENTS, HE_WANG_COVARIANCE, event_study
 from scipy import integrate, stats
 
-from evalkit.arrays.normal_box import box_moments
+from evalkit.arrays.normal_box import box_moments, box_probability
 from evalkit.checks.equivalence import equivalence
 from evalkit.checks.pre_trend_power import pre_trend_power
 
@@ -82,6 +82,7 @@ def test_box_by_quadrature(k: int, dof: float) -> None:
             w * (last - first) / 2 * scale.pdf(s) * given(float(s)) for s, w in zip(at, weights, strict=True)
         )
     probability, inside = box_moments(mean, covariance, half, dof)
+    assert box_probability(mean, covariance, half, dof) == probability
     assert probability == pytest.approx(total[0], abs=5e-6)
     np.testing.assert_allclose(inside, total[1:] / total[0], atol=6e-5)
 
