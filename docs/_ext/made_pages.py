@@ -49,14 +49,19 @@ def gallery_page(reports: Path, site: Path) -> str:
         "모의 자료로 만든 보고서는 쪽마다 그렇게 적혀 있다. 그 수는 인용할 수 없다.",
         "",
     ]
+    if (reports / "index.html").is_file():  # pages lead back to it
+        (site / "reports").mkdir(parents=True, exist_ok=True)
+        shutil.copy(reports / "index.html", site / "reports")
     for run in runs:
         record = json.loads(run.read_text(encoding="utf-8"))
         plan = record.get("plan", {})
         title = plan.get("title") if isinstance(plan, dict) else ""
         folder = run.parent
         _copy(folder, site / "reports" / folder.name)
-        lines += [f"## {_inline(title or folder.name)}", ""]
-        lines += [f'<p><a href="../reports/{folder.name}/index.html">보고서 목록</a></p>', ""]
+        over_all = "전체 사업" if "plans" in record else folder.name
+        lines += [f"## {_inline(title or over_all)}", ""]
+        if (folder / "index.html").is_file():  # the page over all plans stands alone
+            lines += [f'<p><a href="../reports/{folder.name}/index.html">보고서 목록</a></p>', ""]
         for name, job in record.get("jobs", {}).items():
             if job.get("state") != "ok":
                 continue

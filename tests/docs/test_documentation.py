@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import re
 import shutil
 import subprocess
@@ -136,3 +138,28 @@ def test_methods_and_glossary_are_made_from_the_code(site: Path) -> None:
     assert len(names) > 40
     assert [name for name in names if name not in text] == []
     assert "GLOSSARY" not in (site / "_made" / "glossary.html").read_text(encoding="utf-8")[:100]
+
+
+def test_the_gallery_links_only_what_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page over all plans has no list of its own; pages lead back to the first page of all plans."""
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    made_pages = importlib.import_module("made_pages")
+    reports, site = tmp_path / "reports", tmp_path / "site"
+    jobs = {"one": {"state": "ok", "title": "효과"}, "two": {"state": "failed", "title": "실패"}}
+    for name, record in (
+        ("small", {"plan": {"title": "작은 계획"}, "jobs": jobs}),
+        ("programmes", {"plans": ["plans/small.yml"], "jobs": jobs}),
+    ):
+        (reports / name).mkdir(parents=True)
+        (reports / name / "run.json").write_text(json.dumps(record), encoding="utf-8")
+        (reports / name / "one.html").write_text("<p>하나</p>", encoding="utf-8")
+    for path in (reports / "index.html", reports / "small" / "index.html"):
+        path.write_text("<p>차례</p>", encoding="utf-8")
+    page = made_pages.gallery_page(reports, site)
+    links = re.findall(r'href="([^"]+)"', page)
+    assert sorted(links) == sorted(
+        ["../reports/small/index.html", "../reports/small/one.html", "../reports/programmes/one.html"]
+    )
+    assert all((site / "_made" / ".." / link.removeprefix("../")).resolve().exists() for link in links)
+    assert (site / "reports" / "index.html").is_file()
+    assert "## 전체 사업" in page
