@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.errors import UsageError
 from evalkit.present.canvas import INK, QUIET, SHADE, TREATED, WIDTH, Drawing, canvas, finish, value_axis
+from evalkit.present.figures.interval_rows import beside, name_lines
 from evalkit.present.ledgers import records_of
 from evalkit.present.messages import say
 from evalkit.present.numerals import MISSING, Lang, digits_for, interval, level_text, number
@@ -91,12 +92,7 @@ def _panel(axes: Axes, rows: Sequence[Record], unit: str, level: float, lang: La
     if header:
         _beside(axes, -0.85, say("table.estimate", lang), 52, quiet=True)
         _beside(axes, -0.85, say("table.interval", lang, level=level_text(level)), 136, quiet=True)
-    axes.set_yticks(range(len(rows)), [str(r["label"]) for r in rows])
-    for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
-        tick.set_fontweight("bold" if row["lead"] else "normal")
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
+    name_lines(axes, [str(r["label"]) for r in rows], [at for at, r in enumerate(rows) if r["lead"]])
     axes.set_xlabel(unit)
     axes.margins(x=0.08)
     left, right = axes.get_xlim()
@@ -106,19 +102,9 @@ def _panel(axes: Axes, rows: Sequence[Record], unit: str, level: float, lang: La
 def _beside(
     axes: Axes, y: float, text: str, offset: float, *, bold: bool = False, quiet: bool = False
 ) -> None:
-    axes.annotate(
-        text,
-        (1.0, y),
-        xycoords=("axes fraction", "data"),
-        xytext=(offset, 0),
-        textcoords="offset points",
-        ha="right",
-        va="center",
-        annotation_clip=False,
-        fontsize=8.5 if quiet else 9,
-        fontweight="bold" if bold else "normal",
-        color=QUIET if quiet else INK,
-    )
+    """A number of the panel, ending `offset` points from it."""
+    look = {"fontsize": 8.5, "color": QUIET} if quiet else {"fontsize": 9, "color": INK}
+    beside(axes, y, text, offset=offset, ha="right", fontweight="bold" if bold else "normal", **look)
 
 
 def _places(rows: Sequence[Record]) -> int:
