@@ -17,6 +17,7 @@ from figure_faults import faults
 from evalkit.errors import UsageError
 from evalkit.present import canvas, figures
 from evalkit.present.canvas import Drawing, spread
+from evalkit.present.figures.interval_rows import name_lines
 from evalkit.present.figures.missed_slope import MissedSlopes
 
 LIMIT = 120_000
@@ -437,3 +438,11 @@ def test_names_in_a_picture_are_counted_not_hashed() -> None:
     assert not re.search(r'(?:id="|#)[a-zA-Z][0-9a-f]{10}["\)]', svg)
     for used in re.findall(r'(?:xlink:href="#|url\(#)([^")]+)', svg):
         assert f'id="{used}"' in svg
+
+
+def test_the_first_line_stands_on_top() -> None:
+    with canvas.canvas(2.0) as (_, axes):
+        name_lines(axes, ["첫째", "둘째"], bold=[0])
+        below, above = axes.get_ylim()
+        assert below > 1 > 0 > above  # an axis that grows downwards
+        assert [tick.get_fontweight() for tick in axes.get_yticklabels()] == ["bold", "normal"]
